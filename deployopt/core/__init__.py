@@ -1,0 +1,1 @@
+"""Nouns: frozen records and the arithmetic that judges them."""

@@ -1,0 +1,51 @@
+"""A model as files: what a step takes and what it gives back."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+
+class Format(StrEnum):
+    """What kind of files an artifact holds."""
+
+    TRANSFORMERS = "transformers"  # config.json, safetensors, tokenizer
+    ONNX = "onnx"  # model.onnx, and model.onnx.data when over 2 GB
+
+
+class Precision(StrEnum):
+    """The precision found in the weights that do the work, not the one that was asked for."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+    MIXED = "mixed"
+
+
+class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the runtime opens the model; part of what is measured and shipped.
+
+    The names are ONNX Runtime's: graph optimizers to leave out, and config entries.
+    """
+
+    disabled_optimizers: tuple[str, ...] = ()
+    config_entries: dict[str, str] = {}
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files in `folder`, `entry` the one that is opened; `digest` is of the whole folder."""
+
+    format: Format
+    folder: Path
+    entry: str
+    digest: str
+    precision: Precision = Precision.FP32
+    session: SessionOptions = SessionOptions()
+    notes: tuple[str, ...] = ()
+    """What a step found worth telling a person, one sentence each."""
+
+    @property
+    def path(self) -> Path:
+        """The file that is opened."""
+        return self.folder / self.entry

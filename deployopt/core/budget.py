@@ -1,0 +1,56 @@
+"""A budget: an upper limit on a metric, as in `latency_p95 = "60 ms"`."""
+
+import msgspec
+
+from deployopt.core.errors import UsageError
+from deployopt.core.metric import Metric, find_metric
+from deployopt.core.units import parse_quantity, show_quantity
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole one-sided 95 % bound of `metric` must be at or below `limit` (base unit)."""
+
+    metric: str
+    limit: float
+
+    @property
+    def definition(self) -> Metric:
+        """The metric's entry in the table."""
+        return find_metric(self.metric)
+
+    @property
+    def shown(self) -> str:
+        """The limit for a person."""
+        return show_quantity(self.limit, self.definition.dimension)
+
+
+def parse_budget(name: str, text: str) -> Budget:
+    """Read one budget.
+
+    Raises:
+        UsageError: unknown metric, or a limit without the metric's unit.
+    """
+    metric = find_metric(name)
+    try:
+        limit = parse_quantity(text, metric.dimension)
+    except ValueError as error:
+        raise UsageError(f"The budget {name} is wrong: {error}.") from error
+    if limit == 0 and metric.name != "accuracy_drop":
+        raise UsageError(
+            f"The budget {name} is zero, which nothing can meet. Give a limit above 0."
+        )
+    return Budget(metric=name, limit=limit)
+
+
+def parse_budget_option(option: str) -> Budget:
+    """Read `latency_p95=60ms` as a command line gives it; raises UsageError."""
+    name, sign, text = option.partition("=")
+    if not sign:
+        raise UsageError(f'--budget {option!r} has no "="; write for example latency_p95=60ms.')
+    return parse_budget(name.strip(), text.strip())
+
+
+def merge_budgets(base: tuple[Budget, ...], over: tuple[Budget, ...]) -> tuple[Budget, ...]:
+    """`base` with the limits of `over` put in their place, sorted by metric."""
+    merged = {b.metric: b for b in (*base, *over)}
+    return tuple(merged[name] for name in sorted(merged))

@@ -1,0 +1,70 @@
+"""How examples become a model's inputs, and its outputs an answer: data, never code."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Task(StrEnum):
+    """What the model answers."""
+
+    TEXT_CLASSIFICATION = "text-classification"
+    IMAGE_CLASSIFICATION = "image-classification"
+    ANY = "any"  # an ONNX file whose outputs are compared with the reference's
+
+
+class TextInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="text"):
+    """`tokenizer.json` turns text into int64 arrays `[batch, length]`, one an input name.
+
+    `input_names` are among input_ids, attention_mask, token_type_ids.
+    """
+
+    tokenizer: str = "tokenizer.json"
+    max_length: int
+    pad_id: int = 0
+    input_names: tuple[str, ...] = ("input_ids", "attention_mask")
+
+
+class ImageInputs(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="image"
+):
+    """uint8 images `[height, width, channels]` become float32 `[batch, channels, height, width]`.
+
+    value = (pixel * scale - mean[c]) / std[c]; `resize` is the short side before the centre crop.
+    """
+
+    input_name: str
+    channels: int = 3
+    height: int
+    width: int
+    resize: int | None = None
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    layout: str = "NCHW"
+
+
+class ArrayInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One input of a graph; a dimension is a number, or a name where it may vary."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class ArrayInputs(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="arrays"
+):
+    """Arrays go in as they are, each example with its own batch dimension of 1."""
+
+    inputs: tuple[ArrayInput, ...]
+
+
+class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contract between an example and an answer; written into every bundle."""
+
+    task: Task
+    inputs: TextInputs | ImageInputs | ArrayInputs
+    outputs: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    """The label of each logit, in order; empty where the task has none."""

@@ -1,0 +1,120 @@
+"""What was measured: raw samples, warm-ups and the environment of every round.
+
+A round is a fresh child process; it is the unit of replication. Nothing here is a summary.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from deployopt.core.evidence import Evidence
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a machine is, for as long as a measurement lasts."""
+
+    arch: str
+    cpu: str
+    board: str | None = None
+    isa: tuple[str, ...] = ()
+    cores: int
+    affinity: tuple[int, ...] = ()
+    cgroup_cpus: float | None = None
+    memory_bytes: int
+    memory_limit_bytes: int | None = None
+    governor: str | None = None
+    kernel: str
+    python: str
+    packages: dict[str, str] = {}
+    providers: tuple[str, ...] = ()
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the machine did during one round; None where it does not tell."""
+
+    load1: float | None = None
+    steal_share: float | None = None
+    throttled: bool | None = None
+    temperature_c: float | None = None
+    frequency_mhz: float | None = None
+    involuntary_switches: int = 0
+    switches_per_s: float = 0.0
+    cpu_share: float | None = None
+    """CPU time over wall time x threads of the timed part."""
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One fresh process: load, first inference, warm-up, timed requests (seconds)."""
+
+    load_s: float
+    first_s: float
+    warmup_s: tuple[float, ...]
+    steady: bool
+    samples_s: tuple[float, ...]
+    peak_rss_bytes: int
+    base_rss_bytes: int
+    """Resident bytes after the imports and before the model."""
+    conditions: Conditions
+    mismatched: int = 0
+    """Timed requests, of those looked at, whose output was not the accuracy run's."""
+    compared: int = 0
+    void: str | None = None
+    """Why the round does not count, for both arms; None when it does."""
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All rounds of one artifact on one machine, void ones included, in the order they ran."""
+
+    artifact: str
+    machine: Machine
+    evidence: Evidence
+    threads: int
+    batch: int
+    rounds: tuple[Round, ...]
+    failure: str | None = None
+    """Why the artifact could not be measured (it crashed, hung, ate its memory, cheated)."""
+
+    @property
+    def counted(self) -> tuple[Round, ...]:
+        """The rounds that are not void."""
+        return tuple(r for r in self.rounds if r.void is None)
+
+
+class Split(StrEnum):
+    """The three disjoint parts of the data."""
+
+    CALIBRATION = "calibration"
+    SEARCH = "search"
+    GATE = "gate"
+
+
+class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same examples through the reference and the candidate.
+
+    `both_right`, `lost` (b: reference right, candidate wrong), `gained` (c) and `both_wrong` add up
+    to `examples`. Without labels the reference counts as right, so that `lost` is the disagreement.
+    """
+
+    artifact: str
+    split: Split
+    evidence: Evidence
+    labelled: bool
+    examples: int
+    both_right: int
+    lost: int
+    gained: int
+    both_wrong: int
+    non_finite: int = 0
+    exact_arithmetic: bool = True
+    """Whether this machine's integer arithmetic gives what the target's would."""
+    note: str = ""
+
+    @property
+    def candidate_accuracy(self) -> float:
+        """Share right, of one."""
+        return (self.both_right + self.gained) / max(1, self.examples)
+
+    @property
+    def reference_accuracy(self) -> float:
+        """Share right, of one."""
+        return (self.both_right + self.lost) / max(1, self.examples)

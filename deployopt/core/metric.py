@@ -1,0 +1,95 @@
+"""The metrics that a budget can limit: one entry each; budgets, reports and gate read this table."""
+
+import difflib
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from deployopt.core.errors import UsageError
+from deployopt.core.units import Dimension
+
+
+class Kind(StrEnum):
+    """How a metric is found and judged."""
+
+    LATENCY = "latency"  # a quantile over requests, order-statistic bound
+    ACCURACY = "accuracy"  # paired loss against the reference, score bound
+    MEMORY = "memory"  # peak resident bytes of a fresh process
+    SIZE = "size"  # bytes of the files that are deployed, exact
+    ENERGY = "energy"  # joules a request
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a budget's key means. Every metric here is better when lower."""
+
+    name: str
+    kind: Kind
+    dimension: Dimension
+    title: str
+    quantile: float | None = None
+
+
+def _latency(name: str, quantile: float) -> Metric:
+    return Metric(
+        name=name,
+        kind=Kind.LATENCY,
+        dimension=Dimension.TIME,
+        title=f"latency, {quantile * 100:g}th percentile",
+        quantile=quantile,
+    )
+
+
+METRICS: Final[dict[str, Metric]] = {
+    metric.name: metric
+    for metric in (
+        _latency("latency_p50", 0.50),
+        _latency("latency_p90", 0.90),
+        _latency("latency_p95", 0.95),
+        _latency("latency_p99", 0.99),
+        _latency("latency_p999", 0.999),
+        Metric(
+            name="accuracy_drop",
+            kind=Kind.ACCURACY,
+            dimension=Dimension.SHARE,
+            title="accuracy lost against the reference",
+        ),
+        Metric(
+            name="memory_peak",
+            kind=Kind.MEMORY,
+            dimension=Dimension.SIZE,
+            title="peak resident memory",
+        ),
+        Metric(
+            name="artifact_size",
+            kind=Kind.SIZE,
+            dimension=Dimension.SIZE,
+            title="size of the deployed model",
+        ),
+        Metric(
+            name="energy",
+            kind=Kind.ENERGY,
+            dimension=Dimension.ENERGY,
+            title="energy a request",
+        ),
+    )
+}
+
+
+def find_metric(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        UsageError: unknown; names the nearest.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    raise UsageError(f"{name!r} is not a metric. {nearest(name, METRICS)}")
+
+
+def nearest(word: str, known: "dict[str, Metric] | list[str]") -> str:
+    """A sentence with the nearest right word, or with all of them."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known: {', '.join(known)}."

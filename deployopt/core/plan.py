@@ -1,0 +1,55 @@
+"""What will be tried, and what is expected of it, before anything is built."""
+
+import msgspec
+
+from deployopt.core.budget import Budget
+from deployopt.core.evidence import Estimate
+from deployopt.core.target import Target
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One operator of a model for one request of the workload.
+
+    `kind` is one of gemm, conv3x3, conv, depthwise, elementwise. `macs` are multiply-adds,
+    `weights` parameters read, `activations` elements read and written.
+    """
+
+    kind: str
+    macs: float
+    weights: float
+    activations: float
+    count: int = 1
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model as arithmetic sees it. `length` is the tokens a request that they were counted for."""
+
+    parameters: int
+    embedding_parameters: int = 0
+    weight_bytes: int
+    operations: tuple[Operation, ...]
+    peak_activation_bytes: int
+    length: int | None = None
+    basis: str
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One recipe before it is run: metric name to estimate."""
+
+    recipe: str
+    reason: str
+    estimates: dict[str, Estimate]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether it fits, what is tried, what data can prove. Nothing is built yet."""
+
+    target: Target
+    model: str
+    budgets: tuple[Budget, ...]
+    fits: bool
+    fit_reason: str
+    forecasts: tuple[Forecast, ...]
+    gate_examples: int | None
+    gate_examples_needed: int | None
+    warnings: tuple[str, ...] = ()

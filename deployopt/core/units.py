@@ -1,0 +1,156 @@
+"""Quantities as people write them: `"60 ms"`, `"512 MiB"`, `"1 pt"`, `"5.5 GB/s"`.
+
+Text goes in, a float in the base unit comes out (s, bytes, share of one, W, J, per second).
+A wrong or missing unit is an error that names the units that would do.
+"""
+
+import math
+import re
+from enum import StrEnum
+from typing import Final, Self
+
+
+class Dimension(StrEnum):
+    """What a number counts; the base unit is given behind each."""
+
+    TIME = "time"  # s
+    SIZE = "size"  # bytes
+    SHARE = "share"  # of one; a percentage point is 0.01
+    BANDWIDTH = "bandwidth"  # bytes/s
+    COMPUTE = "compute"  # operations/s
+    POWER = "power"  # W
+    ENERGY = "energy"  # J
+    RATE = "rate"  # 1/s
+
+
+UNITS: Final[dict[Dimension, dict[str, float]]] = {
+    Dimension.TIME: {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    Dimension.SIZE: {
+        "B": 1.0,
+        "kB": 1e3,
+        "KiB": 2.0**10,
+        "MB": 1e6,
+        "MiB": 2.0**20,
+        "GB": 1e9,
+        "GiB": 2.0**30,
+        "TB": 1e12,
+    },
+    Dimension.SHARE: {"pt": 1e-2, "%": 1e-2},
+    Dimension.BANDWIDTH: {"MB/s": 1e6, "GB/s": 1e9, "TB/s": 1e12},
+    Dimension.COMPUTE: {"GFLOP/s": 1e9, "TFLOP/s": 1e12, "GOP/s": 1e9, "TOP/s": 1e12},
+    Dimension.POWER: {"mW": 1e-3, "W": 1.0, "kW": 1e3},
+    Dimension.ENERGY: {"uJ": 1e-6, "mJ": 1e-3, "J": 1.0, "Wh": 3600.0},
+    Dimension.RATE: {"/s": 1.0, "/min": 1 / 60},
+}
+_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,3})?)\s*([A-Za-z%/]*)\s*")
+
+
+def parse_quantity(text: str, dimension: Dimension) -> float:
+    """The value in the dimension's base unit.
+
+    Raises:
+        ValueError: not a non-negative number with a unit of this dimension.
+    """
+    units = UNITS[dimension]
+    wanted = ", ".join(units)
+    match = _NUMBER.fullmatch(text) if len(text) <= 64 else None  # noqa: PLR2004 -- no number is longer
+    if match is None:
+        raise ValueError(
+            f'{text[:64]!r} is not a number with a unit; write for example "60 {next(iter(units))}" ({wanted})'
+        )
+    number, unit = match.groups()
+    if unit not in units:
+        found = f"the unit {unit!r}" if unit else "no unit"
+        raise ValueError(f"{text!r} has {found}; a {dimension} is given in {wanted}")
+    value = float(number) * units[unit]
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is too large")
+    return value
+
+
+_SHOWN: Final[dict[Dimension, tuple[tuple[str, float], ...]]] = {
+    Dimension.TIME: (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)),
+    Dimension.SIZE: (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)),
+    Dimension.SHARE: (("pt", 1e-2),),
+    Dimension.BANDWIDTH: (("TB/s", 1e12), ("GB/s", 1e9), ("MB/s", 1e6)),
+    Dimension.COMPUTE: (("TFLOP/s", 1e12), ("GFLOP/s", 1e9)),
+    Dimension.POWER: (("kW", 1e3), ("W", 1.0)),
+    Dimension.ENERGY: (("J", 1.0), ("mJ", 1e-3), ("uJ", 1e-6)),
+    Dimension.RATE: (("/s", 1.0),),
+}
+
+
+def show_quantity(value: float, dimension: Dimension, digits: int = 3) -> str:
+    """The value for a person, in the unit that keeps it readable, `digits` significant."""
+    if not math.isfinite(value):
+        return "unbounded" if value > 0 else "none"
+    units = _SHOWN[dimension]
+    name, scale = next((u for u in units if abs(value) >= u[1]), units[-1])
+    scaled = value / scale
+    if scaled == 0:
+        return f"0 {name}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(scaled))))
+    return f"{scaled:.{min(decimals, 3)}f} {name}"
+
+
+class Quantity(float):
+    """A float that was written with a unit; subclasses fix the dimension."""
+
+    dimension: Dimension
+
+    @classmethod
+    def parse(cls, text: object) -> Self:
+        """Read `"60 ms"`; raise ValueError on anything but such text."""
+        if not isinstance(text, str):
+            raise ValueError(
+                f'expected text with a unit such as "1 {next(iter(UNITS[cls.dimension]))}", got {text!r}'
+            )
+        return cls(parse_quantity(text, cls.dimension))
+
+    def written(self) -> str:
+        """Text that parses back to exactly this value."""
+        unit, scale = next((u, s) for u, s in UNITS[self.dimension].items() if s == self._exact())
+        return f"{float(self) / scale!r} {unit}"
+
+    def _exact(self) -> float:
+        scales = UNITS[self.dimension].values()
+        return next((s for s in scales if s == 1.0), min(scales))
+
+    def __str__(self) -> str:
+        return show_quantity(self, self.dimension)
+
+
+class Duration(Quantity):
+    """Seconds."""
+
+    dimension = Dimension.TIME
+
+
+class Size(Quantity):
+    """Bytes."""
+
+    dimension = Dimension.SIZE
+
+
+class Share(Quantity):
+    """A share of one."""
+
+    dimension = Dimension.SHARE
+
+
+class Bandwidth(Quantity):
+    """Bytes per second."""
+
+    dimension = Dimension.BANDWIDTH
+
+
+class Compute(Quantity):
+    """Operations per second; a multiply-add counts as two."""
+
+    dimension = Dimension.COMPUTE
+
+
+class Power(Quantity):
+    """Watts."""
+
+    dimension = Dimension.POWER

@@ -1,0 +1,1 @@
+"""What runs on the device: sessions, measurements, verification, prediction."""

@@ -1,0 +1,1 @@
+"""ONNX graphs: safe reading, counting, rewriting."""

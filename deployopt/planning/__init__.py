@@ -1,0 +1,1 @@
+"""Arithmetic that answers before anything is built."""

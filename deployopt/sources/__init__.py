@@ -1,0 +1,1 @@
+"""A model or data name becomes files."""

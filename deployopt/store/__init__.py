@@ -1,0 +1,1 @@
+"""Content-addressed cache and atomic publishing: the only folder that writes files."""
