@@ -1,3 +1,28 @@
 """From a trained model and a target device to an artifact that is proved to meet its budgets."""
 
+from deployopt.api import Bundle, build, detect, load_target, plan, targets, verify
+from deployopt.core.budget import Budget
+from deployopt.core.errors import DeployoptError, ExitCode
+from deployopt.core.result import BuildResult, PlanResult, VerifyResult
+from deployopt.core.target import Target
+from deployopt.core.verdict import Outcome, Verdict
+
 __version__ = "0.1.0"
+__all__ = [
+    "Budget",
+    "BuildResult",
+    "Bundle",
+    "DeployoptError",
+    "ExitCode",
+    "Outcome",
+    "PlanResult",
+    "Target",
+    "Verdict",
+    "VerifyResult",
+    "build",
+    "detect",
+    "load_target",
+    "plan",
+    "targets",
+    "verify",
+]

@@ -1,1 +1,1 @@
-"""The command line: parse, call, print, return the exit code."""
+"""The command line: parse, call the API, print, return the exit code. It decides nothing."""

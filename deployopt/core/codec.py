@@ -1,19 +1,22 @@
 """JSON and TOML to records and back: strict, canonical, every error with its key path."""
 
-import difflib
 import json
-import re
 import tomllib
+import unicodedata
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from deployopt.core.errors import IntegrityError, UsageError
+from deployopt.core.explain import explain
+from deployopt.core.text import safe_text
 from deployopt.core.units import Quantity
 
 T = TypeVar("T")
 SIZE_MAX: Final = 4 * 2**20
 DEPTH_MAX: Final = 32
+_LINE_MAX: Final = 500
+_UNSHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def _decode_hook(kind: type, value: object) -> object:
@@ -51,29 +54,82 @@ def decode_json(data: bytes, kind: type[T], *, where: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind, dec_hook=_decode_hook)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise IntegrityError(f"{where} cannot be read: {explain(str(error), kind)}.") from error
+        raise IntegrityError(
+            safe_text(f"{where} cannot be read: {explain(str(error), kind)}.", _LINE_MAX)
+        ) from error
 
 
 def decode_toml(data: bytes, kind: type[T], *, where: str) -> T:
     """Read a file that a person wrote.
 
     Raises:
-        UsageError: with the file, the key path and the nearest right word.
+        UsageError: one line, with the file, the key path and the nearest right word.
     """
+    try:
+        tree = _read_tree(data)
+        return msgspec.convert(tree, kind, dec_hook=_decode_hook)
+    except msgspec.ValidationError as error:
+        message = explain(_with_key(str(error), tree, kind), kind)
+    except ValueError as error:
+        message = str(error)
+    end = "" if message.endswith("?") else "."
+    raise UsageError(safe_text(f"{where}: {message}{end}", _LINE_MAX))
+
+
+def _read_tree(data: bytes) -> dict[str, object]:
+    """The tables of a TOML text; raise ValueError with a reason that names a key or a line."""
     if len(data) > SIZE_MAX:
-        raise UsageError(f"{where} has {len(data)} bytes; such a file has at most {SIZE_MAX}.")
+        raise ValueError(f"the file is larger than {SIZE_MAX} bytes")
     try:
         tree = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where} is not UTF-8 text (byte {error.start}).") from error
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise UsageError(f"{where} is not valid TOML: {error}.") from error
+        raise ValueError(f"the file is not UTF-8 text (byte {error.start})") from error
+    except RecursionError as error:
+        raise ValueError(f"the file is nested deeper than {DEPTH_MAX} levels") from error
+    except ValueError as error:
+        raise ValueError(f"the file is not valid TOML: {error}") from error
     if _depth(tree) > DEPTH_MAX:
-        raise UsageError(f"{where} is nested deeper than {DEPTH_MAX} levels.")
-    try:
-        return msgspec.convert(tree, kind, dec_hook=_decode_hook)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"{where}: {explain(str(error), kind)}.") from error
+        raise ValueError(f"the file is nested deeper than {DEPTH_MAX} levels")
+    _refuse_unshown(tree, "")
+    return tree
+
+
+def _refuse_unshown(node: object, path: str) -> None:
+    """No text may hold a character that a terminal or an editor hides, or obeys."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _refuse_unshown(key, path or "a key")
+            _refuse_unshown(value, f"{path}.{key}" if path else key)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            _refuse_unshown(value, f"{path}[{index}]")
+    elif isinstance(node, str):
+        hidden = next((c for c in node if unicodedata.category(c) in _UNSHOWN), None)
+        if hidden is not None:
+            raise ValueError(f"{path}: the text holds the hidden character U+{ord(hidden):04X}")
+
+
+def _with_key(message: str, tree: object, kind: type) -> str:
+    """Msgspec writes `[...]` for a key of a mapping: put the key that fails in its place."""
+    before, sign, _ = message.partition("[...]")
+    if not sign:
+        return message
+    path = before.rpartition("`$")[2].lstrip(".")
+    node = tree
+    for step in path.split(".") if path else ():
+        node = node.get(step) if isinstance(node, dict) else None
+    if not isinstance(node, dict):
+        return message
+    entries = dict(node)
+    for key, value in entries.items():
+        node.clear()
+        node[key] = value
+        try:
+            msgspec.convert(tree, kind, dec_hook=_decode_hook)
+        except msgspec.ValidationError as error:
+            if str(error) == message:
+                return message.replace("[...]", f".{key}", 1)
+    return message
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 -- JSON is any of six types
@@ -92,41 +148,3 @@ def _depth(tree: object) -> int:
             for child in (node.values() if isinstance(node, dict) else node)
         ]
     return depth
-
-
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `(?P<path>[^`]*)`)?")
-
-
-def explain(message: str, kind: type) -> str:
-    """Msgspec's message with the key path first and the nearest right key behind."""
-    unknown = _UNKNOWN.search(message)
-    if unknown:
-        parent = (unknown["path"] or "$").removeprefix("$").lstrip(".")
-        path = f"{parent}.{unknown['key']}" if parent else unknown["key"]
-        close = difflib.get_close_matches(
-            unknown["key"], sorted(field_names(kind)), n=1, cutoff=0.5
-        )
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"unknown key {path!r}{hint}".removesuffix("?") + ("?" if close else "")
-    text, sign, path = message.rpartition(" - at `$")
-    if not sign:
-        return message
-    return f"{path.rstrip('`').lstrip('.') or 'the file'}: {text}"
-
-
-def field_names(kind: type) -> set[str]:
-    """Every key that a record or a record inside it can have."""
-    names: set[str] = set()
-    seen: set[object] = set()
-    todo: list[object] = [kind]
-    while todo:
-        item = todo.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        if isinstance(item, type) and issubclass(item, msgspec.Struct):
-            for field in msgspec.structs.fields(item):
-                names.add(field.encode_name)
-                todo.append(field.type)
-        todo.extend(getattr(item, "__args__", ()))
-    return names

@@ -41,6 +41,8 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     switches_per_s: float = 0.0
     cpu_share: float | None = None
     """CPU time over wall time x threads of the timed part."""
+    preempted_share: float | None = None
+    """Time that the process's threads were ready and had no core, over wall time x threads."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +60,11 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     mismatched: int = 0
     """Timed requests, of those looked at, whose output was not the accuracy run's."""
     compared: int = 0
+    repeat_ratio: float | None = None
+    """Median of second over first latency of inputs that came twice; far below 1: answers are cached.
+
+    None where there were too few inputs to tell.
+    """
     void: str | None = None
     """Why the round does not count, for both arms; None when it does."""
 
@@ -105,6 +112,8 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gained: int
     both_wrong: int
     non_finite: int = 0
+    synthetic: bool = False
+    """Whether the inputs were made up, so that agreement on them proves nothing."""
     exact_arithmetic: bool = True
     """Whether this machine's integer arithmetic gives what the target's would."""
     note: str = ""

@@ -1,4 +1,4 @@
-"""The metrics that a budget can limit: one entry each; budgets, reports and gate read this table."""
+"""The metrics that a budget can limit, one entry each: budgets, reports and gate read this."""
 
 import difflib
 from enum import StrEnum

@@ -22,7 +22,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model as arithmetic sees it. `length` is the tokens a request that they were counted for."""
+    """A model as arithmetic sees it; `length` is the tokens a request that were counted for."""
 
     parameters: int
     embedding_parameters: int = 0

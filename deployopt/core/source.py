@@ -48,4 +48,6 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     labelled: bool
     splits: dict[Split, SplitFile]
     origin: Origin
+    synthetic: bool = False
+    """Whether the inputs were made up, for want of data."""
     notes: tuple[str, ...] = ()

@@ -1,18 +1,45 @@
 """A target: the device, its runtime, the workload and the budgets, as a strict TOML file says.
 
 Reads text; refuses unknown keys, wrong units and unknown metrics with the file, the key path and
-the nearest right word.
+the nearest right word (planning/targets.py does the reading).
 """
 
+import re
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from deployopt.core.budget import Budget, parse_budget
-from deployopt.core.units import Bandwidth, Compute, Power, Size
+from deployopt.core.units import Bandwidth, Compute, Power, Quantity, Size
+from deployopt.core.versions import lowest, opset_read_by, parse_range
 from deployopt.core.workload import Workload
 
 TARGET_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=TARGET_NAME,
+        description="a name of at most 64 small letters, digits, dots, dashes and underscores",
+    ),
+]
+Line = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=200, description="one line of 1 to 200 characters")
+]
+Feature = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9][a-z0-9_.]{0,31}$",
+        description='a CPU feature as /proc/cpuinfo names it, such as "asimddp" or "avx512_vnni"',
+    ),
+]
+Day = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$",
+        description='a day, month or year such as "2024-08-01", "2024-08" or "2024"',
+    ),
+]
 
 
 class Peak(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,6 +51,9 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     bf16: Compute | None = None
     int8: Compute | None = None
 
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
 
 class PowerDraw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Draw of the whole device."""
@@ -31,33 +61,47 @@ class PowerDraw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     idle: Power | None = None
     load: Power
 
+    def __post_init__(self) -> None:
+        _require_positive(self)
+
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price goes stale: it carries its day and its source."""
 
     amount: Annotated[float, msgspec.Meta(ge=0)]
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Annotated[
+        str, msgspec.Meta(pattern="^[A-Z]{3}$", description='a currency code such as "USD"')
+    ] = "USD"
     per: Literal["device", "hour"] = "device"
-    as_of: Annotated[str, msgspec.Meta(pattern=r"^\d{4}(-\d{2}(-\d{2})?)?$")]
-    source: str
+    as_of: Day
+    source: Line
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The accelerator of a target that has one."""
 
-    model: str
+    model: Line
     count: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
-    compute_capability: Annotated[str, msgspec.Meta(pattern=r"^\d{1,2}\.\d$")]
+    compute_capability: Annotated[
+        str, msgspec.Meta(pattern=r"^\d{1,2}\.\d$", description='a version such as "8.6"')
+    ]
     interconnect: Bandwidth | None = None
+
+    def __post_init__(self) -> None:
+        _require_positive(self)
 
 
 class Hardware(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the device is; `memory_usable` is what is left for one process."""
+    """What the device is.
+
+    `memory` is the memory that a model runs in, over all GPUs where there are any;
+    `memory_usable` is what is left of it for one process. `bandwidth` is that memory's.
+    """
 
     arch: Literal["aarch64", "x86_64"]
-    cpu: str
+    cpu: Line
     cores: Annotated[int, msgspec.Meta(ge=1, le=1024)]
-    isa: tuple[str, ...] = ()
+    isa: tuple[Feature, ...] = ()
     memory: Size
     memory_usable: Size
     bandwidth: Bandwidth
@@ -67,17 +111,49 @@ class Hardware(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     price: Price | None = None
     gpu: Gpu | None = None
 
+    def __post_init__(self) -> None:
+        _require_positive(self)
+        if self.memory_usable > self.memory:
+            raise ValueError(
+                f"memory_usable ({self.memory_usable}) is more than memory ({self.memory})"
+            )
+
 
 class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a machine must show to count as this target: every field that is given."""
 
     arch: Literal["aarch64", "x86_64"]
-    board: str | None = None
-    """Part of the device tree's model, as `/proc/device-tree/model` gives it."""
-    gpu: str | None = None
-    """Part of the GPU's name, as NVML gives it."""
+    board: Line | None = None
+    """Whole words of the device tree's model, as `/proc/device-tree/model` gives it."""
+    gpu: Line | None = None
+    """The GPU's name, as NVML gives it."""
+    gpu_count: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    """GPUs of that name, at least."""
     memory_min: Size | None = None
     memory_max: Size | None = None
+    """The band that the machine's own memory (MemTotal) must lie in."""
+
+    def __post_init__(self) -> None:
+        low, high = self.memory_min, self.memory_max
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"memory_min ({low}) is more than memory_max ({high})")
+
+    def accepts_board(self, model: str | None) -> bool:
+        """Whether this device tree's model will do: `Raspberry Pi 4` is not `Raspberry Pi 400`."""
+        if self.board is None:
+            return True
+        return re.search(rf"(?<!\w){re.escape(self.board)}(?!\w)", model or "") is not None
+
+    def accepts_gpus(self, names: tuple[str, ...]) -> bool:
+        """Whether a machine with these GPUs will do."""
+        if self.gpu is None:
+            return True
+        return names.count(self.gpu) >= (self.gpu_count or 1)
+
+    def accepts_memory(self, size: float) -> bool:
+        """Whether this much memory (bytes) lies in the band."""
+        low, high = self.memory_min, self.memory_max
+        return (low is None or size >= low) and (high is None or size <= high)
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,22 +161,55 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-rtx"] = "cpu"
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)]
-    versions: str
+    versions: Line
     opset_max: Annotated[int, msgspec.Meta(ge=11, le=64)]
+
+    def __post_init__(self) -> None:
+        try:
+            parse_range(self.versions)
+        except ValueError as error:
+            raise ValueError(f"versions: {error}") from error
+        start = lowest(self.versions)
+        if start is None:
+            raise ValueError('versions: the range needs a lowest version, as in ">=1.20.1,<2"')
+        read = opset_read_by(start)
+        if self.opset_max > read:
+            oldest = ".".join(map(str, start.release))
+            raise ValueError(
+                f"opset_max is {self.opset_max}, but onnxruntime {oldest}, the lowest of the "
+                f"range, reads opset {read} at most"
+            )
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A device and what is asked of it."""
 
-    name: Annotated[str, msgspec.Meta(pattern=TARGET_NAME)]
-    title: str
+    name: Name
+    title: Line
     match: Match
     hardware: Hardware
     runtime: Runtime
     workload: Workload = Workload()
     budgets: dict[str, str] = {}
 
+    def __post_init__(self) -> None:
+        if self.match.arch != self.hardware.arch:
+            raise ValueError(
+                f"match.arch ({self.match.arch}) and hardware.arch ({self.hardware.arch}) differ"
+            )
+        if self.runtime.provider != "cpu" and self.hardware.gpu is None:
+            raise ValueError(
+                f"runtime.provider is {self.runtime.provider}, but hardware.gpu is missing"
+            )
+
     @property
     def limits(self) -> tuple[Budget, ...]:
         """The budgets, read; raises UsageError on an unknown metric or a wrong unit."""
         return tuple(parse_budget(k, v) for k, v in sorted(self.budgets.items()))
+
+
+def _require_positive(record: msgspec.Struct) -> None:
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        if isinstance(value, Quantity) and value <= 0:
+            raise ValueError(f"{name} must be above zero")

@@ -6,7 +6,9 @@ A wrong or missing unit is an error that names the units that would do.
 
 import math
 import re
+from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Final, Self
 
 
@@ -42,30 +44,46 @@ UNITS: Final[dict[Dimension, dict[str, float]]] = {
     Dimension.ENERGY: {"uJ": 1e-6, "mJ": 1e-3, "J": 1.0, "Wh": 3600.0},
     Dimension.RATE: {"/s": 1.0, "/min": 1 / 60},
 }
-_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,3})?)\s*([A-Za-z%/]*)\s*")
+_NUMBER: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,3})?)\s*([A-Za-z%/]*)\s*")
+_LONGEST: Final = 64
 
 
 def parse_quantity(text: str, dimension: Dimension) -> float:
-    """The value in the dimension's base unit.
+    """The value in the dimension's base unit, the nearest float to what is written.
 
     Raises:
         ValueError: not a non-negative number with a unit of this dimension.
     """
     units = UNITS[dimension]
     wanted = ", ".join(units)
-    match = _NUMBER.fullmatch(text) if len(text) <= 64 else None  # noqa: PLR2004 -- no number is longer
+    match = _NUMBER.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise ValueError(
-            f'{text[:64]!r} is not a number with a unit; write for example "60 {next(iter(units))}" ({wanted})'
+            f"{text[:_LONGEST]!r} is not a number with a unit; "
+            f'write for example "60 {_example(dimension)}" (units: {wanted})'
         )
     number, unit = match.groups()
     if unit not in units:
         found = f"the unit {unit!r}" if unit else "no unit"
         raise ValueError(f"{text!r} has {found}; a {dimension} is given in {wanted}")
-    value = float(number) * units[unit]
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is too large")
-    return value
+    try:
+        return float(Fraction(number) * _exactly(units[unit]))
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is too large") from error
+
+
+def quantity_pattern(dimension: Dimension) -> str:
+    """A regular expression (ECMA 262 too) of what `parse_quantity` reads."""
+    units = "|".join(re.escape(unit) for unit in UNITS[dimension])
+    return rf"^\s*[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{{1,3}})?\s*({units})\s*$"
+
+
+def _exactly(scale: float) -> Fraction:
+    return Fraction(repr(scale))
+
+
+def _example(dimension: Dimension) -> str:
+    return _SHOWN[dimension][min(1, len(_SHOWN[dimension]) - 1)][0]
 
 
 _SHOWN: Final[dict[Dimension, tuple[tuple[str, float], ...]]] = {
@@ -100,21 +118,21 @@ class Quantity(float):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Read `"60 ms"`; raise ValueError on anything but such text."""
+        """Read `"60 ms"`; raise ValueError on other text, TypeError on anything else."""
         if not isinstance(text, str):
-            raise ValueError(
-                f'expected text with a unit such as "1 {next(iter(UNITS[cls.dimension]))}", got {text!r}'
-            )
+            example = f'"1 {_example(cls.dimension)}"'
+            raise TypeError(f"expected text with a unit such as {example}, got {text!r:.64}")
         return cls(parse_quantity(text, cls.dimension))
 
     def written(self) -> str:
-        """Text that parses back to exactly this value."""
-        unit, scale = next((u, s) for u, s in UNITS[self.dimension].items() if s == self._exact())
-        return f"{float(self) / scale!r} {unit}"
-
-    def _exact(self) -> float:
-        scales = UNITS[self.dimension].values()
-        return next((s for s in scales if s == 1.0), min(scales))
+        """Text that parses back to exactly this value; ValueError if it is not a quantity."""
+        if not math.isfinite(self) or self < 0:
+            raise ValueError(f"{float(self)} is not a quantity")
+        scales = UNITS[self.dimension]
+        base = (unit for unit, scale in scales.items() if scale == 1.0)
+        unit = next(base, min(scales, key=lambda name: scales[name]))
+        exact = Decimal(repr(float(self))) / Decimal(repr(scales[unit]))
+        return f"{str(exact).lower()} {unit}"
 
     def __str__(self) -> str:
         return show_quantity(self, self.dimension)

@@ -1,0 +1,5 @@
+"""`python -m deployopt` is `deployopt`."""
+
+from deployopt.cli.main import main
+
+main()

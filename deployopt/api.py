@@ -1,0 +1,180 @@
+"""What users import: `import deployopt; deployopt.build(model=..., target=...)`.
+
+Light: torch, transformers, ONNX Runtime and numpy are imported by the call that needs them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deployopt.core.budget import Budget, merge_budgets, parse_budget
+from deployopt.core.errors import UsageError
+from deployopt.core.request import BuildRequest
+from deployopt.core.result import BuildResult, PlanResult, VerifyResult
+from deployopt.core.target import Target
+from deployopt.core.watching import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from deployopt.device.run import Predictor
+
+Budgets = Mapping[str, str] | Sequence[Budget]
+"""`{"latency_p95": "60 ms"}`, or budgets already read."""
+Model = Any
+"""An alias, `hub:ORG/NAME`, a folder, an .onnx file, or a torch.nn.Module."""
+
+
+def build(  # noqa: PLR0913 -- the one call that scripts make; every argument has a name
+    *,
+    model: Model,
+    target: str | Path | Target,
+    budgets: Budgets | None = None,
+    data: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    output: str | Path | None = None,
+    accept_predicted: bool = False,
+    example_inputs: tuple[Any, ...] | None = None,
+    store: str | Path | None = None,
+    seed: int = 0,
+    lock: str | Path | None = None,
+    watcher: Watcher = SILENT,
+) -> BuildResult:
+    """Plan, build, measure, judge, and publish the best bundle.
+
+    Args:
+        model: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, an `.onnx` file, or a
+            `torch.nn.Module` (then with `example_inputs`, a tuple of tensors, batch first).
+        target: a shipped profile's name, a TOML file, or a Target.
+        budgets: limits that replace the target's own, e.g. `{"latency_p95": "60 ms"}`.
+        data: evaluation data: a CSV, JSONL or Parquet file, a folder of images, `hub:datasets/…`;
+            by default what comes with the model.
+        columns: names of the text and label columns, `{"text": …, "label": …}`.
+        output: the bundle's folder; by default named after the model and the target.
+        accept_predicted: take a bundle whose device budgets are only predicted to hold.
+        example_inputs: what the module is called with, for a `torch.nn.Module`.
+        store: the cache's folder; by default the user's cache.
+        seed: decides the splits and the order of requests.
+        lock: a file that pins what the hub gave; a model or data that drifted is refused.
+        watcher: told of the progress.
+
+    Returns:
+        The result; `.verdict.exit_code()` is what the command line would return.
+
+    Raises:
+        DeployoptError: any kind, with its exit code; a missed budget is a verdict, not an error.
+    """
+    from deployopt.pipeline.build import run_build
+
+    request = BuildRequest(
+        model=_model_name(model),
+        target=_target(target),
+        budgets=_limits(budgets),
+        data=None if data is None else str(data),
+        columns=dict(columns or {}),
+        output=None if output is None else Path(output),
+        accept_predicted=accept_predicted,
+        store=None if store is None else Path(store),
+        seed=seed,
+        lock=None if lock is None else Path(lock),
+    )
+    if isinstance(model, str | Path):
+        return run_build(request, watcher)
+    return run_build(request, watcher, module=model, example_inputs=example_inputs)
+
+
+def plan(
+    *,
+    model: str | Path,
+    target: str | Path | Target,
+    budgets: Budgets | None = None,
+    data: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    store: str | Path | None = None,
+) -> PlanResult:
+    """What `build` would try, and what is expected of it; nothing is built.
+
+    Raises:
+        DeployoptError: as `build`, as far as it comes before any work.
+    """
+    from deployopt.pipeline.planning import run_plan
+
+    return run_plan(
+        BuildRequest(
+            model=str(model),
+            target=_target(target),
+            budgets=_limits(budgets),
+            data=None if data is None else str(data),
+            columns=dict(columns or {}),
+            store=None if store is None else Path(store),
+        )
+    )
+
+
+def verify(
+    bundle: str | Path, *, accept_predicted: bool = False, watcher: Watcher = SILENT
+) -> VerifyResult:
+    """Check the bundle's digests, measure it on this machine, judge it, and write that beside it.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built; every mismatch is listed.
+    """
+    from deployopt.device.verify import verify as run_verify
+
+    return run_verify(Path(bundle), accept_predicted=accept_predicted, watcher=watcher)
+
+
+class Bundle:
+    """A bundle that answers: `Bundle.open(path).predict(["some text"])`."""
+
+    @staticmethod
+    def open(path: "str | Path") -> "Predictor":
+        """Check the digests and open the model.
+
+        Raises:
+            IntegrityError: the bundle is not the one that was built.
+        """
+        from deployopt.device.run import Predictor
+
+        return Predictor.open(Path(path))
+
+
+def detect() -> Target:
+    """This machine as a target, by real probes; takes a few seconds."""
+    from deployopt.device.detect import detect as run_detect
+
+    return run_detect()
+
+
+def targets() -> tuple[str, ...]:
+    """The names of the shipped targets."""
+    from deployopt.planning.targets import target_names
+
+    return tuple(target_names())
+
+
+def load_target(name: str | Path) -> Target:
+    """A shipped target by name, or a TOML file.
+
+    Raises:
+        UsageError: no such target, or the file is wrong; says where.
+    """
+    from deployopt.planning.targets import load_target as load
+
+    return load(str(name))
+
+
+def _target(target: str | Path | Target) -> Target:
+    return target if isinstance(target, Target) else load_target(target)
+
+
+def _model_name(model: Model) -> str:
+    return str(model) if isinstance(model, str | Path) else type(model).__name__.lower()
+
+
+def _limits(budgets: Budgets | None) -> tuple[Budget, ...]:
+    if budgets is None:
+        return ()
+    if isinstance(budgets, Mapping):
+        return tuple(parse_budget(name, limit) for name, limit in budgets.items())
+    if not all(isinstance(budget, Budget) for budget in budgets):
+        raise UsageError('Budgets are given as {"latency_p95": "60 ms"} or as Budget records.')
+    return merge_budgets((), tuple(budgets))

@@ -1,0 +1,93 @@
+"""`deployopt`: turns what a person typed into a call, and what came back into an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from deployopt.core.errors import DeployoptError, ExitCode, UsageError
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came; a BaseException, so that clean-up runs and nothing swallows it."""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and leave the process with its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run(words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    sys.exit(int(code))
+
+
+def run(words: Sequence[str]) -> int:
+    """The exit code of one command line; raises nothing."""
+    debug = "--debug" in words
+    try:
+        return _dispatch([w for w in words if w != "--debug"])
+    except DeployoptError as error:
+        return _explain(error, words, debug=debug)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted. What was finished is kept; run the same command to go on.\n")
+        return ExitCode.INTERRUPTED
+    except _TerminatedError:
+        sys.stderr.write("\nTerminated. What was finished is kept; run the same command to go on.\n")
+        return ExitCode.TERMINATED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    import typer
+
+    from deployopt.cli.commands import app
+
+    # Typer's own base of all wrong command lines; it is not exported under a name.
+    wrong_line: type[Exception] = typer.BadParameter.__mro__[2]
+    try:
+        result = app(args=list(words), prog_name="deployopt", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except wrong_line as error:
+        raise UsageError(_line_problem(error)) from error
+    return int(result or 0)
+
+
+def _line_problem(error: Exception) -> str:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "deployopt"
+    return f"{message} See `{command} --help`."
+
+
+def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if "--json" in words:
+        from deployopt.core.codec import encode_pretty
+        from deployopt.core.result import ErrorResult
+
+        result = ErrorResult(
+            error=type(error).__name__, message=str(error), exit_code=int(error.exit_code)
+        )
+        sys.stdout.write(encode_pretty(result).decode())
+    from deployopt.report.terminal import print_error
+
+    print_error(error)
+    return error.exit_code
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -- the signal's form
+    raise _TerminatedError
+
+
+if __name__ == "__main__":
+    main()

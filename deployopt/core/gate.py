@@ -1,0 +1,312 @@
+"""The gate: measurements and predictions of one artifact go in, a verdict comes out.
+
+It fails closed. A metric without a number is rejected; a bound that straddles its budget, too much
+noise or too weak evidence is undecided; only a whole bound inside every budget is accepted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from deployopt.core.budget import Budget
+from deployopt.core.errors import IntegrityError, UsageError
+from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.measurement import AccuracyTrial, Round, Trial
+from deployopt.core.metric import Kind
+from deployopt.core.paired import loss_bounds
+from deployopt.core.quantiles import (
+    judge_rounds,
+    least_requests,
+    least_rounds,
+    quantile_bounds,
+    requests_needed,
+)
+from deployopt.core.standing import Standing
+from deployopt.core.units import show_quantity
+from deployopt.core.verdict import Check, Outcome, Verdict
+
+CONFIDENCE: Final = 0.95
+VOID_SHARE_MAX: Final = 0.2
+"""With more of the rounds void than this the machine was too noisy to decide."""
+_OUTCOME: Final = {
+    Standing.INSIDE: Outcome.ACCEPTED,
+    Standing.OUTSIDE: Outcome.REJECTED,
+    Standing.UNSETTLED: Outcome.UNDECIDED,
+}
+ON_DEVICE: Final = "run `deployopt verify BUNDLE` on the target"
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of one artifact on one target; None where nothing is.
+
+    `predictions` maps a metric's name to its estimate. `doubts` are sentences that keep the
+    artifact from being accepted whatever the checks say.
+    """
+
+    artifact: str
+    latency: Trial | None = None
+    accuracy: AccuracyTrial | None = None
+    size_bytes: int | None = None
+    predictions: Mapping[str, Estimate] = {}
+    doubts: tuple[str, ...] = ()
+
+
+def judge(target: str, budgets: Sequence[Budget], findings: Findings) -> Verdict:
+    """Judge every budget.
+
+    Raises:
+        UsageError: there is no budget, so nothing could be accepted or rejected.
+        IntegrityError: a measurement is of another artifact.
+    """
+    if not budgets:
+        raise UsageError(
+            "There is no budget to judge by. Give at least one, for example "
+            "--budget latency_p95=60ms, or name a target that has some."
+        )
+    _require_same_artifact(findings)
+    checks = tuple(_JUDGES[budget.definition.kind](budget, findings) for budget in budgets)
+    reasons = (*_refusals(findings), *findings.doubts)
+    outcomes = {check.outcome for check in checks}
+    if Outcome.REJECTED in outcomes or _refusals(findings):
+        outcome = Outcome.REJECTED
+    elif Outcome.UNDECIDED in outcomes or reasons:
+        outcome = Outcome.UNDECIDED
+    else:
+        outcome = Outcome.ACCEPTED
+    waiting = [check for check in checks if check.outcome is Outcome.UNDECIDED]
+    return Verdict(
+        target=target,
+        artifact=findings.artifact,
+        outcome=outcome,
+        provisional=outcome is Outcome.UNDECIDED
+        and not reasons
+        and all(check.predicted_inside for check in waiting),
+        checks=checks,
+        reasons=reasons,
+    )
+
+
+def _require_same_artifact(findings: Findings) -> None:
+    for trial in (findings.latency, findings.accuracy):
+        if trial is not None and trial.artifact != findings.artifact:
+            raise IntegrityError(
+                f"A measurement is of artifact {trial.artifact[:12]} and not of "
+                f"{findings.artifact[:12]}, which is being judged. Measure again."
+            )
+
+
+def _refusals(findings: Findings) -> tuple[str, ...]:
+    """Faults of the artifact as a whole, each enough to reject it."""
+    found = []
+    if findings.latency is not None:
+        if findings.latency.failure is not None:
+            found.append(findings.latency.failure)
+        mismatched = sum(r.mismatched for r in findings.latency.rounds)
+        if mismatched:
+            compared = sum(r.compared for r in findings.latency.rounds)
+            found.append(
+                f"{mismatched} of {compared} timed requests gave another output than the accuracy "
+                "run: the runtime caches, skips or is not deterministic."
+            )
+    if findings.accuracy is not None and findings.accuracy.non_finite:
+        found.append(
+            f"{findings.accuracy.non_finite} of {findings.accuracy.examples} outputs are not "
+            "finite numbers."
+        )
+    return tuple(found)
+
+
+def _judge_latency(budget: Budget, findings: Findings) -> Check:
+    trial = findings.latency
+    if trial is None or not trial.evidence.at_least(Evidence.TARGET):
+        return _judge_prediction(budget, findings)
+    if trial.failure is not None:
+        return _rejected(budget, trial.evidence, trial.failure)
+    quantile = budget.definition.quantile or 0.5
+    counted = trial.counted
+    samples = [s for r in counted for s in r.samples_s]
+    noisy = _too_noisy(trial)
+    if noisy or not samples:
+        return Check(
+            metric=budget.metric,
+            limit=budget.limit,
+            outcome=Outcome.UNDECIDED,
+            evidence=trial.evidence,
+            reason=noisy or "No round was measured.",
+            settle="measure again on a quiet machine",
+        )
+    over = [sum(s > budget.limit for s in r.samples_s) for r in counted]
+    judgement = judge_rounds(over, [len(r.samples_s) for r in counted], quantile, CONFIDENCE)
+    bounds = quantile_bounds(samples, quantile, CONFIDENCE)
+    reason, settle = _latency_reason(budget, judgement.rounds_inside, over, counted)
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=_OUTCOME[judgement.standing],
+        evidence=trial.evidence,
+        observed=bounds.estimate,
+        lower=bounds.lower,
+        upper=bounds.upper,
+        confidence=CONFIDENCE,
+        samples=len(samples),
+        reason=reason,
+        settle=settle if judgement.standing is Standing.UNSETTLED else None,
+    )
+
+
+def _latency_reason(
+    budget: Budget, rounds_inside: int, over: Sequence[int], counted: Sequence[Round]
+) -> tuple[str, str]:
+    total = sum(len(r.samples_s) for r in counted)
+    quantile = budget.definition.quantile or 0.5
+    rounds = len(counted)
+    reason = (
+        f"{sum(over)} of {total} requests over {budget.shown}; "
+        f"the quantile is inside in {rounds_inside} of {rounds} rounds"
+    )
+    least = least_requests(quantile, CONFIDENCE)
+    if total < least:
+        return reason, f"measure at least {least} requests"
+    if rounds < least_rounds(CONFIDENCE):
+        return reason, f"measure at least {least_rounds(CONFIDENCE)} rounds"
+    more = requests_needed(sum(over), total, quantile, CONFIDENCE)
+    if more:
+        return reason, f"measure about {more} more requests"
+    return reason, "the rounds disagree: measure again on a quiet machine"
+
+
+def _too_noisy(trial: Trial) -> str | None:
+    void = [r for r in trial.rounds if r.void is not None]
+    if len(void) > VOID_SHARE_MAX * len(trial.rounds):
+        return f"{len(void)} of {len(trial.rounds)} rounds are void ({void[0].void})."
+    return None
+
+
+def _judge_memory(budget: Budget, findings: Findings) -> Check:
+    trial = findings.latency
+    if trial is None or not trial.evidence.at_least(Evidence.TARGET):
+        return _judge_prediction(budget, findings)
+    if trial.failure is not None:
+        return _rejected(budget, trial.evidence, trial.failure)
+    peaks = sorted(r.peak_rss_bytes for r in trial.rounds)
+    enough = len(peaks) >= least_rounds(CONFIDENCE)
+    if enough and peaks[-1] <= budget.limit:
+        outcome = Outcome.ACCEPTED
+    elif enough and peaks[0] > budget.limit:
+        outcome = Outcome.REJECTED
+    else:
+        outcome = Outcome.UNDECIDED
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=outcome,
+        evidence=trial.evidence,
+        observed=float(peaks[len(peaks) // 2]) if peaks else None,
+        lower=float(peaks[0]) if peaks else None,
+        upper=float(peaks[-1]) if peaks else None,
+        confidence=CONFIDENCE,
+        samples=len(peaks),
+        reason=f"peak of {len(peaks)} fresh processes, least to most",
+        settle="measure more rounds" if outcome is Outcome.UNDECIDED else None,
+    )
+
+
+def _judge_size(budget: Budget, findings: Findings) -> Check:
+    size = findings.size_bytes
+    if size is None:
+        return _rejected(budget, None, "The artifact's size is missing.")
+    inside = size <= budget.limit
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=Outcome.ACCEPTED if inside else Outcome.REJECTED,
+        evidence=Evidence.EXACT,
+        observed=float(size),
+        lower=float(size),
+        upper=float(size),
+        reason="sum of the files that are deployed",
+    )
+
+
+def _judge_accuracy(budget: Budget, findings: Findings) -> Check:
+    trial = findings.accuracy
+    if trial is None or not trial.examples:
+        return _rejected(budget, None, "Accuracy was not measured: there is no evaluation data.")
+    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
+    inside, outside = bounds.upper <= budget.limit, bounds.lower > budget.limit
+    outcome = Outcome.ACCEPTED if inside else Outcome.UNDECIDED
+    outcome = Outcome.REJECTED if outside else outcome
+    settle = None if inside or outside else "more evaluation examples would narrow the interval"
+    reason = (
+        f"{trial.lost} lost and {trial.gained} gained of {trial.examples}"
+        if trial.labelled
+        else f"no labels: {trial.lost} of {trial.examples} answers differ from the reference's, "
+        "which bounds the loss from above"
+    )
+    if trial.synthetic and outcome is Outcome.ACCEPTED:
+        outcome = Outcome.UNDECIDED
+        settle = "give real inputs with --data: agreement on made-up inputs proves nothing"
+    if not trial.exact_arithmetic and not trial.evidence.at_least(Evidence.TARGET):
+        outcome = Outcome.UNDECIDED
+        reason += "; this machine's int8 arithmetic is not the target's"
+        settle = ON_DEVICE
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=outcome,
+        evidence=trial.evidence,
+        observed=bounds.estimate,
+        lower=bounds.lower,
+        upper=bounds.upper,
+        confidence=CONFIDENCE,
+        samples=trial.examples,
+        reason=reason,
+        settle=settle,
+    )
+
+
+def _judge_prediction(budget: Budget, findings: Findings) -> Check:
+    """A budget that only the target can settle: undecided, with what is expected."""
+    estimate = findings.predictions.get(budget.metric)
+    if findings.latency is not None and findings.latency.failure is not None:
+        return _rejected(budget, findings.latency.evidence, findings.latency.failure)
+    if estimate is None:
+        return _rejected(
+            budget, None, f"There is neither a measurement nor a prediction of {budget.metric}."
+        )
+    inside = estimate.upper <= budget.limit
+    where = "inside" if inside else "not wholly inside"
+    shown = show_quantity(estimate.upper, budget.definition.dimension)
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=Outcome.UNDECIDED,
+        evidence=Evidence.PREDICTED,
+        observed=estimate.value,
+        lower=estimate.lower,
+        upper=estimate.upper,
+        confidence=estimate.coverage,
+        reason=f"predicted up to {shown}, {where} the budget ({estimate.basis})",
+        settle=ON_DEVICE,
+        predicted_inside=inside,
+    )
+
+
+def _rejected(budget: Budget, evidence: Evidence | None, reason: str) -> Check:
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=Outcome.REJECTED,
+        evidence=evidence,
+        reason=reason,
+    )
+
+
+_JUDGES: Final[Mapping[Kind, Callable[[Budget, Findings], Check]]] = {
+    Kind.LATENCY: _judge_latency,
+    Kind.MEMORY: _judge_memory,
+    Kind.SIZE: _judge_size,
+    Kind.ACCURACY: _judge_accuracy,
+    Kind.ENERGY: _judge_prediction,
+}

@@ -1,0 +1,225 @@
+"""What a command gives back: the records that `--json` prints, reports render and Python returns.
+
+Nothing here is measured or judged; a record holds what the pipeline found, in base units (s, bytes,
+share of one). Each top record has a schema version and is complete without the bundle beside it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Precision
+from deployopt.core.budget import Budget
+from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.measurement import AccuracyTrial, Machine
+from deployopt.core.plan import Forecast, Plan
+from deployopt.core.units import Quantity
+from deployopt.core.verdict import Verdict
+
+SCHEMA_VERSION: Final = 1
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One number for a person: its value, its one-sided bounds, and where it comes from.
+
+    `value` is None where too little was measured to say; a bound is None where there is none.
+    """
+
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    confidence: float | None = None
+    samples: int = 0
+    evidence: Evidence
+
+
+class StepResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of a recipe; `reused` when the store had its result."""
+
+    name: str
+    seconds: float
+    reused: bool = False
+
+
+class RoundSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One round: its median, its quantile at the budget's q, and why it does not count, if so."""
+
+    order: int
+    """Its place in time among all rounds of the build, so that interleaving can be seen."""
+    requests: int
+    median_s: float
+    tail_s: float
+    void: str | None = None
+
+
+class LatencySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All counted rounds together; the raw samples are in the bundle."""
+
+    quantile: float
+    """The budget's q, of which `tail` speaks; 0.95 where no budget names one."""
+    median: Figure
+    tail: Figure
+    rounds: tuple[RoundSummary, ...]
+    spread_s: tuple[float, ...] = ()
+    """Pooled quantiles at 0, 1, …, 100 %, for a distribution curve."""
+    ratio: Figure | None = None
+    """Time of this candidate over the float one's, from interleaved rounds; below 1 is faster."""
+    load_s: float | None = None
+    first_s: float | None = None
+    threads: int = 1
+    batch: int = 1
+
+
+class AccuracySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A paired trial on one split, and the loss it shows."""
+
+    trial: AccuracyTrial
+    loss: Figure
+
+
+class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A recipe that was run; everything that a failure left unknown is None."""
+
+    recipe: str
+    reason: str
+    """Why it was tried."""
+    artifact: str | None = None
+    precision: Precision | None = None
+    steps: tuple[StepResult, ...] = ()
+    predicted: dict[str, Estimate] = {}
+    """Metric name to what was expected on the target."""
+    accuracy: AccuracySummary | None = None
+    """On the search split."""
+    latency: LatencySummary | None = None
+    memory: Figure | None = None
+    size: Figure | None = None
+    failure: str | None = None
+    chosen: bool = False
+    why: str = ""
+    """Why it was chosen, or why not."""
+
+
+class PlanSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was expected before anything was built."""
+
+    fits: bool
+    fit_reason: str
+    forecasts: tuple[Forecast, ...] = ()
+    gate_examples: int | None = None
+    gate_examples_needed: int | None = None
+
+
+class DataSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The evaluation data; `splits` is split name to examples."""
+
+    name: str
+    labelled: bool
+    splits: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+
+
+class StageTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a stage of the command took."""
+
+    stage: str
+    seconds: float
+
+
+class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt build` found, tried, chose and published."""
+
+    schema_version: int = SCHEMA_VERSION
+    target: str
+    target_title: str = ""
+    model: str
+    budgets: tuple[Budget, ...]
+    plan: PlanSummary
+    candidates: tuple[CandidateResult, ...] = ()
+    gate: AccuracySummary | None = None
+    """The chosen candidate on the gate split, which is used once."""
+    verdict: Verdict | None = None
+    bundle: str | None = None
+    """The folder that was published; None when nothing was."""
+    bundle_digest: str | None = None
+    settle: str | None = None
+    """The one command that settles what is only predicted here."""
+    machine: Machine
+    data: DataSummary | None = None
+    stages: tuple[StageTime, ...] = ()
+    warnings: tuple[str, ...] = ()
+    accept_predicted: bool = False
+    exit_code: int
+
+    @property
+    def chosen(self) -> CandidateResult | None:
+        """The candidate that was judged at the gate."""
+        return next((c for c in self.candidates if c.chosen), None)
+
+
+class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt verify` measured and judged on this machine."""
+
+    schema_version: int = SCHEMA_VERSION
+    bundle: str
+    bundle_digest: str
+    name: str
+    target: str
+    on_target: bool
+    """Whether this machine is the target that the bundle was built for."""
+    mismatch: str | None = None
+    """Why it is not."""
+    budgets: tuple[Budget, ...]
+    verdict: Verdict
+    machine: Machine
+    accuracy: AccuracySummary | None = None
+    latency: LatencySummary | None = None
+    memory: Figure | None = None
+    size: Figure | None = None
+    written: str | None = None
+    """Where the measurement and the verdict were put."""
+    settle: str | None = None
+    stages: tuple[StageTime, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exit_code: int
+
+
+class PlanResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt plan` expects; nothing was built."""
+
+    schema_version: int = SCHEMA_VERSION
+    plan: Plan
+    warnings: tuple[str, ...] = ()
+    exit_code: int
+
+
+class ErrorResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What any command prints under `--json` when it ends in an error."""
+
+    schema_version: int = SCHEMA_VERSION
+    error: str
+    """The kind, e.g. `UsageError`."""
+    message: str
+    exit_code: int
+
+
+RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
+    "build-result": BuildResult,
+    "verify-result": VerifyResult,
+    "plan-result": PlanResult,
+    "error-result": ErrorResult,
+    "verdict": Verdict,
+}
+"""Name of the published schema, `docs/<name>.schema.json`, to the record."""
+
+
+def json_schema(name: str) -> bytes:
+    """The JSON Schema of one of `RESULTS`, indented, as it is published."""
+    schema = msgspec.json.schema(RESULTS[name], schema_hook=_schema_hook)
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return msgspec.json.format(msgspec.json.encode(dialect | schema), indent=2) + b"\n"
+
+
+def _schema_hook(kind: type) -> dict[str, object]:
+    if issubclass(kind, Quantity):
+        return {"type": "string", "description": f"{kind.__doc__} With a unit."}
+    raise NotImplementedError(kind.__name__)

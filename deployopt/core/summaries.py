@@ -1,0 +1,140 @@
+"""Raw trials become the figures that people read; the raw samples stay in the bundle."""
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Final
+
+import numpy as np
+
+from deployopt.core.budget import Budget
+from deployopt.core.evidence import Evidence
+from deployopt.core.gate import CONFIDENCE
+from deployopt.core.measurement import AccuracyTrial, Trial
+from deployopt.core.metric import Kind
+from deployopt.core.paired import loss_bounds
+from deployopt.core.quantiles import quantile_bounds
+from deployopt.core.relative import RelativeJudgement, judge_relative
+from deployopt.core.result import AccuracySummary, Figure, LatencySummary, RoundSummary
+
+TAIL: Final = 0.95
+"""The quantile shown where no budget names one."""
+
+
+def tail_quantile(budgets: Sequence[Budget]) -> float:
+    """The highest quantile that a latency budget limits."""
+    asked = [b.definition.quantile for b in budgets if b.definition.kind is Kind.LATENCY]
+    return max((q for q in asked if q is not None), default=TAIL)
+
+
+def accuracy_summary(trial: AccuracyTrial) -> AccuracySummary:
+    """The paired trial with the loss it shows, as a share of one."""
+    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
+    return AccuracySummary(
+        trial=trial,
+        loss=Figure(
+            value=bounds.estimate,
+            lower=bounds.lower,
+            upper=bounds.upper,
+            confidence=CONFIDENCE,
+            samples=trial.examples,
+            evidence=trial.evidence,
+        ),
+    )
+
+
+def log_ratios(trial: Trial, base: Trial) -> list[float]:
+    """ln(median of `trial` / median of `base`), one number a round that counts for both."""
+    return [
+        math.log(median(b.samples_s) / median(a.samples_s))
+        for a, b in zip(base.rounds, trial.rounds, strict=False)
+        if a.void is None and b.void is None and a.samples_s and b.samples_s
+    ]
+
+
+def compare_trials(trial: Trial, base: Trial) -> RelativeJudgement:
+    """Whether `trial` is faster than `base`, by rounds that were run interleaved."""
+    return judge_relative(log_ratios(trial, base))
+
+
+def latency_summary(
+    trial: Trial, quantile: float, *, base: Trial | None = None, arm: int = 0, arms: int = 1
+) -> LatencySummary | None:
+    """Figures over the counted rounds, seconds; None where nothing was measured.
+
+    `arm` of `arms` says where the rounds stood among the interleaved ones.
+    """
+    counted = trial.counted
+    samples = np.asarray([s for r in counted for s in r.samples_s])
+    if not samples.size:
+        return None
+    return LatencySummary(
+        quantile=quantile,
+        median=_quantile_figure(samples, 0.5, trial.evidence),
+        tail=_quantile_figure(samples, quantile, trial.evidence),
+        rounds=tuple(
+            RoundSummary(
+                order=arm + arms * index,
+                requests=len(r.samples_s),
+                median_s=float(np.median(r.samples_s)) if r.samples_s else 0.0,
+                tail_s=float(np.quantile(r.samples_s, quantile)) if r.samples_s else 0.0,
+                void=r.void,
+            )
+            for index, r in enumerate(trial.rounds)
+        ),
+        spread_s=tuple(float(x) for x in np.quantile(samples, np.linspace(0, 1, 101))),
+        ratio=None if base is None else _ratio_figure(trial, base),
+        load_s=median(r.load_s for r in counted),
+        first_s=median(r.first_s for r in counted),
+        threads=trial.threads,
+        batch=trial.batch,
+    )
+
+
+def memory_figure(trial: Trial) -> Figure | None:
+    """Peak resident bytes of the fresh processes: the middle one, the least and the most."""
+    peaks = sorted(float(r.peak_rss_bytes) for r in trial.rounds)
+    if not peaks:
+        return None
+    return Figure(
+        value=peaks[len(peaks) // 2],
+        lower=peaks[0],
+        upper=peaks[-1],
+        confidence=CONFIDENCE,
+        samples=len(peaks),
+        evidence=trial.evidence,
+    )
+
+
+def size_figure(size_bytes: int) -> Figure:
+    """Bytes of the deployed files, the same anywhere."""
+    value = float(size_bytes)
+    return Figure(value=value, lower=value, upper=value, evidence=Evidence.EXACT)
+
+
+def _quantile_figure(
+    samples: "np.ndarray[tuple[int], np.dtype[np.float64]]", quantile: float, evidence: Evidence
+) -> Figure:
+    bounds = quantile_bounds(samples, quantile, CONFIDENCE)
+    return Figure(
+        value=bounds.estimate,
+        lower=bounds.lower,
+        upper=bounds.upper,
+        confidence=CONFIDENCE,
+        samples=int(samples.size),
+        evidence=evidence,
+    )
+
+
+def _ratio_figure(trial: Trial, base: Trial) -> Figure | None:
+    judged = compare_trials(trial, base)
+    if judged.ratio is None:
+        return None
+    return Figure(
+        value=judged.ratio,
+        lower=judged.low,
+        upper=judged.high,
+        confidence=CONFIDENCE,
+        samples=judged.rounds,
+        evidence=trial.evidence,
+    )

@@ -1,0 +1,126 @@
+"""What the supervisor and its child say to each other: length-framed JSON on a descriptor of its own.
+
+A frame is four bytes, big-endian, and that many bytes of JSON. Neither stdout nor pickle is used: a
+runtime that prints, or a model that does, cannot speak for the child.
+"""
+
+import struct
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from deployopt.core.codec import encode_json
+from deployopt.core.errors import DeviceError
+from deployopt.core.measurement import Round
+from deployopt.device.setup import EvaluationSet, Setup
+
+FRAME_MAX: Final = 32 * 2**20
+_HEADER: Final = struct.Struct(">I")
+
+
+class TimeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="time"):
+    """One round: `requests` timed ones and at least `min_s` seconds, on `cores` only."""
+
+    setup: Setup
+    feeds: Path
+    expected: Path | None
+    requests: int
+    min_s: float
+    seed: int
+    cores: tuple[int, ...] = ()
+
+
+class EvaluateRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluate"
+):
+    """Every example once; the outputs go to the file `result`, one entry a request."""
+
+    setup: Setup
+    data: EvaluationSet
+    result: Path
+
+
+Request = TimeRequest | EvaluateRequest
+
+
+class Working(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="working"):
+    """A sign of life: how far it has come."""
+
+    share: float
+    what: str
+
+
+class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="timed"):
+    """The round that was asked for."""
+
+    round: Round
+
+
+class Evaluated(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluated"
+):
+    """The outputs are in the file."""
+
+    requests: int
+    examples: int
+    non_finite: int
+    """Examples with an output that is not finite."""
+    peak_rss_bytes: int
+    base_rss_bytes: int
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
+    """What went wrong, as a paragraph; `integrity` when the fault lies in the files."""
+
+    message: str
+    integrity: bool = False
+
+
+Reply = Working | Timed | Evaluated | Failed
+
+
+def _path_hook(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"{kind.__name__} cannot be read")
+
+
+_T = TypeVar("_T")
+_REQUESTS: Final = msgspec.json.Decoder(Request, dec_hook=_path_hook)
+_REPLIES: Final = msgspec.json.Decoder(Reply, dec_hook=_path_hook)
+
+
+def frame(message: Request | Reply) -> bytes:
+    """The bytes of one message."""
+    body = encode_json(message)
+    return _HEADER.pack(len(body)) + body
+
+
+def frame_length(header: bytes) -> int:
+    """The length that a frame's first bytes announce; raises DeviceError when it is too long."""
+    length = int(_HEADER.unpack(header)[0])
+    if length > FRAME_MAX:
+        raise DeviceError(f"The measuring process announced a message of {length} bytes.")
+    return length
+
+
+HEADER_BYTES: Final = _HEADER.size
+
+
+def decode_request(body: bytes) -> Request:
+    """Read a request in the child."""
+    return _decode(body, _REQUESTS)
+
+
+def decode_reply(body: bytes) -> Reply:
+    """Read a reply in the parent; raises DeviceError when it is not one."""
+    return _decode(body, _REPLIES)
+
+
+def _decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> "_T":
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DeviceError(f"The measuring process spoke nonsense: {error}.") from error

@@ -1,0 +1,83 @@
+"""How an artifact is run, on what, and how much a run may take: the nouns of this folder."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, SessionOptions
+from deployopt.core.interface import Interface
+from deployopt.core.samples import Feed
+from deployopt.core.target import Target
+from deployopt.core.workload import Workload
+
+_GIB: Final = 2**30
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model file, and everything that decides how the runtime runs it."""
+
+    artifact: str
+    """The artifact's digest."""
+    model: Path
+    session: SessionOptions = SessionOptions()
+    threads: int
+    provider: str = "cpu"
+    """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-rtx."""
+    outputs: tuple[str, ...] = ()
+    """The outputs that are asked for; all of them when empty."""
+
+
+class EvaluationSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Examples (core/examples.py) and how they become requests; tokenizer.json lies in `folder`."""
+
+    interface: Interface
+    folder: Path
+    examples: Path
+    workload: Workload = Workload()
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a child process may take before it is stopped; None: no limit of ours.
+
+    `quiet_s` is the longest time between two signs of life, `wall_s` the longest in all.
+    """
+
+    wall_s: float = 3600.0
+    quiet_s: float = 300.0
+    cpu_s: int | None = None
+    memory_bytes: int | None = None
+    output_bytes: int = 8 * 2**20
+    """More than this on stdout and stderr together is a fault."""
+    address_headroom_bytes: int = 4 * _GIB
+    """Address space beyond `memory_bytes`: threads and libraries reserve what they never touch."""
+
+
+class TimingInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests to be timed and, where an accuracy run gave them, the outputs expected of each."""
+
+    feeds: tuple[Feed, ...]
+    expected: tuple[Feed, ...] | None = None
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact in an interleaved measurement."""
+
+    setup: Setup
+    inputs: TimingInputs
+
+
+def silent(done: float, what: str) -> None:
+    """No one is watching."""
+
+
+def setup_of(artifact: Artifact, target: Target, outputs: tuple[str, ...] = ()) -> Setup:
+    """The artifact as it would run on the target: its threads and its provider."""
+    return Setup(
+        artifact=artifact.digest,
+        model=artifact.path,
+        session=artifact.session,
+        threads=target.runtime.threads,
+        provider=target.runtime.provider,
+        outputs=outputs,
+    )

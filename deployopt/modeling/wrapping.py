@@ -1,0 +1,48 @@
+"""A transformers model as a module from named arrays to logits, the form that is exported."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.samples import Feed
+
+
+class Logits(nn.Module):
+    """Positional inputs in the order of `names`; the logits `[batch, classes]` come out."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+        # The wrapper's own mode counts: an exporter restores it on the whole tree.
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The first output of the model."""
+        named = dict(zip(self.names, inputs, strict=True))
+        logits: Tensor = self.model(**named, return_dict=False)[0]
+        return logits
+
+
+def input_names(interface: Interface) -> tuple[str, ...]:
+    """The model's inputs, in order."""
+    match interface.inputs:
+        case TextInputs(input_names=names):
+            return names
+        case ImageInputs(input_name=name):
+            return (name,)
+        case arrays:
+            return tuple(spec.name for spec in arrays.inputs)
+
+
+def dynamic_axes(interface: Interface) -> dict[str, dict[int, str]]:
+    """The axes that vary: the batch, and the length of texts."""
+    axes = {0: "batch", 1: "length"} if isinstance(interface.inputs, TextInputs) else {0: "batch"}
+    return {name: dict(axes) for name in input_names(interface)}
+
+
+def tensors(feed: Feed, names: Sequence[str]) -> tuple[Tensor, ...]:
+    """The feed's arrays as tensors, in the order of `names`."""
+    return tuple(torch.from_numpy(feed[name]) for name in names)

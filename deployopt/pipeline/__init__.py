@@ -1,0 +1,1 @@
+"""Run a plan: recipes become artifacts, measurements, a verdict and a bundle."""

@@ -1,0 +1,94 @@
+"""A recipe that was run, with all that was found out about it before the gate."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from deployopt.core.artifact import Precision
+from deployopt.core.evidence import Estimate
+from deployopt.core.measurement import AccuracyTrial, Trial
+from deployopt.core.recipe import Recipe
+from deployopt.core.result import CandidateResult, StepResult
+from deployopt.core.summaries import (
+    accuracy_summary,
+    latency_summary,
+    memory_figure,
+    size_figure,
+)
+from deployopt.pipeline.making import Made
+from deployopt.pipeline.recipes import FLOAT
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """`accuracy` is on the search split; what a failure left unknown is None."""
+
+    recipe: Recipe
+    made: Made | None = None
+    accuracy: AccuracyTrial | None = None
+    trial: Trial | None = None
+    size_bytes: int | None = None
+    predictions: dict[str, Estimate] = {}
+    failure: str | None = None
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is the one that the others have to beat."""
+        return self.recipe.name == FLOAT
+
+    @property
+    def precision(self) -> Precision | None:
+        """As found in the artifact."""
+        return None if self.made is None else self.made.artifact.precision
+
+    @property
+    def fault(self) -> str | None:
+        """Why it cannot be chosen at all: a step, or the runtime, or its outputs failed."""
+        if self.failure is not None:
+            return self.failure
+        if self.trial is not None and self.trial.failure is not None:
+            return self.trial.failure
+        if self.accuracy is not None and self.accuracy.non_finite:
+            return f"{self.accuracy.non_finite} outputs are not finite numbers"
+        return None
+
+
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """The candidate for the gate, None where all failed; a reason for every recipe."""
+
+    candidate: Candidate | None
+    reasons: dict[str, str]
+
+
+def candidate_result(
+    candidate: Candidate, candidates: Sequence[Candidate], chosen: Chosen, quantile: float
+) -> CandidateResult:
+    """What the report shows of it."""
+    base = next((c.trial for c in candidates if c.is_float), None)
+    trial, made = candidate.trial, candidate.made
+    return CandidateResult(
+        recipe=candidate.recipe.name,
+        reason=candidate.recipe.reason,
+        artifact=None if made is None else made.artifact.digest,
+        precision=candidate.precision,
+        steps=()
+        if made is None
+        else tuple(
+            StepResult(name=s.lineage.step, seconds=s.seconds, reused=s.reused) for s in made.steps
+        ),
+        predicted=candidate.predictions,
+        accuracy=None if candidate.accuracy is None else accuracy_summary(candidate.accuracy),
+        latency=None
+        if trial is None
+        else latency_summary(
+            trial,
+            quantile,
+            base=None if candidate.is_float else base,
+            arm=list(candidates).index(candidate),
+            arms=len(candidates),
+        ),
+        memory=None if trial is None else memory_figure(trial),
+        size=None if candidate.size_bytes is None else size_figure(candidate.size_bytes),
+        failure=candidate.fault,
+        chosen=chosen.candidate is candidate,
+        why=chosen.reasons.get(candidate.recipe.name, ""),
+    )

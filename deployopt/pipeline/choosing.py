@@ -1,0 +1,141 @@
+"""Which candidate goes to the gate: the fastest that may pass, and int8 only if it gains.
+
+In: candidates with their trials on the search split. Out: one of them, and a reason for each. The
+gate split is not touched here, so what is chosen here is judged there on examples that had no say.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from deployopt.core.budget import Budget
+from deployopt.core.evidence import Evidence
+from deployopt.core.metric import Kind
+from deployopt.core.paired import loss_bounds
+from deployopt.core.standing import Standing
+from deployopt.core.summaries import compare_trials
+from deployopt.pipeline.candidates import Candidate, Chosen
+
+
+def choose(candidates: Sequence[Candidate], budgets: Sequence[Budget]) -> Chosen:
+    """The candidate for the gate.
+
+    Where none is within all budgets the one that misses fewest is judged all the same, so that the
+    verdict can say what was missed; where all failed there is none.
+    """
+    working = [c for c in candidates if c.fault is None]
+    reasons = {c.recipe.name: f"failed: {c.fault}" for c in candidates if c.fault is not None}
+    if not working:
+        return Chosen(candidate=None, reasons=reasons)
+    misses = {c.recipe.name: _misses(c, budgets) for c in working}
+    least = min(len(m) for m in misses.values())
+    best = [c for c in working if len(misses[c.recipe.name]) == least]
+    for candidate in working:
+        if candidate not in best:
+            reasons[candidate.recipe.name] = f"misses {', '.join(misses[candidate.recipe.name])}"
+    winner, words = _fastest(best)
+    return Chosen(candidate=winner, reasons={**reasons, **words})
+
+
+def _fastest(best: Sequence[Candidate]) -> tuple[Candidate, dict[str, str]]:
+    """The float one unless another is faster by the relative test."""
+    base = next((c for c in best if c.is_float), None)
+    if base is None:
+        winner = min(best, key=_median_s)
+        return winner, {winner.recipe.name: "the only form within the budgets"} | {
+            c.recipe.name: "slower than the chosen one" for c in best if c is not winner
+        }
+    words: dict[str, str] = {}
+    gains: list[tuple[float, Candidate]] = []
+    for candidate in best:
+        if candidate is not base:
+            ratio, words[candidate.recipe.name] = _gain(candidate, base)
+            if ratio is not None:
+                gains.append((ratio, candidate))
+    if not gains:
+        words[base.recipe.name] = (
+            "nothing else is faster and within the budgets" if words else "the only form left"
+        )
+        return base, words
+    _, winner = min(gains, key=lambda gain: gain[0])
+    words[base.recipe.name] = "slower than the chosen one"
+    return winner, words
+
+
+def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
+    """The ratio to the float one when it is proved to be below 1, and words for it."""
+    if candidate.trial is None or base.trial is None:
+        return None, "not timed beside the float one, so no gain is shown"
+    judged = compare_trials(candidate.trial, base.trial)
+    if judged.ratio is None or judged.standing is not Standing.INSIDE:
+        shown = "" if judged.ratio is None else f" (ratio {judged.ratio:.2f})"
+        return None, f"no gain over the float one is shown{shown}, so it does not ship"
+    slower = _predicted_slower(candidate, base)
+    if slower is not None:
+        return None, slower
+    where = "on the target" if candidate.trial.evidence is Evidence.TARGET else "here"
+    return judged.ratio, f"{1 / judged.ratio:.2f} x as fast as the float one, measured {where}"
+
+
+def _predicted_slower(candidate: Candidate, base: Candidate) -> str | None:
+    """A gain on this machine is none on the target if the target's arithmetic says otherwise."""
+    if candidate.trial is None or candidate.trial.evidence is Evidence.TARGET:
+        return None
+    for metric, estimate in candidate.predictions.items():
+        other = base.predictions.get(metric)
+        if metric.startswith("latency") and other is not None and estimate.value > other.value:
+            return "faster here, but predicted to be slower on the target, so it does not ship"
+    return None
+
+
+def _misses(candidate: Candidate, budgets: Sequence[Budget]) -> list[str]:
+    return [b.metric for b in budgets if _MISSED[b.definition.kind](candidate, b)]
+
+
+def _misses_accuracy(candidate: Candidate, budget: Budget) -> bool:
+    trial = candidate.accuracy
+    if trial is None:
+        return True
+    return loss_bounds(trial.lost, trial.gained, trial.examples).estimate > budget.limit
+
+
+def _misses_size(candidate: Candidate, budget: Budget) -> bool:
+    return candidate.size_bytes is None or candidate.size_bytes > budget.limit
+
+
+def _misses_latency(candidate: Candidate, budget: Budget) -> bool:
+    trial = candidate.trial
+    if trial is None or trial.evidence is not Evidence.TARGET:
+        return _misses_prediction(candidate, budget)
+    samples = sorted(s for r in trial.counted for s in r.samples_s)
+    if not samples:
+        return True
+    rank = min(len(samples) - 1, int((budget.definition.quantile or 0.5) * len(samples)))
+    return samples[rank] > budget.limit
+
+
+def _misses_memory(candidate: Candidate, budget: Budget) -> bool:
+    trial = candidate.trial
+    if trial is None or trial.evidence is not Evidence.TARGET:
+        return _misses_prediction(candidate, budget)
+    return any(r.peak_rss_bytes > budget.limit for r in trial.rounds)
+
+
+def _misses_prediction(candidate: Candidate, budget: Budget) -> bool:
+    estimate = candidate.predictions.get(budget.metric)
+    return estimate is not None and estimate.upper > budget.limit
+
+
+def _median_s(candidate: Candidate) -> float:
+    if candidate.trial is None:
+        return float("inf")
+    samples = sorted(s for r in candidate.trial.counted for s in r.samples_s)
+    return samples[len(samples) // 2] if samples else float("inf")
+
+
+_MISSED: Final[dict[Kind, Callable[[Candidate, Budget], bool]]] = {
+    Kind.LATENCY: _misses_latency,
+    Kind.ACCURACY: _misses_accuracy,
+    Kind.MEMORY: _misses_memory,
+    Kind.SIZE: _misses_size,
+    Kind.ENERGY: _misses_prediction,
+}

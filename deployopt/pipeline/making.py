@@ -1,0 +1,214 @@
+"""A recipe becomes an artifact, step by step, through the store.
+
+In: the source artifact and a recipe whose steps' options are complete. Out: the last artifact and
+what was done. A step whose key is in the store is not run again, so a build that was killed goes
+on where it stopped, and an identical build does nothing twice.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
+from deployopt.core.bundle import LineageStep
+from deployopt.core.codec import decode_json, encode_json, to_plain
+from deployopt.core.errors import StepError
+from deployopt.core.interface import Interface
+from deployopt.core.recipe import Recipe, Step, StepContext
+from deployopt.store.keys import cache_key
+from deployopt.store.store import Store, StoredObject
+
+_WAIT_S: Final = 900.0
+
+
+class MadeStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step as it went: its lineage, how long it took, whether the store already had it."""
+
+    lineage: LineageStep
+    seconds: float
+    reused: bool
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe that was run."""
+
+    recipe: Recipe
+    artifact: Artifact
+    steps: tuple[MadeStep, ...]
+
+
+class Workbench(msgspec.Struct, frozen=True, kw_only=True):
+    """What every step of a build shares."""
+
+    store: Store
+    interface: Interface
+    samples: Path | None
+    samples_digest: str
+    seed: int
+    threads: int
+
+
+class _Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the files of an artifact do not say themselves; kept beside the key."""
+
+    format: Format
+    entry: str
+    precision: Precision
+    session: SessionOptions
+    notes: tuple[str, ...]
+
+
+def check_recipes(recipes: Sequence[Recipe], source: Artifact, bench: Workbench) -> None:
+    """Ask every step of every recipe whether it can work, before the first one runs.
+
+    Raises:
+        StepError: a step cannot work, or takes another format than the one before it gives.
+    """
+    for recipe in recipes:
+        artifact = source
+        for step in recipe.steps:
+            if step.consumes is not artifact.format:
+                raise StepError(
+                    f"Recipe {recipe.name}: step {step.name} takes {step.consumes} and would be "
+                    f"given {artifact.format}. Put a step between them that makes {step.consumes}."
+                )
+            step.requires(artifact, _context(bench, source.folder, _quiet))
+            artifact = msgspec.structs.replace(artifact, format=step.produces)
+
+
+def make(
+    recipe: Recipe,
+    source: Artifact,
+    bench: Workbench,
+    progress: Callable[[float, str], None],
+) -> Made:
+    """Run the recipe.
+
+    Raises:
+        StepError: a step failed; names the recipe and the step.
+    """
+    artifact, done = source, []
+    total = max(1, len(recipe.steps))
+    for index, step in enumerate(recipe.steps):
+
+        def within(share: float, words: str, *, index: int = index) -> None:
+            progress((index + share) / total, words)
+
+        within(0.0, step.name)
+        made, artifact = _make_step(step, artifact, bench, within)
+        done.append(made)
+    progress(1.0, "done")
+    return Made(recipe=recipe, artifact=artifact, steps=tuple(done))
+
+
+def _make_step(
+    step: Step, source: Artifact, bench: Workbench, progress: Callable[[float, str], None]
+) -> tuple[MadeStep, Artifact]:
+    tools = tool_versions(step.tools)
+    key = step_key(step, source, bench, tools)
+    started = time.perf_counter_ns()
+    stored, reused = bench.store.lookup(key), True
+    if stored is None:
+        with bench.store.building(key, timeout_s=_WAIT_S):
+            stored = bench.store.lookup(key)
+            if stored is None:
+                stored, reused = _run_step(step, source, bench, key, progress), False
+    lineage = LineageStep(
+        step=step.name,
+        version=step.version,
+        options=encode_json(step).decode(),
+        tools=dict(tools),
+        source=source.digest,
+        result=stored.digest,
+    )
+    seconds = (time.perf_counter_ns() - started) / 1e9
+    return MadeStep(lineage=lineage, seconds=seconds, reused=reused), _artifact(stored)
+
+
+def _run_step(
+    step: Step,
+    source: Artifact,
+    bench: Workbench,
+    key: str,
+    progress: Callable[[float, str], None],
+) -> StoredObject:
+    with bench.store.stage() as folder:
+        made = step.run(source, _context(bench, folder, progress))
+        if made.format is not step.produces or not (folder / made.entry).is_file():
+            raise StepError(f"Step {step.name} left no {step.produces} file {made.entry!r}.")
+        meta = _Meta(
+            format=made.format,
+            entry=made.entry,
+            precision=made.precision,
+            session=made.session,
+            notes=made.notes,
+        )
+        return bench.store.commit(folder, key, meta=encode_json(meta))
+
+
+def step_key(step: Step, source: Artifact, bench: Workbench, tools: Mapping[str, str]) -> str:
+    """Everything that decides the step's result.
+
+    The target is not among it: what it decides is a field of the step, so that two targets which
+    ask the same of a step share its result.
+    """
+    return cache_key(
+        {
+            "step": step.name,
+            "version": step.version,
+            "options": to_plain(step),
+            "source": source.digest,
+            "entry": source.entry,
+            "session": to_plain(source.session),
+            "interface": to_plain(bench.interface),
+            "samples": bench.samples_digest if step.uses_samples else "",
+            "seed": bench.seed,
+            "tools": dict(tools),
+        }
+    )
+
+
+def tool_versions(names: Sequence[str]) -> dict[str, str]:
+    """The installed version of each package, "absent" where it is not."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "absent"
+    return found
+
+
+def _artifact(stored: StoredObject) -> Artifact:
+    meta = decode_json(stored.meta, _Meta, where=f"The store's record of {stored.key[:12]}")
+    return Artifact(
+        format=meta.format,
+        folder=stored.folder,
+        entry=meta.entry,
+        digest=stored.digest,
+        precision=meta.precision,
+        session=meta.session,
+        notes=meta.notes,
+    )
+
+
+def _context(
+    bench: Workbench, workdir: Path, progress: Callable[[float, str], None]
+) -> StepContext:
+    return StepContext(
+        workdir=workdir,
+        interface=bench.interface,
+        samples=bench.samples,
+        samples_digest=bench.samples_digest,
+        seed=bench.seed,
+        threads=bench.threads,
+        progress=progress,
+    )
+
+
+def _quiet(share: float, words: str) -> None:
+    """Checking a recipe shows nothing."""

@@ -1,0 +1,233 @@
+"""A build, a plan or a verification for a person at a terminal of 80 columns, on stderr.
+
+In: a result record. Out: text; the verdict and the command to copy come last, where the eye is.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from deployopt.core.budget import Budget
+from deployopt.core.plan import Plan
+from deployopt.core.result import (
+    BuildResult,
+    Figure,
+    PlanResult,
+    StageTime,
+    VerifyResult,
+)
+from deployopt.core.text import safe_record, safe_text
+from deployopt.core.units import Dimension
+from deployopt.core.verdict import Verdict
+from deployopt.report.candidates import print_candidates, print_checks
+from deployopt.report.layout import (
+    FACT_WIDTH,
+    STYLES,
+    WIDTH,
+    columns,
+    command,
+    facts,
+    heading,
+    joined,
+    listing,
+    stderr_console,
+    styled,
+)
+from deployopt.report.words import (
+    NOTHING,
+    dimension_of,
+    evidence_words,
+    loss_words,
+    machine_words,
+    metric_words,
+    plural,
+    show,
+    show_count,
+    show_interval,
+    show_limit,
+    tail_word,
+    verdict_words,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_PROVISIONAL_EXIT: Final = "To let a script take a provisional bundle: --accept-predicted"
+
+
+def print_build(result: BuildResult, console: "Console | None" = None) -> None:
+    """What was asked, what was tried, what the gate says, where the bundle is, what settles it."""
+    console = console or stderr_console()
+    result = safe_record(result)
+    title = result.target_title or result.target
+    console.print(styled(safe_text(f"{result.model} for {title}", 78), "bold"))
+    facts(console, _build_facts(result))
+    if result.candidates:
+        heading(console, "Candidates")
+        print_candidates(console, result.candidates)
+    if result.verdict is not None:
+        _print_verdict(console, result.verdict)
+    elif not result.plan.fits:
+        heading(console, "Cannot fit")
+        console.print(result.plan.fit_reason)
+    if result.bundle is not None:
+        heading(console, "Bundle")
+        command(console, result.bundle)
+    if result.settle is not None:
+        heading(console, "To settle on the device what is only predicted here")
+        command(console, result.settle)
+    _print_end(console, result.stages, result.exit_code)
+    if result.verdict is not None and result.verdict.provisional and not result.accept_predicted:
+        console.print(styled(_PROVISIONAL_EXIT, "dim"))
+
+
+def print_verify(result: VerifyResult, console: "Console | None" = None) -> None:
+    """What this machine is, what was measured on it, and what the gate says."""
+    console = console or stderr_console()
+    result = safe_record(result)
+    console.print(styled(safe_text(f"{result.name}, built for {result.target}", 78), "bold"))
+    facts(console, _verify_facts(result))
+    heading(console, "Measured")
+    table = columns(("metric", 16), ("value", 10), ("bounds", 18), ("evidence", 22))
+    for name, dimension, figure in _verify_figures(result):
+        table.add_row(
+            styled(name),
+            styled(show(figure.value, dimension)),
+            styled(show_interval(figure, dimension) or NOTHING),
+            styled(evidence_words(figure.evidence), "dim"),
+        )
+    console.print(table)
+    _print_verdict(console, result.verdict)
+    if result.written is not None:
+        heading(console, "Written to")
+        command(console, result.written)
+    if result.settle is not None:
+        heading(console, "To settle it")
+        command(console, result.settle)
+    _print_end(console, result.stages, result.exit_code)
+
+
+def print_plan(result: PlanResult, console: "Console | None" = None) -> None:
+    """What would be tried and what is expected of it; nothing has been built."""
+    console = console or stderr_console()
+    plan = safe_record(result.plan)
+    console.print(styled(safe_text(f"{plan.model} for {plan.target.title}", 78), "bold"))
+    facts(console, _plan_facts(plan, safe_record(result.warnings)))
+    if not plan.forecasts:
+        return
+    heading(console, "Recipes, best first; every number is predicted")
+    print_forecasts(console, plan)
+    console.print()
+    listing(console, ((f.recipe, f.reason) for f in plan.forecasts), 18)
+    bases = dict.fromkeys(e.basis for f in plan.forecasts for e in f.estimates.values())
+    if bases:
+        heading(console, "What the predictions rest on")
+        for basis in bases:
+            console.print(styled(basis, "dim"))
+
+
+def print_forecasts(console: "Console", plan: Plan) -> None:
+    """A row for each recipe and metric: value, band, and the budget it is held against."""
+    limits = {b.metric: b for b in plan.budgets}
+    table = columns(
+        ("recipe", 18), ("metric", 14), ("predicted", 9), ("band", 17), ("budget", 9), ("", 8)
+    )
+    for forecast in plan.forecasts:
+        name = safe_text(forecast.recipe, 54)
+        for metric, estimate in forecast.estimates.items():
+            dimension = dimension_of(metric)
+            budget = limits.get(metric)
+            table.add_row(
+                styled(name),
+                styled(safe_text(metric_words(metric), 40)),
+                styled(show(estimate.value, dimension)),
+                styled(show_interval(estimate, dimension)),
+                styled(show_limit(budget.limit, dimension) if budget else NOTHING),
+                _standing(estimate.lower, estimate.upper, budget),
+            )
+            name = ""
+    console.print(table)
+
+
+def _standing(lower: float, upper: float, budget: Budget | None) -> "Text":
+    if budget is None:
+        return styled("")
+    if upper <= budget.limit:
+        return styled("inside", "green")
+    if lower > budget.limit:
+        return styled("outside", "red")
+    return styled("unsure", "yellow")
+
+
+def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
+    yield "Target", result.target
+    yield "Budgets", _budgets(result.budgets)
+    yield "Fits", f"{'yes' if result.plan.fits else 'no'}: {result.plan.fit_reason}"
+    if result.data is not None:
+        sizes = ", ".join(f"{show_count(n)} {name}" for name, n in result.data.splits.items())
+        yield "Data", f"{result.data.name}: {sizes} examples"
+        yield from (("", note) for note in result.data.notes)
+    yield from _examples(result.plan.gate_examples, result.plan.gate_examples_needed)
+    yield "Built on", machine_words(result.machine)
+    yield from (("Warning", warning) for warning in result.warnings)
+
+
+def _verify_facts(result: VerifyResult) -> Iterator[tuple[str, str]]:
+    yield "Machine", machine_words(result.machine)
+    other = f"no: {result.mismatch}" if result.mismatch else "no"
+    yield "Is target", "yes" if result.on_target else other
+    yield "Budgets", _budgets(result.budgets)
+    yield "Bundle", result.bundle_digest
+    yield from (("Warning", warning) for warning in result.warnings)
+
+
+def _plan_facts(plan: Plan, warnings: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield "Target", plan.target.name
+    yield "Budgets", _budgets(plan.budgets)
+    yield "Fits", f"{'yes' if plan.fits else 'no'}: {plan.fit_reason}"
+    yield from _examples(plan.gate_examples, plan.gate_examples_needed)
+    yield from (("Warning", warning) for warning in (*plan.warnings, *warnings))
+
+
+def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]]:
+    if needed is None:
+        return
+    have = "" if there is None else f", {show_count(there)} are there"
+    short = there is not None and there < needed
+    tail = "; the accuracy budget cannot be proved with so few" if short else ""
+    yield "Proof", f"the accuracy budget needs about {plural(needed, 'example')}{have}{tail}"
+
+
+def _budgets(budgets: Sequence[Budget]) -> str:
+    each = (
+        f"{metric_words(b.metric)} ≤ {show_limit(b.limit, dimension_of(b.metric))}" for b in budgets
+    )
+    return joined(each, " · ", FACT_WIDTH) or "none"
+
+
+def _verify_figures(result: VerifyResult) -> Iterator[tuple[str, Dimension, Figure]]:
+    if result.accuracy is not None:
+        yield loss_words(result.accuracy), Dimension.SHARE, result.accuracy.loss
+    if result.latency is not None:
+        yield "latency p50", Dimension.TIME, result.latency.median
+        yield f"latency {tail_word(result.latency)}", Dimension.TIME, result.latency.tail
+    if result.memory is not None:
+        yield "memory peak", Dimension.SIZE, result.memory
+    if result.size is not None:
+        yield "artifact size", Dimension.SIZE, result.size
+
+
+def _print_verdict(console: "Console", verdict: Verdict) -> None:
+    console.print()
+    line = styled(verdict.word.upper(), STYLES[verdict.word])
+    console.print(line.append(f"  {verdict_words(verdict)}", style="not bold default"))
+    console.print()
+    print_checks(console, verdict)
+    for reason in verdict.reasons:
+        console.print(reason)
+
+
+def _print_end(console: "Console", stages: Sequence[StageTime], code: int) -> None:
+    console.print()
+    times = [f"{s.stage} {show(s.seconds, Dimension.TIME)}" for s in stages]
+    console.print(styled(joined([*times, f"exit {code}"], " · ", WIDTH), "dim"))

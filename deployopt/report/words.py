@@ -1,0 +1,167 @@
+"""The words and figures that every rendering shares: quantities, intervals, evidence, outcomes.
+
+In: numbers in base units. Out: short text for a person. A number that is not there is a dash.
+"""
+
+import math
+from typing import Final
+
+from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.measurement import Machine
+from deployopt.core.metric import METRICS
+from deployopt.core.result import AccuracySummary, Figure, LatencySummary, StepResult
+from deployopt.core.units import UNITS, Dimension, show_quantity
+from deployopt.core.verdict import Check, Outcome, Verdict
+
+NOTHING: Final = "—"
+EVIDENCE: Final[dict[Evidence, str]] = {
+    Evidence.EXACT: "exact",
+    Evidence.TARGET: "measured on target",
+    Evidence.PROXY: "measured here (proxy)",
+    Evidence.PREDICTED: "predicted",
+}
+MARKS: Final[dict[str, str]] = {
+    "accepted": "✓",
+    "provisional": "~",
+    "undecided": "?",
+    "rejected": "✗",
+}
+_MEANING: Final[dict[str, str]] = {
+    "accepted": "every budget is met, with its whole 95 % bound",
+    "provisional": "every budget is met here or by prediction; the device must confirm it",
+    "undecided": "some budget is neither met nor missed for certain",
+    "rejected": "a budget is missed",
+}
+
+
+def evidence_words(evidence: Evidence | None) -> str:
+    """Where a number comes from, as it stands behind every number."""
+    return EVIDENCE[evidence] if evidence is not None else "no evidence"
+
+
+def metric_words(name: str) -> str:
+    """`latency_p95` as it is read: `latency p95`."""
+    return name.replace("_", " ")
+
+
+def dimension_of(metric: str) -> Dimension | None:
+    """What the metric counts, or None for a name that is not in the table."""
+    return METRICS[metric].dimension if metric in METRICS else None
+
+
+def show(value: float | None, dimension: Dimension | None) -> str:
+    """A quantity with its unit, or a dash; shares always to a hundredth of a point."""
+    if value is None:
+        return NOTHING
+    if dimension is None:
+        return f"{value:.2f}"
+    if dimension is Dimension.SHARE and math.isfinite(value):
+        return f"{value * 100:.2f} pt".replace("-0.00", "0.00")
+    return show_quantity(value, dimension)
+
+
+def show_figure(figure: Figure | None, dimension: Dimension) -> str:
+    """The value of a figure, or a dash."""
+    return NOTHING if figure is None else show(figure.value, dimension)
+
+
+def show_limit(limit: float, dimension: Dimension | None) -> str:
+    """A limit as its owner would write it: `60 ms`, without zeros behind the point."""
+    number, gap, unit = show(limit, dimension).partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + gap + unit
+
+
+def show_bounds(lower: float | None, upper: float | None, dimension: Dimension | None) -> str:
+    """`14.9 to 15.6 ms`, `≤ 0.61 pt` or `≥ 3 ms`; empty where there is no bound."""
+    if lower is None and upper is None:
+        return ""
+    if upper is None:
+        return f"≥ {show(lower, dimension)}"
+    if lower is None:
+        return f"≤ {show(upper, dimension)}"
+    first, last = show(lower, dimension), show(upper, dimension)
+    if dimension is None or dimension is Dimension.SHARE:
+        return f"{first.partition(' ')[0]} to {last}"
+    number, _, unit = last.rpartition(" ")
+    scale = UNITS[dimension].get(unit)
+    if scale is None:
+        return f"{first} to {last}"
+    return f"{lower / scale:.{len(number.partition('.')[2])}f} to {last}"
+
+
+def show_interval(figure: Figure | Estimate, dimension: Dimension | None) -> str:
+    """The bounds of a figure or the band of an estimate."""
+    return show_bounds(figure.lower, figure.upper, dimension)
+
+
+def show_ratio(figure: Figure | None) -> str:
+    """`0.40 x`, or a dash."""
+    return NOTHING if figure is None or figure.value is None else f"{figure.value:.2f} x"
+
+
+def show_count(number: int) -> str:
+    """Thousands set apart by a thin gap."""
+    return f"{number:,}".replace(",", " ")
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 round`, `5 rounds`."""
+    return f"{show_count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def tail_word(latency: LatencySummary) -> str:
+    """`p95`, `p99.9`: the quantile that the budget names."""
+    return f"p{latency.quantile * 100:g}"
+
+
+def loss_words(accuracy: AccuracySummary) -> str:
+    """What the paired trial counts."""
+    return "accuracy lost" if accuracy.trial.labelled else "disagreement"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """What the outcome means, in one line."""
+    return _MEANING[verdict.word]
+
+
+def check_word(check: Check) -> str:
+    """The outcome of one budget, with the one case in which a prediction stands in for it."""
+    if check.outcome is Outcome.UNDECIDED and check.predicted_inside:
+        return "provisional"
+    return check.outcome.value
+
+
+def check_basis(check: Check) -> str:
+    """Evidence, number of samples and confidence of one budget."""
+    parts = [evidence_words(check.evidence)]
+    if check.samples:
+        parts.append(plural(check.samples, "sample"))
+    if check.confidence is not None and show_bounds(check.lower, check.upper, None):
+        kind = "band" if check.evidence is Evidence.PREDICTED else "one-sided bound"
+        parts.append(f"{check.confidence * 100:g} % {kind}")
+    return ", ".join(parts)
+
+
+def check_notes(verdict: Verdict) -> list[tuple[str, str]]:
+    """What is to be said of the budgets that are not accepted; equal notes stand once."""
+    notes: dict[str, list[str]] = {}
+    for check in verdict.checks:
+        if check.outcome is not Outcome.ACCEPTED:
+            text = " ".join(part for part in (check.reason, check.settle) if part)
+            notes.setdefault(text, []).append(metric_words(check.metric))
+    return [(", ".join(names), text) for text, names in notes.items()]
+
+
+def steps_words(steps: tuple[StepResult, ...]) -> str:
+    """`export 6.2 s → quantize from the store`."""
+    return " → ".join(
+        f"{s.name} {'from the store' if s.reused else show_quantity(s.seconds, Dimension.TIME)}"
+        for s in steps
+    )
+
+
+def machine_words(machine: Machine) -> str:
+    """A machine in one line."""
+    what = machine.board or machine.cpu
+    memory = show_quantity(machine.memory_bytes, Dimension.SIZE)
+    return f"{what}, {machine.arch}, {plural(machine.cores, 'core')}, {memory}"

@@ -1,0 +1,207 @@
+"""A model folder in Hugging Face form, read as data: what it answers and what it takes.
+
+In: a folder with config.json, safetensors weights, and a tokenizer or preprocessor. Out: its
+interface and the precision of its weights. Nothing of it is run, and transformers does not see it.
+Refuses what `checks` and `weights` refuse, and a model whose answer is no single class.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Precision
+from deployopt.core.errors import RefusedInputError, UsageError
+from deployopt.core.interface import ImageInputs, Interface, Task, TextInputs
+from deployopt.sources.checks import INDEX, list_model_folder, read_object
+from deployopt.sources.preprocessing import read_preprocessor
+from deployopt.sources.tokenizer_files import TOKENIZER, read_tokenizer, write_tokenizer
+from deployopt.sources.weights import Tensor, read_header, weight_precision
+
+ENTRY: Final = "config.json"
+OUTPUT: Final = "logits"
+LABELS_MAX: Final = 100_000
+LABEL_MAX_CHARACTERS: Final = 1_000
+LENGTH_MAX: Final = 131_072
+_TEXT_SUFFIX: Final = "ForSequenceClassification"
+_IMAGE_SUFFIX: Final = "ForImageClassification"
+_IDS_AND_MASK: Final = ("input_ids", "attention_mask")
+_WITH_TYPES: Final = ("input_ids", "attention_mask", "token_type_ids")
+# The text encoders that are read, and the inputs each graph takes.
+INPUT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "albert": _WITH_TYPES,
+    "bert": _WITH_TYPES,
+    "camembert": _IDS_AND_MASK,
+    "distilbert": _IDS_AND_MASK,
+    "electra": _WITH_TYPES,
+    "mobilebert": _WITH_TYPES,
+    "modernbert": _IDS_AND_MASK,
+    "mpnet": _IDS_AND_MASK,
+    "roberta": _IDS_AND_MASK,
+    "squeezebert": _WITH_TYPES,
+    "xlm-roberta": _IDS_AND_MASK,
+}
+# These count positions from the padding token's number plus one.
+_OFFSET_TYPES: Final = frozenset({"camembert", "mpnet", "roberta", "xlm-roberta"})
+
+
+class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model folder says of itself."""
+
+    interface: Interface
+    precision: Precision
+    model_type: str
+    resample: int | None = None
+    """The filter's number in Pillow, for an image model."""
+
+
+def complete_folder(folder: Path) -> None:
+    """Add what the device needs and an older folder lacks; only in a staging folder."""
+    config = read_object(folder / ENTRY)
+    if _task(config, folder) is Task.TEXT_CLASSIFICATION:
+        write_tokenizer(folder, _model_type(config))
+
+
+def read_folder(folder: Path) -> FolderFacts:
+    """Check the folder and say what it is.
+
+    Raises:
+        RefusedInputError: it holds pickles, names code, or its weights are malformed.
+        UsageError: something is missing, or the model is of a kind that is not supported.
+    """
+    names = list_model_folder(folder)
+    config = read_object(folder / ENTRY)
+    task = _task(config, folder)
+    for name in names:
+        if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
+            read_object(folder / name)
+    tensors = _tensors(folder, names)
+    labels = _labels(config, str(folder / ENTRY))
+    _check_head(tensors, labels, folder)
+    inputs: TextInputs | ImageInputs
+    resample = None
+    if task is Task.TEXT_CLASSIFICATION:
+        inputs = _text_inputs(folder, config)
+    else:
+        inputs, resample = _image_inputs(folder, names)
+    return FolderFacts(
+        interface=Interface(task=task, inputs=inputs, outputs=(OUTPUT,), labels=labels),
+        precision=weight_precision(tensors),
+        model_type=_model_type(config),
+        resample=resample,
+    )
+
+
+def _task(config: Mapping[str, object], folder: Path) -> Task:
+    classes = config.get("architectures")
+    names = [str(name) for name in classes] if isinstance(classes, list) else []
+    if len(names) == 1 and names[0].endswith(_TEXT_SUFFIX):
+        task = Task.TEXT_CLASSIFICATION
+    elif len(names) == 1 and names[0].endswith(_IMAGE_SUFFIX):
+        task = Task.IMAGE_CLASSIFICATION
+    else:
+        said = ", ".join(names) or "nothing"
+        raise UsageError(
+            f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
+            f"classifiers (…{_TEXT_SUFFIX}) and image classifiers (…{_IMAGE_SUFFIX}). A model "
+            "without its classification head has to be fine-tuned first."
+        )
+    if task is Task.TEXT_CLASSIFICATION and _model_type(config) not in INPUT_NAMES:
+        raise UsageError(
+            f"{folder / ENTRY} is of the type {_model_type(config)!r}; the text models that are "
+            f"read are {', '.join(INPUT_NAMES)}."
+        )
+    kind = config.get("problem_type")
+    if kind not in (None, "single_label_classification"):
+        raise UsageError(f"{folder / ENTRY}: problem_type is {kind!r}; one class an example is.")
+    return task
+
+
+def _model_type(config: Mapping[str, object]) -> str:
+    value = config.get("model_type")
+    return value if isinstance(value, str) else ""
+
+
+def _labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
+    """`id2label` in order of its numbers, which must run from 0 without a gap."""
+    given = config.get("id2label")
+    if given is None:
+        count = config.get("num_labels", 2)
+        given = {str(at): f"LABEL_{at}" for at in range(count if isinstance(count, int) else 2)}
+    if not isinstance(given, dict) or not 2 <= len(given) <= LABELS_MAX:
+        size = len(given) if isinstance(given, dict) else 0
+        raise UsageError(
+            f"{where}: id2label has {size} labels; a classifier has 2 to {LABELS_MAX}."
+        )
+    numbered = {str(key): str(value) for key, value in given.items()}
+    missing = [str(at) for at in range(len(numbered)) if str(at) not in numbered]
+    if missing:
+        raise UsageError(f"{where}: id2label lacks the numbers {', '.join(missing[:5])}.")
+    labels = tuple(numbered[str(at)] for at in range(len(numbered)))
+    too_long = [label for label in labels if not 0 < len(label) <= LABEL_MAX_CHARACTERS]
+    if too_long:
+        raise UsageError(f"{where}: a label in id2label is empty or very long.")
+    return labels
+
+
+def _tensors(folder: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        if name.endswith(".safetensors"):
+            tensors |= read_header(folder / name)
+    if INDEX in names:
+        index = read_object(folder / INDEX).get("weight_map")
+        parts = set(index.values()) if isinstance(index, dict) else set()
+        if not parts or not parts <= set(names):
+            raise RefusedInputError(f"{folder / INDEX} does not list the parts that are there.")
+    return tensors
+
+
+def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: Path) -> None:
+    """A missing head would be filled with random weights, and a wrong one misread."""
+    heads = [
+        tensor.shape[0]
+        for name, tensor in tensors.items()
+        if ("classifier" in name or name.startswith("score.")) and len(tensor.shape) == 2
+    ]
+    if not heads:
+        raise UsageError(
+            f"{folder} holds no classification head: no tensor of the weights is named "
+            "'classifier'. Fine-tune the model for its task first."
+        )
+    if len(labels) not in heads:
+        raise UsageError(
+            f"{folder / ENTRY} names {len(labels)} labels and the weights' head answers "
+            f"{heads[-1]} classes. Set id2label to the labels it was trained with."
+        )
+
+
+def _text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
+    facts = read_tokenizer(folder, config)
+    positions = config.get("max_position_embeddings", 512)
+    if not isinstance(positions, int) or isinstance(positions, bool):
+        raise UsageError(f"{folder / ENTRY}: max_position_embeddings is {positions!r}.")
+    if _model_type(config) in _OFFSET_TYPES:
+        positions -= facts.pad_id + 1
+    longest = min(positions, facts.max_length or positions, LENGTH_MAX)
+    if longest < 3:
+        raise UsageError(f"{folder / ENTRY}: the model takes {longest} tokens at most.")
+    return TextInputs(
+        tokenizer=TOKENIZER,
+        max_length=longest,
+        pad_id=facts.pad_id,
+        input_names=INPUT_NAMES[_model_type(config)],
+    )
+
+
+def _image_inputs(folder: Path, names: tuple[str, ...]) -> tuple[ImageInputs, int]:
+    if "preprocessor_config.json" not in names:
+        raise UsageError(
+            f"{folder} has no preprocessor_config.json, so nothing says how its images are sized "
+            "and normalized. `AutoImageProcessor.from_pretrained(…).save_pretrained(folder)` "
+            "writes it."
+        )
+    path = folder / "preprocessor_config.json"
+    facts = read_preprocessor(read_object(path), str(path))
+    return facts.inputs, facts.resample

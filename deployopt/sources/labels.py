@@ -1,0 +1,143 @@
+"""Labels as people write them, matched with the labels that a model answers.
+
+In: the values of a label column (names, or class numbers), and the model's labels. Out: a class
+number a row. Nothing is guessed: a name that the model does not have, or a number out of range, is
+an error that shows both sets. Case and surrounding space do not count.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from deployopt.core.errors import UsageError
+
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.0*)?")
+_GENERIC: Final = re.compile(r"label_\d+", re.IGNORECASE)
+_SHOWN: Final = 8
+
+
+class Matched(msgspec.Struct, frozen=True, kw_only=True):
+    """A class number a row, and what a person should know of how it was found."""
+
+    classes: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def match_labels(
+    values: Sequence[object],
+    labels: Sequence[str],
+    *,
+    where: str,
+    names: Sequence[str] | None = None,
+) -> Matched:
+    """Class numbers for `values`; `names` are the data's own names of its numbers, if it has any.
+
+    Raises:
+        UsageError: a value that the model has no label for.
+    """
+    numbers = {value: _number(value) for value in set(values)}
+    names_are_numbers = all(_NUMBER.fullmatch(label) for label in labels)
+    if names_are_numbers or any(number is None for number in numbers.values()):
+        found = _by_name(numbers, labels, where)
+        return Matched(classes=tuple(found[value] for value in values))
+    _check_range(numbers, labels, where)
+    meaning, notes = _translate(numbers, labels, names, where)
+    return Matched(classes=tuple(meaning[value] for value in values), notes=notes)
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return int(value.strip().split(".")[0])
+    return None
+
+
+def _by_name(values: Iterable[object], labels: Sequence[str], where: str) -> dict[object, int]:
+    exact = {_form(label, fold=False): at for at, label in enumerate(labels)}
+    folded: dict[str, list[int]] = {}
+    for at, label in enumerate(labels):
+        folded.setdefault(_form(label, fold=True), []).append(at)
+    found: dict[object, int] = {}
+    unknown: list[str] = []
+    for value in values:
+        text = str(value)
+        at = exact.get(_form(text, fold=False))
+        alike = folded.get(_form(text, fold=True), [])
+        if at is None and len(alike) == 1:
+            at = alike[0]
+        if at is None:
+            unknown.append(text)
+        else:
+            found[value] = at
+    if unknown:
+        raise _unknown(sorted(unknown), sorted({str(value) for value in values}), labels, where)
+    return found
+
+
+def _form(text: str, *, fold: bool) -> str:
+    plain = unicodedata.normalize("NFC", text).strip()
+    return plain.casefold() if fold else plain
+
+
+def _unknown(
+    unknown: list[str], found: list[str], labels: Sequence[str], where: str
+) -> UsageError:
+    close = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.5)
+    hint = f" The nearest to {unknown[0]!r} is {close[0]!r}." if close else ""
+    generic = all(_GENERIC.fullmatch(label) for label in labels)
+    hint += " The model names no classes; give class numbers, from 0." if generic else ""
+    return UsageError(
+        f"{where} has labels that the model does not have: {_shown(unknown)}.{hint} The data's "
+        f"labels are {_shown(found)}; the model's are {_shown(labels)}."
+    )
+
+
+def _check_range(
+    numbers: Mapping[object, int | None], labels: Sequence[str], where: str
+) -> None:
+    wrong = sorted({number for number in numbers.values() if number is not None
+                    and not 0 <= number < len(labels)})  # fmt: skip
+    if not wrong:
+        return
+    if wrong == [-1]:
+        raise UsageError(
+            f"{where} has the label -1, which marks rows whose label is withheld (a test split). "
+            "Give a validation or training split, whose labels are there."
+        )
+    raise UsageError(
+        f"{where} has the class numbers {_shown([str(x) for x in wrong])}; the model has "
+        f"{len(labels)} classes, 0 to {len(labels) - 1}: {_shown(labels)}."
+    )
+
+
+def _translate(
+    numbers: Mapping[object, int | None],
+    labels: Sequence[str],
+    names: Sequence[str] | None,
+    where: str,
+) -> tuple[dict[object, int], tuple[str, ...]]:
+    """Through the data's own names where it has some, so that another order does no harm."""
+    plain = {value: number for value, number in numbers.items() if number is not None}
+    if names is None:
+        return plain, (f"{where} gives class numbers; 0 is taken as {labels[0]!r}.",)
+    if all(_GENERIC.fullmatch(label) for label in labels):
+        return plain, ("The model names no classes, so the data's class numbers are taken.",)
+    if any(number >= len(names) for number in plain.values()):
+        raise UsageError(f"{where} has class numbers beyond its own names {_shown(names)}.")
+    used = {value: names[number] for value, number in plain.items()}
+    found = _by_name(used.values(), labels, where)
+    return {value: found[name] for value, name in used.items()}, ()
+
+
+def _shown(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _SHOWN} more" if len(labels) > _SHOWN else ""
+    return ", ".join(repr(label) for label in labels[:_SHOWN]) + more

@@ -1,0 +1,133 @@
+"""An `.onnx` file as a model: described by its own inputs and outputs, or by a file beside it.
+
+In: the path of `model.onnx`, and `model.interface.json` beside it where the maker wrote one. Out:
+the interface and the names of all files that belong to it. Without the interface file the outputs
+are compared with the reference's and no label is known; what an input means is never guessed.
+
+The interface file follows core/interface.py. A classifier of images, for example:
+
+    {"task": "image-classification", "outputs": ["logits"], "labels": ["cat", "dog"],
+     "inputs": {"type": "image", "input_name": "pixels", "height": 224, "width": 224}}
+
+A classifier of texts names its tokenizer, a file beside the model:
+
+    {"task": "text-classification", "outputs": ["logits"], "labels": ["no", "yes"],
+     "inputs": {"type": "text", "tokenizer": "tokenizer.json", "max_length": 256}}
+"""
+
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import msgspec
+
+from deployopt.core.codec import explain
+from deployopt.core.errors import MissingExtraError, UsageError
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task, TextInputs
+from deployopt.sources.checks import check_regular
+
+INTERFACE_MAX_BYTES: Final = 4 * 2**20
+_KINDS: Final = {
+    Task.TEXT_CLASSIFICATION: TextInputs,
+    Task.IMAGE_CLASSIFICATION: ImageInputs,
+    Task.ANY: ArrayInputs,
+}
+
+
+class OnnxFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The interface, and the names of the files it needs, relative to the model's folder."""
+
+    interface: Interface
+    files: tuple[str, ...]
+
+
+def interface_path(path: Path) -> Path:
+    """`model.interface.json` for `model.onnx`."""
+    return path.with_name(f"{path.stem}.interface.json")
+
+
+def read_onnx(path: Path) -> OnnxFacts:
+    """Check the file and say what it takes and gives.
+
+    Raises:
+        RefusedInputError: the file may not be opened.
+        UsageError: the interface file does not fit the graph.
+        MissingExtraError: the packages for building are not installed.
+    """
+    try:
+        from deployopt.graph.checking import check_in_child
+        from deployopt.graph.describing import describe_onnx
+        from deployopt.graph.external import external_files
+        from deployopt.graph.reading import read_graph
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("Reading an ONNX model", "build") from error
+
+    described = describe_onnx(path)
+    check_in_child(path)
+    files = [path.name, *external_files(read_graph(path), path)]
+    outputs = tuple(output.name for output in described.outputs)
+    beside = interface_path(path)
+    if not beside.exists():
+        inputs = ArrayInputs(inputs=described.inputs)
+        return OnnxFacts(
+            interface=Interface(task=Task.ANY, inputs=inputs, outputs=outputs),
+            files=tuple(files),
+        )
+    interface = read_interface(beside)
+    _check_names(interface, tuple(x.name for x in described.inputs), outputs, beside)
+    files.append(beside.name)
+    if isinstance(interface.inputs, TextInputs):
+        files.append(_tokenizer_name(interface.inputs, path.parent, beside))
+    return OnnxFacts(interface=interface, files=tuple(files))
+
+
+def read_interface(path: Path) -> Interface:
+    """The interface file.
+
+    Raises:
+        UsageError: not of this form; says where.
+    """
+    check_regular(path, path.parent)
+    if path.stat().st_size > INTERFACE_MAX_BYTES:
+        raise UsageError(f"{path} has more than {INTERFACE_MAX_BYTES} bytes.")
+    try:
+        interface = msgspec.json.decode(path.read_bytes(), type=Interface)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: {explain(str(error), Interface)}.") from error
+    if not isinstance(interface.inputs, _KINDS[interface.task]):
+        raise UsageError(f"{path}: inputs are not of the kind that {interface.task.value} takes.")
+    if interface.task is not Task.ANY and len(interface.labels) < 2:
+        raise UsageError(f"{path}: a classifier needs its labels, in the order of its outputs.")
+    if len(set(interface.labels)) != len(interface.labels):
+        raise UsageError(f"{path}: a label is there twice.")
+    return interface
+
+
+def _check_names(
+    interface: Interface, inputs: tuple[str, ...], outputs: tuple[str, ...], where: Path
+) -> None:
+    taken = interface.inputs
+    if isinstance(taken, TextInputs):
+        named = set(taken.input_names)
+    elif isinstance(taken, ImageInputs):
+        named = {taken.input_name}
+    else:
+        named = {item.name for item in taken.inputs}
+    if named != set(inputs):
+        raise UsageError(
+            f"{where} names the inputs {', '.join(sorted(named))}; the graph takes "
+            f"{', '.join(inputs)}."
+        )
+    if not interface.outputs or not set(interface.outputs) <= set(outputs):
+        raise UsageError(
+            f"{where} names the outputs {', '.join(interface.outputs) or '(none)'}; the graph "
+            f"gives {', '.join(outputs)}."
+        )
+
+
+def _tokenizer_name(inputs: TextInputs, folder: Path, where: Path) -> str:
+    name = inputs.tokenizer
+    pure = PurePosixPath(name)
+    if len(pure.parts) != 1 or name in (".", "..") or not (folder / name).is_file():
+        raise UsageError(f"{where}: the tokenizer {name!r} is not a file beside the model.")
+    check_regular(folder / name, folder)
+    return name

@@ -1,0 +1,214 @@
+"""The gate fails closed: every way not to know is undecided or rejected, never accepted."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from deployopt.core.budget import Budget
+from deployopt.core.errors import ExitCode, IntegrityError, UsageError
+from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.gate import Findings, judge
+from deployopt.core.measurement import AccuracyTrial, Conditions, Machine, Round, Split, Trial
+from deployopt.core.metric import METRICS
+from deployopt.core.verdict import Outcome
+
+MACHINE = Machine(
+    arch="x86_64", cpu="a cpu", cores=2, memory_bytes=1 << 34, kernel="6", python="3.11"
+)
+LATENCY = Budget(metric="latency_p95", limit=0.060)
+LOSS = Budget(metric="accuracy_drop", limit=0.01)
+MEMORY = Budget(metric="memory_peak", limit=512 * 2**20)
+SIZE = Budget(metric="artifact_size", limit=80e6)
+
+
+def one_round(samples: tuple[float, ...] = (0.01,) * 100, **changes: Any) -> Round:
+    made = Round(
+        load_s=0.1,
+        first_s=0.02,
+        warmup_s=(0.01,) * 75,
+        steady=True,
+        samples_s=samples,
+        peak_rss_bytes=200 * 2**20,
+        base_rss_bytes=60 * 2**20,
+        conditions=Conditions(),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def timed(rounds: tuple[Round, ...] = (one_round(),) * 6, **changes: Any) -> Trial:
+    made = Trial(
+        artifact="a" * 64,
+        machine=MACHINE,
+        evidence=Evidence.TARGET,
+        threads=2,
+        batch=1,
+        rounds=rounds,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def compared(lost: int = 10, gained: int = 10, **changes: Any) -> AccuracyTrial:
+    made = AccuracyTrial(
+        artifact="a" * 64,
+        split=Split.GATE,
+        evidence=Evidence.PROXY,
+        labelled=True,
+        examples=3000,
+        both_right=2600,
+        lost=lost,
+        gained=gained,
+        both_wrong=3000 - 2600 - lost - gained,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def findings(**changes: Any) -> Findings:
+    made = Findings(artifact="a" * 64, latency=timed(), accuracy=compared(), size_bytes=20_000_000)
+    return msgspec.structs.replace(made, **changes)
+
+
+ALL = (LATENCY, LOSS, MEMORY, SIZE)
+
+
+def test_all_inside_is_accepted() -> None:
+    verdict = judge("t", ALL, findings())
+    assert verdict.outcome is Outcome.ACCEPTED
+    assert not verdict.provisional
+    assert verdict.exit_code() is ExitCode.ACCEPTED
+    assert {check.metric for check in verdict.checks} == {b.metric for b in ALL}
+
+
+def test_no_budget_is_no_verdict() -> None:
+    with pytest.raises(UsageError, match="no budget"):
+        judge("t", (), findings())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"latency": timed(artifact="b" * 64)}, {"accuracy": compared(artifact="b" * 64)}],
+)
+def test_another_artifacts_measurement_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError, match="Measure again"):
+        judge("t", ALL, findings(**wrong))
+
+
+@pytest.mark.parametrize("missing", [{"latency": None}, {"accuracy": None}, {"size_bytes": None}])
+def test_a_missing_metric_rejects(missing: dict[str, Any]) -> None:
+    assert judge("t", ALL, findings(**missing)).outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize("metric", sorted(METRICS))
+def test_every_metric_without_a_number_rejects(metric: str) -> None:
+    budget = Budget(metric=metric, limit=1.0)
+    verdict = judge("t", (budget,), Findings(artifact="a" * 64))
+    assert verdict.outcome is Outcome.REJECTED
+
+
+def test_a_prediction_is_never_accepted() -> None:
+    inside = Estimate(value=0.02, lower=0.01, upper=0.05, basis="datasheet")
+    known = findings(latency=timed(evidence=Evidence.PROXY), predictions={"latency_p95": inside})
+    verdict = judge("t", (LATENCY, LOSS, SIZE), known)
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert verdict.provisional
+    assert verdict.exit_code() is ExitCode.UNDECIDED
+    assert verdict.exit_code(accept_predicted=True) is ExitCode.ACCEPTED
+
+
+def test_a_prediction_that_may_miss_is_not_provisional() -> None:
+    wide = Estimate(value=0.05, lower=0.02, upper=0.12, basis="datasheet")
+    verdict = judge("t", (LATENCY,), findings(latency=None, predictions={"latency_p95": wide}))
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert not verdict.provisional
+    assert verdict.exit_code(accept_predicted=True) is ExitCode.UNDECIDED
+
+
+def test_slow_is_rejected() -> None:
+    slow = timed((one_round((0.07,) * 100),) * 6)
+    assert judge("t", (LATENCY,), findings(latency=slow)).outcome is Outcome.REJECTED
+
+
+def test_one_round_that_disagrees_is_undecided() -> None:
+    rounds = (one_round((0.01,) * 1000),) * 6 + (one_round((0.07,) * 20 + (0.01,) * 30),)
+    verdict = judge("t", (LATENCY,), findings(latency=timed(rounds)))
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert verdict.checks[0].settle
+
+
+def test_too_few_requests_or_rounds_are_undecided() -> None:
+    few = judge("t", (LATENCY,), findings(latency=timed((one_round((0.01,) * 9),) * 6)))
+    assert few.outcome is Outcome.UNDECIDED
+    assert "59" in (few.checks[0].settle or "")
+    short = judge("t", (LATENCY, MEMORY), findings(latency=timed((one_round(),) * 4)))
+    assert {check.outcome for check in short.checks} == {Outcome.UNDECIDED}
+
+
+def test_too_many_void_rounds_are_undecided() -> None:
+    rounds = (one_round(),) * 7 + (one_round(void="throttled"),) * 2
+    verdict = judge("t", (LATENCY,), findings(latency=timed(rounds)))
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert "throttled" in verdict.checks[0].reason
+    tolerated = judge("t", (LATENCY,), findings(latency=timed(rounds[:-1])))
+    assert tolerated.outcome is Outcome.ACCEPTED
+
+
+def test_a_void_round_counts_neither_way() -> None:
+    rounds = (one_round(),) * 8 + (one_round((0.9,) * 100, void="steal"),)
+    assert judge("t", (LATENCY,), findings(latency=timed(rounds))).outcome is Outcome.ACCEPTED
+
+
+def test_a_cheating_runtime_rejects() -> None:
+    rounds = (*(one_round(),) * 5, one_round(mismatched=1, compared=10))
+    verdict = judge("t", (LATENCY,), findings(latency=timed(rounds)))
+    assert verdict.outcome is Outcome.REJECTED
+    assert "another output" in verdict.reasons[0]
+
+
+def test_a_crash_rejects() -> None:
+    verdict = judge("t", ALL, findings(latency=timed((), failure="it died by SIGSEGV")))
+    assert verdict.outcome is Outcome.REJECTED
+    assert "SIGSEGV" in verdict.reasons[0]
+
+
+def test_non_finite_outputs_reject() -> None:
+    verdict = judge("t", (LOSS,), findings(accuracy=compared(0, 0, non_finite=1)))
+    assert verdict.outcome is Outcome.REJECTED
+
+
+def test_a_loss_at_the_budget_is_undecided_and_a_large_one_rejected() -> None:
+    at = judge("t", (LOSS,), findings(accuracy=compared(60, 30)))
+    assert at.outcome is Outcome.UNDECIDED
+    far = judge("t", (LOSS,), findings(accuracy=compared(150, 10)))
+    assert far.outcome is Outcome.REJECTED
+
+
+def test_foreign_arithmetic_cannot_vouch() -> None:
+    verdict = judge("t", (LOSS,), findings(accuracy=compared(exact_arithmetic=False)))
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert not verdict.provisional
+    on_target = compared(exact_arithmetic=False, evidence=Evidence.TARGET)
+    assert judge("t", (LOSS,), findings(accuracy=on_target)).outcome is Outcome.ACCEPTED
+
+
+def test_made_up_inputs_prove_nothing() -> None:
+    made_up = compared(0, 0, labelled=False, synthetic=True)
+    assert judge("t", (LOSS,), findings(accuracy=made_up)).outcome is Outcome.UNDECIDED
+
+
+def test_a_doubt_keeps_from_accepting_and_from_provisional() -> None:
+    verdict = judge("t", ALL, findings(doubts=("the labels look permuted",)))
+    assert verdict.outcome is Outcome.UNDECIDED
+    assert not verdict.provisional
+
+
+def test_too_large_is_rejected_to_the_byte() -> None:
+    assert judge("t", (SIZE,), findings(size_bytes=80_000_000)).outcome is Outcome.ACCEPTED
+    assert judge("t", (SIZE,), findings(size_bytes=80_000_001)).outcome is Outcome.REJECTED
+
+
+def test_memory_is_judged_by_every_round() -> None:
+    high = one_round(peak_rss_bytes=600 * 2**20)
+    straddling = judge("t", (MEMORY,), findings(latency=timed((*(one_round(),) * 5, high))))
+    assert straddling.outcome is Outcome.UNDECIDED
+    over = judge("t", (MEMORY,), findings(latency=timed((high,) * 5)))
+    assert over.outcome is Outcome.REJECTED
