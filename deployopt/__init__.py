@@ -6,8 +6,9 @@ from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.result import BuildResult, PlanResult, VerifyResult
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome, Verdict
+from deployopt.core.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Budget",
     "BuildResult",

@@ -11,10 +11,11 @@ from deployopt.cli.output import emit, shown_progress
 from deployopt.core.budget import Budget, merge_budgets, parse_budget_option
 from deployopt.core.errors import ExitCode, UsageError
 from deployopt.core.project import Project, read_project
+from deployopt.core.version import VERSION
 
 app = typer.Typer(
     name="deployopt",
-    help="From a trained model and a target device to an artifact that is proved to meet its budgets.",
+    help="From a trained model and a device to an artifact that is proved to meet its budgets.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -148,7 +149,10 @@ def run(
     inputs: Annotated[list[str] | None, typer.Argument(help="Texts, or image files.")] = None,
     *,
     input_file: Annotated[
-        Path | None, typer.Option("--input", "-i", help="A file of inputs: a text a line, .npy, .npz, or an image.")
+        Path | None,
+        typer.Option(
+            "--input", "-i", help="A file of inputs: a text a line, .npy, .npz, or an image."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> int:
@@ -160,9 +164,16 @@ def run(
 
 @app.command()
 def targets(
-    name: Annotated[str | None, typer.Argument(help="Show this one; a TOML file works too.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show this one; a TOML file works too.")
+    ] = None,
     *,
-    schema: Annotated[bool, typer.Option(help="Print the JSON Schema of a target file.")] = False,
+    toml: Annotated[
+        bool, typer.Option("--toml", help="Print its file, to start one's own.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of a target file.")
+    ] = False,
     json: JsonOption = False,
 ) -> int:
     """List the targets, or show one."""
@@ -173,7 +184,7 @@ def targets(
     elif name is None:
         print_target_list(json=json)
     else:
-        print_target_shown(name, json=json)
+        print_target_shown(name, toml=toml, json=json)
     return ExitCode.ACCEPTED
 
 
@@ -218,12 +229,11 @@ def gc(
 
 @app.callback(invoke_without_command=True)
 def _root(
+    *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        from deployopt import __version__
-
-        sys.stdout.write(f"deployopt {__version__}\n")
+        sys.stdout.write(f"deployopt {VERSION}\n")
         raise typer.Exit
 
 
@@ -250,5 +260,3 @@ def _columns(options: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--column {option!r} is not text=NAME or label=NAME.")
         columns[role] = name
     return columns
-
-

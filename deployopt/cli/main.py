@@ -33,10 +33,14 @@ def run(words: Sequence[str]) -> int:
     except DeployoptError as error:
         return _explain(error, words, debug=debug)
     except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted. What was finished is kept; run the same command to go on.\n")
+        sys.stderr.write(
+            "\nInterrupted. What was finished is kept; run the same command to go on.\n"
+        )
         return ExitCode.INTERRUPTED
     except _TerminatedError:
-        sys.stderr.write("\nTerminated. What was finished is kept; run the same command to go on.\n")
+        sys.stderr.write(
+            "\nTerminated. What was finished is kept; run the same command to go on.\n"
+        )
         return ExitCode.TERMINATED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 """JSON and TOML to records and back: strict, canonical, every error with its key path."""
 
 import json
+import re
 import tomllib
 import unicodedata
 from typing import Any, Final, TypeVar
@@ -14,8 +15,16 @@ from deployopt.core.units import Quantity
 
 T = TypeVar("T")
 SIZE_MAX: Final = 4 * 2**20
+TOML_MAX: Final = 2**18
+"""Bytes of a file that a person writes: more would take a second to read."""
 DEPTH_MAX: Final = 32
 _LINE_MAX: Final = 500
+# A dotted key of more parts than the depth allows: tomllib needs memory as the square of them, so
+# it is found before. Possessive, and started at word starts only, so that it runs in linear time.
+_PART: Final = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_DEEP_KEY: Final = re.compile(
+    rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{DEPTH_MAX}}}"
+)
 _UNSHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -78,17 +87,19 @@ def decode_toml(data: bytes, kind: type[T], *, where: str) -> T:
 
 def _read_tree(data: bytes) -> dict[str, object]:
     """The tables of a TOML text; raise ValueError with a reason that names a key or a line."""
-    if len(data) > SIZE_MAX:
-        raise ValueError(f"the file is larger than {SIZE_MAX} bytes")
+    if len(data) > TOML_MAX:
+        raise ValueError(f"the file is larger than {TOML_MAX} bytes")
     try:
-        tree = tomllib.loads(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        deep = _DEEP_KEY.search(text) is not None
+        tree = {} if deep else tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ValueError(f"the file is not UTF-8 text (byte {error.start})") from error
     except RecursionError as error:
         raise ValueError(f"the file is nested deeper than {DEPTH_MAX} levels") from error
     except ValueError as error:
         raise ValueError(f"the file is not valid TOML: {error}") from error
-    if _depth(tree) > DEPTH_MAX:
+    if deep or _depth(tree) > DEPTH_MAX:
         raise ValueError(f"the file is nested deeper than {DEPTH_MAX} levels")
     _refuse_unshown(tree, "")
     return tree

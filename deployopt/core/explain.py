@@ -15,7 +15,8 @@ _PATH: Final = re.compile(r" - at `(?P<key>key in )?`?\$?(?P<path>[^`]*)`$")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 _TYPES: Final = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
-_PATTERN: Final = re.compile(r"Expected `str` matching regex .*")
+_PATTERN: Final = re.compile(r"Expected `str` (?:matching regex|of length) .*", re.DOTALL)
+_BOUND: Final = re.compile(r"Expected `(?P<wanted>\w+)` (?P<bound>[<>]=? \S+)")
 _CHOICE: Final = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
 _WORDS: Final[dict[str, str]] = {
     "str": "text in quotes",
@@ -69,6 +70,9 @@ def _in_words(text: str, path: str, kind: type) -> str:
     described = next((d for item in _at(path, kind) for d in _descriptions(item)), None)
     if _PATTERN.fullmatch(text) and described:
         return f"expected {described}"
+    bound = _BOUND.fullmatch(text)
+    if bound:
+        return f"expected {_type_words(bound['wanted'])} {bound['bound']}"
     return text.replace("`", "")
 
 
@@ -99,7 +103,8 @@ def _at(path: str, kind: object) -> list[object]:
         inner: list[object] = []
         for item in here:
             if step.startswith("["):
-                inner.extend(getattr(item, "__args__", ())[-1:])
+                members = [m for m in getattr(item, "__args__", ()) if m is not ...]
+                inner.extend(members[-1:])
             elif step in _fields(item):
                 inner.append(_fields(item)[step])
         here = [part for item in inner for part in _parts(item)]

@@ -46,8 +46,8 @@ def known_features(features: Collection[str]) -> tuple[str, ...]:
 def saturates(arch: str, isa: Collection[str]) -> bool:
     """Whether full 8-bit weights saturate (vpmaddubsw adds two products in 16 bits).
 
-    True for x86 with AVX2 or AVX512 and no VNNI or AMX; false for ARM, whose kernels widen first. An
-    x86 target that names no features is taken to saturate.
+    True for x86 with AVX2 or AVX512 and no VNNI or AMX; false for ARM, whose kernels widen first.
+    An x86 target that names no features is taken to saturate.
     """
     if arch != "x86_64" or _EXACT_X86 & set(isa):
         return False

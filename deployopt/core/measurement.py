@@ -61,9 +61,9 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Timed requests, of those looked at, whose output was not the accuracy run's."""
     compared: int = 0
     repeat_ratio: float | None = None
-    """Median of second over first latency of inputs that came twice; far below 1: answers are cached.
+    """Median of second over first latency of inputs that came twice; None with too few inputs.
 
-    None where there were too few inputs to tell.
+    Far below 1, answers are remembered.
     """
     void: str | None = None
     """Why the round does not count, for both arms; None when it does."""

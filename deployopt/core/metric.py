@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import UsageError
+from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension
 
 
@@ -76,6 +77,9 @@ METRICS: Final[dict[str, Metric]] = {
 }
 
 
+_SHOWN: Final = 80
+
+
 def find_metric(name: str) -> Metric:
     """The metric of this name.
 
@@ -84,7 +88,8 @@ def find_metric(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    raise UsageError(f"{name!r} is not a metric. {nearest(name, METRICS)}")
+    shown = safe_text(name, _SHOWN)
+    raise UsageError(f"{shown!r} is not a metric. {nearest(shown, METRICS)}")
 
 
 def nearest(word: str, known: "dict[str, Metric] | list[str]") -> str:

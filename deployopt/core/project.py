@@ -54,7 +54,7 @@ def read_project(folder: Path) -> Project:
         return in_shared
     if in_shared != Project():
         raise UsageError(
-            f"Both {own} and [tool.deployopt] in {shared} have settings. Keep them in one of the two."
+            f"Both {own} and [tool.deployopt] in {shared} have settings. Keep them in one of them."
         )
     return _read(own, Project)
 

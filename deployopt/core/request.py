@@ -1,4 +1,4 @@
-"""What is asked of a build, read and complete: the form in which the API hands it to the pipeline."""
+"""What is asked of a build, read and complete: what the API hands to the pipeline."""
 
 from pathlib import Path
 

@@ -1,10 +1,10 @@
 """What the machine did while a round was timed, and whether the round counts.
 
-In: two readings of the kernel's counters, before and after. Out: a Conditions record; the reason why
-a round is void, or None. A round is void for throttling, steal or preemption, never for its latency.
+In: two readings of the kernel's counters, before and after. Out: a Conditions record; the reason
+why a round is void, or None. A round is void for throttling, steal or preemption, never for its
+latency.
 """
 
-import os
 import resource
 import subprocess
 import time
@@ -138,11 +138,8 @@ def _cpu_ticks(system: Path) -> list[int] | None:
 
 def _run_delay_ns(system: Path) -> int | None:
     """Time that the threads of this process have waited for a core, from schedstat."""
-    try:
-        tasks = os.listdir(system / "proc/self/task")
-    except OSError:
-        return None
-    return _sum_delays(read_text(system / f"proc/self/task/{task}/schedstat") for task in tasks)
+    tasks = (system / "proc/self/task").glob("*/schedstat")
+    return _sum_delays(read_text(task) for task in tasks)
 
 
 def _sum_delays(lines: Iterable[str | None]) -> int | None:

@@ -20,9 +20,11 @@ from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.device.gpu import gpu_names
 from deployopt.device.readings import SYSTEM, read_number, read_text
+from deployopt.device.setup import Limits
 
 _PACKAGES: Final = ("onnxruntime", "onnxruntime-gpu", "numpy", "tokenizers", "deployopt")
 _ARCH: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+_MEMORY_SHARE: Final = 0.9
 _UNLIMITED: Final = 1 << 60
 """cgroup v1 says "no limit" with a number near 2^63."""
 
@@ -94,21 +96,15 @@ def matches(target: Target, machine: Machine) -> str | None:
     wanted = target.match
     if machine.arch != wanted.arch:
         return f"this machine is {machine.arch} and {target.name} is {wanted.arch}"
-    if wanted.board and wanted.board.casefold() not in (machine.board or "").casefold():
-        board = machine.board or "no board that a device tree names"
-        return f"this machine is {board!r} and {target.name} is {wanted.board!r}"
-    if wanted.gpu and not any(wanted.gpu.casefold() in name.casefold() for name in gpu_names()):
-        return f"no {wanted.gpu} is installed here"
-    return _memory_differs(target, machine)
-
-
-def _memory_differs(target: Target, machine: Machine) -> str | None:
-    least, most = target.match.memory_min, target.match.memory_max
-    shown = show_quantity(machine.memory_bytes, Dimension.SIZE)
-    if least is not None and machine.memory_bytes < least:
-        return f"this machine has {shown} of memory and {target.name} at least {least}"
-    if most is not None and machine.memory_bytes > most:
-        return f"this machine has {shown} of memory and {target.name} at most {most}"
+    if not wanted.accepts_board(machine.board):
+        board = repr(machine.board) if machine.board else "of no board that it names"
+        return f"this machine is {board} and {target.name} is {wanted.board!r}"
+    if wanted.gpu is not None and not wanted.accepts_gpus(gpu_names()):
+        return f"this machine has no {wanted.gpu_count or 1} x {wanted.gpu}"
+    if not wanted.accepts_memory(machine.memory_bytes):
+        shown = show_quantity(machine.memory_bytes, Dimension.SIZE)
+        band = f"{wanted.memory_min or 'nothing'} to {wanted.memory_max or 'any'}"
+        return f"this machine has {shown} of memory and {target.name} has {band}"
     return None
 
 
@@ -145,7 +141,7 @@ def _cgroup_folders(system: Path, controller: str) -> list[Path]:
     """The folders of this process's group and of its parents, in either hierarchy."""
     folders = []
     for line in (read_text(system / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", "", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", "", ""][:3]
         if controllers and controller not in controllers.split(","):
             continue
         root = system / "sys/fs/cgroup" / (controllers and controller)
@@ -168,3 +164,10 @@ def _providers() -> tuple[str, ...]:
     import onnxruntime
 
     return tuple(onnxruntime.get_available_providers())
+
+
+def limits_here(system: Path = SYSTEM) -> Limits:
+    """Limits for a child on this machine: nine tenths of the memory that is free now."""
+    free = int(psutil.virtual_memory().available)
+    group = cgroup_memory(system)
+    return Limits(memory_bytes=int(_MEMORY_SHARE * min(free, group or free)))

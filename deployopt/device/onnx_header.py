@@ -1,7 +1,8 @@
 """The versions that an ONNX file is stamped with, read without the ``onnx`` package.
 
-In: a model file. Out: its IR version and its operator sets. Only the outermost fields of the protocol
-buffer are looked at; the graph is stepped over by its length. Refuses what is not such a file.
+In: a model file. Out: its IR version and its operator sets. Only the outermost fields of the
+protocol buffer are looked at; the graph is stepped over by its length. Refuses what is not such a
+file.
 """
 
 import io

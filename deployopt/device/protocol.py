@@ -1,4 +1,4 @@
-"""What the supervisor and its child say to each other: length-framed JSON on a descriptor of its own.
+"""What the supervisor and its child say: length-framed JSON on a descriptor of its own.
 
 A frame is four bytes, big-endian, and that many bytes of JSON. Neither stdout nor pickle is used: a
 runtime that prints, or a model that does, cannot speak for the child.
@@ -6,7 +6,7 @@ runtime that prints, or a model that does, cannot speak for the child.
 
 import struct
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,7 +19,9 @@ FRAME_MAX: Final = 32 * 2**20
 _HEADER: Final = struct.Struct(">I")
 
 
-class TimeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="time"):
+class TimeRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="time"
+):
     """One round: `requests` timed ones and at least `min_s` seconds, on `cores` only."""
 
     setup: Setup
@@ -72,10 +74,10 @@ class Evaluated(
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
-    """What went wrong, as a paragraph; `integrity` when the fault lies in the files."""
+    """What went wrong, as a paragraph, and which kind of error that is."""
 
     message: str
-    integrity: bool = False
+    kind: Literal["device", "integrity", "usage"] = "device"
 
 
 Reply = Working | Timed | Evaluated | Failed
@@ -88,8 +90,8 @@ def _path_hook(kind: type, value: object) -> object:
 
 
 _T = TypeVar("_T")
-_REQUESTS: Final = msgspec.json.Decoder(Request, dec_hook=_path_hook)
-_REPLIES: Final = msgspec.json.Decoder(Reply, dec_hook=_path_hook)
+_REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request, dec_hook=_path_hook)
+_REPLIES: Final[msgspec.json.Decoder[Reply]] = msgspec.json.Decoder(Reply, dec_hook=_path_hook)
 
 
 def frame(message: Request | Reply) -> bytes:

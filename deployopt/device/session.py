@@ -15,12 +15,23 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state
 from deployopt.core.errors import DeviceError, IntegrityError, RefusedInputError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
+from deployopt.core.versions import Version, opset_read_by
 from deployopt.device.onnx_header import OnnxHeader, read_onnx_header
 from deployopt.device.setup import Setup
 
 
+class Named(Protocol):
+    """An input or output of a graph."""
+
+    name: str
+
+
 class Session(Protocol):
     """What is used of a session."""
+
+    def get_outputs(self) -> Sequence[Named]:
+        """The graph's outputs, in order."""
+        ...
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
@@ -73,15 +84,7 @@ ORT_FAILURES: Final = (
 """What the runtime raises; its own errors have no common base."""
 _OPSET_END: Final = re.compile(r"domain (\S*) is till opset (\d+)")
 _IR_END: Final = re.compile(r"max supported IR version: (\d+)")
-_FIRST_VERSION: Final = (
-    (21, "1.20"),
-    (22, "1.21"),
-    (23, "1.23"),
-    (24, "1.24"),
-    (25, "1.26"),
-    (26, "1.28"),
-)
-"""Standard operator set, and a version of ONNX Runtime that is known to read it."""
+_MINORS: Final = range(14, 100)
 _QUIET: Final = 4
 
 
@@ -165,7 +168,7 @@ def _explain(
 
 
 def _advice(opset: int, domain: str) -> str:
-    known = [version for top, version in _FIRST_VERSION if top >= opset]
-    if domain or not known:
+    minors = [m for m in _MINORS if opset_read_by(Version((1, m), final=True)) >= opset]
+    if domain or not minors:
         return "Install the newest onnxruntime, or build again for this version."
-    return f"Install onnxruntime>={known[0]}, or build again for this version."
+    return f"Install onnxruntime>=1.{minors[0]}, or build again for this version."

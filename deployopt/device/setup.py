@@ -1,5 +1,6 @@
 """How an artifact is run, on what, and how much a run may take: the nouns of this folder."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -71,13 +72,21 @@ def silent(done: float, what: str) -> None:
     """No one is watching."""
 
 
+def threads_here(threads: int) -> int:
+    """The target's threads, or all the cores here where these are fewer.
+
+    More threads than cores would spin against each other and measure nothing.
+    """
+    return min(threads, len(os.sched_getaffinity(0)))
+
+
 def setup_of(artifact: Artifact, target: Target, outputs: tuple[str, ...] = ()) -> Setup:
-    """The artifact as it would run on the target: its threads and its provider."""
+    """The artifact as it would run on the target: its provider, as many of its threads as fit."""
     return Setup(
         artifact=artifact.digest,
         model=artifact.path,
         session=artifact.session,
-        threads=target.runtime.threads,
+        threads=threads_here(target.runtime.threads),
         provider=target.runtime.provider,
         outputs=outputs,
     )

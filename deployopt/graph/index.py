@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnx.helper
 import onnx.numpy_helper
@@ -47,7 +46,7 @@ class GraphIndex:
         return (node, other) if self.float_weight(other, 1) is not None else None
 
 
-def initializer(name: str, array: npt.ArrayLike) -> onnx.TensorProto:
+def initializer(name: str, array: Array) -> onnx.TensorProto:
     """The array as a raw-data tensor."""
     return onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
 

@@ -17,6 +17,7 @@ import onnx
 import onnx.helper
 import onnx.numpy_helper
 
+from deployopt.core.samples import Array
 from deployopt.graph.index import (
     GraphIndex,
     attribute,
@@ -154,9 +155,9 @@ def _integer_weight(rewrite: _Rewrite, name: str, *, transpose: bool) -> tuple[s
             axis=1 if rewrite.options.per_channel else None,
             reduce_range=rewrite.options.reduce_range,
         )
-        zero = np.zeros(scale.shape, np.int8)
         names = (stem, f"{stem}.scale", f"{stem}.zero")
-        for part, array in zip(names, (integers, scale, zero), strict=True):
+        arrays: tuple[Array, ...] = (integers, scale, np.zeros(scale.shape, np.int8))
+        for part, array in zip(names, arrays, strict=True):
             rewrite.index.graph.initializer.append(initializer(part, array))
         rewrite.done_weights[stem] = names
     return rewrite.done_weights[stem]

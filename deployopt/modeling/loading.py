@@ -19,20 +19,12 @@ from deployopt.modeling.quiet import quiet_transformers
 CONFIG: Final = "config.json"
 _MAX_CONFIG_BYTES: Final = 4 * 2**20
 _MAX_DEPTH: Final = 32
-_REFUSED_KEYS: Final = frozenset(
-    {
-        "auto_map",
-        "attn_implementation",
-        "_attn_implementation",
-        "_attn_implementation_internal",
-        "experts_implementation",
-        "_experts_implementation",
-        "custom_pipelines",
-        "kernel_config",
-        "use_kernels",
-        "trust_remote_code",
-    }
+_CODE_KEYS: Final = frozenset(
+    {"auto_map", "custom_pipelines", "kernel_config", "use_kernels", "trust_remote_code"}
 )
+# These may name code on a hub; the names of transformers' own attention are harmless.
+_CHOICE_KEYS: Final = frozenset({"attn_implementation", "experts_implementation"})
+_OWN_CHOICES: Final = (None, "", "eager", "sdpa")
 _CLASS_ENDINGS: Final = {
     Task.TEXT_CLASSIFICATION: "ForSequenceClassification",
     Task.IMAGE_CLASSIFICATION: "ForImageClassification",
@@ -96,7 +88,7 @@ def _refuse_keys(value: Json, path: Path, depth: int) -> None:
     if depth > _MAX_DEPTH:
         raise RefusedInputError(f"{path} was not opened: it is nested deeper than {_MAX_DEPTH}.")
     if isinstance(value, dict):
-        named = sorted(key for key in value if key in _REFUSED_KEYS and value[key] is not None)
+        named = sorted(key for key, chosen in value.items() if _names_code(key, chosen))
         if named:
             raise RefusedInputError(
                 f"{path} was not opened: its key {named[0]!r} makes transformers run other code "
@@ -107,6 +99,14 @@ def _refuse_keys(value: Json, path: Path, depth: int) -> None:
         _refuse_keys(item, path, depth + 1)
 
 
+def _names_code(key: str, value: Json) -> bool:
+    if key in _CODE_KEYS:
+        return value not in (None, False)
+    return key.removeprefix("_").removesuffix("_internal") in _CHOICE_KEYS and (
+        value not in _OWN_CHOICES
+    )
+
+
 def _check_weights(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     if names & {"model.safetensors", "model.safetensors.index.json"}:
@@ -114,8 +114,8 @@ def _check_weights(folder: Path) -> None:
     pickled = sorted(n for n in names if n.endswith((".bin", ".pt", ".pth", ".pkl", ".ckpt")))
     if pickled:
         raise RefusedInputError(
-            f"{folder} was not opened: its weights are pickled ({pickled[0]}), and reading a pickle "
-            "runs code. Save the model with safetensors, the default of save_pretrained."
+            f"{folder} was not opened: its weights are pickled ({pickled[0]}), and reading a "
+            "pickle runs code. Save the model as safetensors, the default of save_pretrained."
         )
     raise StepError(f"{folder} has no model.safetensors. Name a folder that save_pretrained wrote.")
 

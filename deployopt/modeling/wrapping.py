@@ -9,7 +9,7 @@ from deployopt.core.interface import ImageInputs, Interface, TextInputs
 from deployopt.core.samples import Feed
 
 
-class Logits(nn.Module):
+class Logits(nn.Module):  # type: ignore[misc] # torch is not followed
     """Positional inputs in the order of `names`; the logits `[batch, classes]` come out."""
 
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:

@@ -1,17 +1,18 @@
 """Which recipes are tried for a model on a target, with every option of every step filled in.
 
-The target enters here and nowhere later: the opset its runtime reads, and the integer arithmetic of
-its instruction set (GATE: 7-bit weights where 8 would saturate, on the target or on the machine
-that has to vouch for the accuracy).
+The target enters here and nowhere later: the opset that its runtime reads, and the arithmetic of
+its instruction set (7-bit weights where 8 would saturate, on the target or on the machine that has
+to vouch for the accuracy).
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Format
+from deployopt.core.artifact import Format, Precision
 from deployopt.core.errors import UsageError
+from deployopt.core.isa import saturates
+from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.source import SourceModel
 from deployopt.core.target import Target
@@ -25,10 +26,22 @@ _TORCHSCRIPT_OPSET: Final = 17
 
 
 class Arithmetic(msgspec.Struct, frozen=True, kw_only=True):
-    """What the integer units allow: `reduce_range` asks for 7-bit weights, and `reason` says why."""
+    """What the integer units allow: `reduce_range` asks for 7-bit weights."""
 
     reduce_range: bool
     reason: str
+
+
+def arithmetic_for(target: Target, machine: Machine) -> Arithmetic:
+    """8-bit weights where both the target and this machine add them up exactly, else 7."""
+    if saturates(target.hardware.arch, target.hardware.isa):
+        return Arithmetic(reduce_range=True, reason="7-bit weights: 8 would saturate on the target")
+    if saturates(machine.arch, machine.isa):
+        return Arithmetic(
+            reduce_range=True,
+            reason="7-bit weights: 8 would saturate here, where accuracy is judged",
+        )
+    return Arithmetic(reduce_range=False, reason="8-bit weights, exact on the target and here")
 
 
 def recipes_for(
@@ -41,10 +54,15 @@ def recipes_for(
     """
     if target.runtime.provider != "cpu":
         raise UsageError(
-            f"Target {target.name} runs on {target.runtime.provider}. Building for GPU runtimes is "
-            "not there yet: use `deployopt targets` for the CPU targets that build."
+            f"Target {target.name} runs on {target.runtime.provider}, and this version builds for "
+            "CPU runtimes only. Name a target whose runtime is cpu; `deployopt targets` lists them."
         )
-    start = _START[source.artifact.format](target)
+    start = _start(source.artifact.format, target)
+    float_recipe = Recipe(
+        name=FLOAT, steps=start, reason="the plain float graph, which int8 has to beat"
+    )
+    if source.artifact.precision in {Precision.INT8, Precision.MIXED}:
+        return (float_recipe,)
     quantize: Step
     if convolutional:
         quantize = QuantizeStatic(reduce_range=arithmetic.reduce_range)
@@ -52,22 +70,12 @@ def recipes_for(
     else:
         quantize = QuantizeDynamic(reduce_range=arithmetic.reduce_range)
         reason = "dynamic int8, the form that pays on transformers"
-    return (
-        Recipe(name=FLOAT, steps=start, reason="the plain float graph, which int8 has to beat"),
-        Recipe(name=INT8, steps=(*start, quantize), reason=f"{reason}; {arithmetic.reason}"),
-    )
+    int8 = Recipe(name=INT8, steps=(*start, quantize), reason=f"{reason}; {arithmetic.reason}")
+    return (float_recipe, int8)
 
 
-def _from_transformers(target: Target) -> tuple[Step, ...]:
-    opset = min(_TORCHSCRIPT_OPSET, target.runtime.opset_max)
-    return (Export(opset=opset), Optimize())
-
-
-def _from_onnx(target: Target) -> tuple[Step, ...]:
-    return (Optimize(),)
-
-
-_START: Final[Mapping[Format, Callable[[Target], tuple[Step, ...]]]] = {
-    Format.TRANSFORMERS: _from_transformers,
-    Format.ONNX: _from_onnx,
-}
+def _start(form: Format, target: Target) -> tuple[Step, ...]:
+    """From the model as it came to a plain float graph."""
+    if form is Format.ONNX:
+        return (Optimize(),)
+    return (Export(opset=min(_TORCHSCRIPT_OPSET, target.runtime.opset_max)), Optimize())

@@ -8,7 +8,7 @@ from deployopt.core.result import CandidateResult
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Check, Verdict
-from deployopt.report.layout import STYLES, columns, listing, styled
+from deployopt.report.layout import STYLES, columns, joined, listing, styled
 from deployopt.report.words import (
     MARKS,
     NOTHING,
@@ -43,8 +43,8 @@ def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) 
     table = columns(
         ("", 1),
         ("recipe", _RECIPE),
-        (loss, 16),
-        (f"latency {tail}".strip(), 20),
+        (loss, 17),
+        (f"latency {tail}".strip(), 21),
         ("memory", 8),
         ("size", 8),
     )
@@ -65,8 +65,8 @@ def print_checks(console: "Console", verdict: Verdict) -> None:
         ("budget", 14),
         ("limit", 8),
         ("observed", 8),
-        ("bounds", 17),
-        ("evidence", 12),
+        ("bounds", 18),
+        ("evidence", 13),
         ("outcome", 11),
     )
     for check in verdict.checks:
@@ -149,7 +149,8 @@ def _evidence_lines(shared: dict[str, Evidence | None]) -> list[str]:
     kinds = dict.fromkeys(e for e in shared.values() if e is not None)
     names = {e: ", ".join(n for n in _MEASURES if shared[n] is e) for e in kinds}
     parts = [f"{names[e]}: {evidence_words(e)}" for e in kinds]
-    return [" · ".join(parts), "bounds are one-sided, 95 % each"] if parts else []
+    lines = joined([*parts, "bounds are one-sided, 95 % each"], " · ", 78).splitlines()
+    return lines if parts else []
 
 
 def _story(item: CandidateResult) -> str:
@@ -158,7 +159,7 @@ def _story(item: CandidateResult) -> str:
     rounds = item.latency.rounds if item.latency else ()
     void = sum(r.void is not None for r in rounds)
     told = f" {void} of {plural(len(rounds), 'round')} void." if void else ""
-    steps = f"\n{steps_words(item.steps)}" if item.steps else ""
+    steps = f"\n{joined(steps_words(item.steps), ' → ', 54)}" if item.steps else ""
     return f"{item.reason} {item.why}{told}{steps}".strip()
 
 

@@ -81,6 +81,15 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
         console.print(styled(_PROVISIONAL_EXIT, "dim"))
 
 
+def print_error(error: Exception, console: "Console | None" = None) -> None:
+    """One paragraph, never broken inside a path or a command; a list keeps its lines."""
+    console = console or stderr_console()
+    head = styled("error: ", "bold red")
+    for line in str(error).splitlines() or [type(error).__name__]:
+        console.print(head.append(safe_text(line), style="not bold default"), soft_wrap=True)
+        head = styled("")
+
+
 def print_verify(result: VerifyResult, console: "Console | None" = None) -> None:
     """What this machine is, what was measured on it, and what the gate says."""
     console = console or stderr_console()
@@ -115,7 +124,7 @@ def print_plan(result: PlanResult, console: "Console | None" = None) -> None:
     facts(console, _plan_facts(plan, safe_record(result.warnings)))
     if not plan.forecasts:
         return
-    heading(console, "Recipes, best first; every number is predicted")
+    heading(console, "Recipes that would be tried; every number is predicted")
     print_forecasts(console, plan)
     console.print()
     listing(console, ((f.recipe, f.reason) for f in plan.forecasts), 18)
@@ -192,10 +201,13 @@ def _plan_facts(plan: Plan, warnings: Sequence[str]) -> Iterator[tuple[str, str]
 def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]]:
     if needed is None:
         return
-    have = "" if there is None else f", {show_count(there)} are there"
-    short = there is not None and there < needed
-    tail = "; the accuracy budget cannot be proved with so few" if short else ""
-    yield "Proof", f"the accuracy budget needs about {plural(needed, 'example')}{have}{tail}"
+    if there is None:
+        have = ""
+    elif there < needed:
+        have = f"; {show_count(there)} are there, too few to prove it"
+    else:
+        have = f", {show_count(there)} are there"
+    yield "Proof", f"the accuracy budget needs about {plural(needed, 'example')}{have}"
 
 
 def _budgets(budgets: Sequence[Budget]) -> str:

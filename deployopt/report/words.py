@@ -28,7 +28,7 @@ MARKS: Final[dict[str, str]] = {
 }
 _MEANING: Final[dict[str, str]] = {
     "accepted": "every budget is met, with its whole 95 % bound",
-    "provisional": "every budget is met here or by prediction; the device must confirm it",
+    "provisional": "every budget is met or predicted to be; the device must confirm",
     "undecided": "some budget is neither met nor missed for certain",
     "rejected": "a budget is missed",
 }
@@ -72,21 +72,24 @@ def show_limit(limit: float, dimension: Dimension | None) -> str:
 
 
 def show_bounds(lower: float | None, upper: float | None, dimension: Dimension | None) -> str:
-    """`14.9 to 15.6 ms`, `≤ 0.61 pt` or `≥ 3 ms`; empty where there is no bound."""
-    if lower is None and upper is None:
+    """`14.9 to 15.6 ms`, `≤ 0.61 pt` or `≥ 3 ms`; empty where nothing is open."""
+    if lower == upper:
         return ""
     if upper is None:
         return f"≥ {show(lower, dimension)}"
     if lower is None:
         return f"≤ {show(upper, dimension)}"
     first, last = show(lower, dimension), show(upper, dimension)
+    return last if first == last else f"{_in_unit_of(last, lower, first, dimension)} to {last}"
+
+
+def _in_unit_of(last: str, value: float, shown: str, dimension: Dimension | None) -> str:
+    """`value` as a number in the unit that `last` has, or as shown where that has none."""
     if dimension is None or dimension is Dimension.SHARE:
-        return f"{first.partition(' ')[0]} to {last}"
+        return shown.partition(" ")[0]
     number, _, unit = last.rpartition(" ")
     scale = UNITS[dimension].get(unit)
-    if scale is None:
-        return f"{first} to {last}"
-    return f"{lower / scale:.{len(number.partition('.')[2])}f} to {last}"
+    return shown if scale is None else f"{value / scale:.{len(number.partition('.')[2])}f}"
 
 
 def show_interval(figure: Figure | Estimate, dimension: Dimension | None) -> str:
@@ -100,8 +103,8 @@ def show_ratio(figure: Figure | None) -> str:
 
 
 def show_count(number: int) -> str:
-    """Thousands set apart by a thin gap."""
-    return f"{number:,}".replace(",", " ")
+    """Thousands set apart by a gap that no line ends in."""
+    return f"{number:,}".replace(",", "\u00a0")
 
 
 def plural(number: int, noun: str) -> str:
@@ -152,12 +155,12 @@ def check_notes(verdict: Verdict) -> list[tuple[str, str]]:
     return [(", ".join(names), text) for text, names in notes.items()]
 
 
-def steps_words(steps: tuple[StepResult, ...]) -> str:
-    """`export 6.2 s → quantize from the store`."""
-    return " → ".join(
+def steps_words(steps: tuple[StepResult, ...]) -> list[str]:
+    """`export 6.21 s`, `quantize from the store`: one a step."""
+    return [
         f"{s.name} {'from the store' if s.reused else show_quantity(s.seconds, Dimension.TIME)}"
         for s in steps
-    )
+    ]
 
 
 def machine_words(machine: Machine) -> str:

@@ -14,6 +14,8 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import Task
 
 DEMO: Final = "demo-sentiment"
+# Seeded inputs of the declared shapes, for a graph that comes without data.
+SYNTHETIC: Final = "synthetic"
 
 
 class HubData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,6 +48,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     licence: str
     data: str | None = None
     smaller: tuple[str, ...] = ()
+    accuracy: float | None = None
+    """Share right that the model's page states for the gate's files."""
+    accuracy_examples: int = 0
 
 
 SST2: Final = HubData(
@@ -83,6 +88,8 @@ CATALOGUE: Final[tuple[Entry, ...]] = (
         licence="apache-2.0",
         data="sst2",
         smaller=("mobilebert", "minilm"),
+        accuracy=0.9105504587155964,
+        accuracy_examples=872,
     ),
     Entry(
         alias="mobilebert",

@@ -96,7 +96,7 @@ __legacy__ = _Backend()
 
 
 class DemoText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One snippet: `label` indexes LABELS, `rating` is the mean of at least 17 people, -4 to 4."""
+    """One snippet: `label` indexes LABELS, `rating` is the mean of several people, -4 to 4."""
 
     text: str
     label: int

@@ -24,6 +24,10 @@ OUTPUT: Final = "logits"
 LABELS_MAX: Final = 100_000
 LABEL_MAX_CHARACTERS: Final = 1_000
 LENGTH_MAX: Final = 131_072
+_CLASSES_MIN: Final = 2
+_MATRIX: Final = 2
+# The two special tokens and one of the text.
+_TOKENS_MIN: Final = 3
 _TEXT_SUFFIX: Final = "ForSequenceClassification"
 _IMAGE_SUFFIX: Final = "ForImageClassification"
 _IDS_AND_MASK: Final = ("input_ids", "attention_mask")
@@ -129,7 +133,7 @@ def _labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
     if given is None:
         count = config.get("num_labels", 2)
         given = {str(at): f"LABEL_{at}" for at in range(count if isinstance(count, int) else 2)}
-    if not isinstance(given, dict) or not 2 <= len(given) <= LABELS_MAX:
+    if not isinstance(given, dict) or not _CLASSES_MIN <= len(given) <= LABELS_MAX:
         size = len(given) if isinstance(given, dict) else 0
         raise UsageError(
             f"{where}: id2label has {size} labels; a classifier has 2 to {LABELS_MAX}."
@@ -163,7 +167,7 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
     heads = [
         tensor.shape[0]
         for name, tensor in tensors.items()
-        if ("classifier" in name or name.startswith("score.")) and len(tensor.shape) == 2
+        if ("classifier" in name or name.startswith("score.")) and len(tensor.shape) == _MATRIX
     ]
     if not heads:
         raise UsageError(
@@ -185,7 +189,7 @@ def _text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
     if _model_type(config) in _OFFSET_TYPES:
         positions -= facts.pad_id + 1
     longest = min(positions, facts.max_length or positions, LENGTH_MAX)
-    if longest < 3:
+    if longest < _TOKENS_MIN:
         raise UsageError(f"{folder / ENTRY}: the model takes {longest} tokens at most.")
     return TextInputs(
         tokenizer=TOKENIZER,

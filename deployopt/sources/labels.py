@@ -8,7 +8,7 @@ an error that shows both sets. Case and surrounding space do not count.
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -42,7 +42,8 @@ def match_labels(
     numbers = {value: _number(value) for value in set(values)}
     names_are_numbers = all(_NUMBER.fullmatch(label) for label in labels)
     if names_are_numbers or any(number is None for number in numbers.values()):
-        found = _by_name(numbers, labels, where)
+        written = {value: _written(value, names_are_numbers) for value in numbers}
+        found = _by_name(written, labels, where)
         return Matched(classes=tuple(found[value] for value in values))
     _check_range(numbers, labels, where)
     meaning, notes = _translate(numbers, labels, names, where)
@@ -61,25 +62,32 @@ def _number(value: object) -> int | None:
     return None
 
 
-def _by_name(values: Iterable[object], labels: Sequence[str], where: str) -> dict[object, int]:
+def _written(value: object, as_number: bool) -> str:  # noqa: FBT001 - said by its name
+    """The value as a name; 3.0 and "3" are one where the model's labels are numbers."""
+    number = _number(value) if as_number else None
+    return str(value if number is None else number)
+
+
+def _by_name(
+    values: Mapping[object, str], labels: Sequence[str], where: str
+) -> dict[object, int]:
     exact = {_form(label, fold=False): at for at, label in enumerate(labels)}
     folded: dict[str, list[int]] = {}
     for at, label in enumerate(labels):
         folded.setdefault(_form(label, fold=True), []).append(at)
     found: dict[object, int] = {}
     unknown: list[str] = []
-    for value in values:
-        text = str(value)
-        at = exact.get(_form(text, fold=False))
-        alike = folded.get(_form(text, fold=True), [])
-        if at is None and len(alike) == 1:
-            at = alike[0]
-        if at is None:
-            unknown.append(text)
+    for value, text in values.items():
+        same = exact.get(_form(text, fold=False))
+        near = folded.get(_form(text, fold=True), [])
+        if same is not None:
+            found[value] = same
+        elif len(near) == 1:
+            found[value] = near[0]
         else:
-            found[value] = at
+            unknown.append(text)
     if unknown:
-        raise _unknown(sorted(unknown), sorted({str(value) for value in values}), labels, where)
+        raise _unknown(sorted(unknown), sorted(set(values.values())), labels, where)
     return found
 
 
@@ -88,9 +96,7 @@ def _form(text: str, *, fold: bool) -> str:
     return plain.casefold() if fold else plain
 
 
-def _unknown(
-    unknown: list[str], found: list[str], labels: Sequence[str], where: str
-) -> UsageError:
+def _unknown(unknown: list[str], found: list[str], labels: Sequence[str], where: str) -> UsageError:
     close = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0.5)
     hint = f" The nearest to {unknown[0]!r} is {close[0]!r}." if close else ""
     generic = all(_GENERIC.fullmatch(label) for label in labels)
@@ -101,9 +107,7 @@ def _unknown(
     )
 
 
-def _check_range(
-    numbers: Mapping[object, int | None], labels: Sequence[str], where: str
-) -> None:
+def _check_range(numbers: Mapping[object, int | None], labels: Sequence[str], where: str) -> None:
     wrong = sorted({number for number in numbers.values() if number is not None
                     and not 0 <= number < len(labels)})  # fmt: skip
     if not wrong:
@@ -133,9 +137,8 @@ def _translate(
         return plain, ("The model names no classes, so the data's class numbers are taken.",)
     if any(number >= len(names) for number in plain.values()):
         raise UsageError(f"{where} has class numbers beyond its own names {_shown(names)}.")
-    used = {value: names[number] for value, number in plain.items()}
-    found = _by_name(used.values(), labels, where)
-    return {value: found[name] for value, name in used.items()}, ()
+    used: dict[object, str] = {value: names[number] for value, number in plain.items()}
+    return _by_name(used, labels, where), ()
 
 
 def _shown(labels: Sequence[str]) -> str:

@@ -20,17 +20,18 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.codec import explain
 from deployopt.core.errors import MissingExtraError, UsageError
+from deployopt.core.explain import explain
 from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task, TextInputs
 from deployopt.sources.checks import check_regular
 
 INTERFACE_MAX_BYTES: Final = 4 * 2**20
-_KINDS: Final = {
+_KINDS: Final[dict[Task, type]] = {
     Task.TEXT_CLASSIFICATION: TextInputs,
     Task.IMAGE_CLASSIFICATION: ImageInputs,
     Task.ANY: ArrayInputs,
 }
+_CLASSES_MIN: Final = 2
 
 
 class OnnxFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +94,10 @@ def read_interface(path: Path) -> Interface:
         interface = msgspec.json.decode(path.read_bytes(), type=Interface)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {explain(str(error), Interface)}.") from error
-    if not isinstance(interface.inputs, _KINDS[interface.task]):
+    kinds: tuple[type, ...] = (_KINDS[interface.task],)
+    if not isinstance(interface.inputs, kinds):
         raise UsageError(f"{path}: inputs are not of the kind that {interface.task.value} takes.")
-    if interface.task is not Task.ANY and len(interface.labels) < 2:
+    if interface.task is not Task.ANY and len(interface.labels) < _CLASSES_MIN:
         raise UsageError(f"{path}: a classifier needs its labels, in the order of its outputs.")
     if len(set(interface.labels)) != len(interface.labels):
         raise UsageError(f"{path}: a label is there twice.")

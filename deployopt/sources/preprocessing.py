@@ -16,6 +16,7 @@ from deployopt.core.interface import ImageInputs
 PIXEL_MAX: Final = 4096
 CHANNELS: Final = 3
 _BILINEAR: Final = 2
+_FILTER_MAX: Final = 5
 # Of transformers' image processors for these models: below 384 pixels the short side is
 # size / crop_pct, and the middle is cropped.
 _CROP_PCT_TYPES: Final = ("ConvNext", "ConvNeXT")
@@ -40,7 +41,9 @@ def read_preprocessor(
     """
     resize, height, width = _geometry(options, where)
     normalize = _flag(options, "do_normalize", default=True)
-    mean = _triple(options, "image_mean", (0.5, 0.5, 0.5), where) if normalize else (0.0,) * CHANNELS
+    mean = (
+        _triple(options, "image_mean", (0.5, 0.5, 0.5), where) if normalize else (0.0,) * CHANNELS
+    )
     std = _triple(options, "image_std", (0.5, 0.5, 0.5), where) if normalize else (1.0,) * CHANNELS
     scale = _scale(options, where)
     if _flag(options, "rescale_offset", default=False):
@@ -49,12 +52,13 @@ def read_preprocessor(
         # EfficientNet's processor divides by the deviation once more.
         std = tuple(value * value for value in std)
     resample = options.get("resample", _BILINEAR)
+    known = isinstance(resample, int) and 0 <= resample <= _FILTER_MAX
     return ImageFacts(
         inputs=ImageInputs(
             input_name=input_name, height=height, width=width, resize=resize, scale=scale,
             mean=mean, std=std,
         ),
-        resample=resample if isinstance(resample, int) and 0 <= resample <= 5 else _BILINEAR,
+        resample=resample if known and isinstance(resample, int) else _BILINEAR,
     )  # fmt: skip
 
 

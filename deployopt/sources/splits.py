@@ -13,7 +13,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -56,15 +56,9 @@ def assign_splits(
         UsageError: the shares are not positive numbers that sum to one.
     """
     _check_shares(shares)
-    forms = [_normal_form(key) if isinstance(key, str) else key for key in keys]
-    identity = [hashlib.sha256(_bytes(form)).digest() for form in forms]
-    order = np.array(sorted(range(len(keys)), key=identity.__getitem__), dtype=np.int64)
-    groups = _identical(identity, order)
-    texts = [form for form in forms if isinstance(form, str)]
-    if texts:
-        groups = _near_duplicates(texts, groups, order)
-    chosen = _choose(identity, groups, shares, salt)
-    contents = [hashlib.sha256(_bytes(key)).digest() for key in keys]
+    found = _grouped(keys)
+    order, groups, contents = found.order, found.groups, found.contents
+    chosen = _choose(found.identity, groups, shares, salt)
     indices = {name: order[chosen[order] == at] for at, name in enumerate(shares)}
     sizes = np.bincount(groups) if len(keys) else np.zeros(1, dtype=np.int64)
     return Splits(
@@ -73,6 +67,36 @@ def assign_splits(
         groups=int(np.count_nonzero(sizes)),
         largest_group=int(sizes.max()),
     )
+
+
+def alike(keys: Sequence[str] | Sequence[bytes]) -> IndexArray:
+    """Label every key with its group: near-duplicate texts have the same label, and equal bytes."""
+    return _grouped(keys).groups
+
+
+class _Grouped(NamedTuple):
+    """Of every key: the sha256 of its normal form and of itself, and the label of its group.
+
+    `order` holds the positions in the order of these digests.
+    """
+
+    identity: list[bytes]
+    contents: list[bytes]
+    order: IndexArray
+    groups: IndexArray
+
+
+def _grouped(keys: Sequence[str] | Sequence[bytes]) -> _Grouped:
+    forms = [_normal_form(key) if isinstance(key, str) else key for key in keys]
+    identity = [hashlib.sha256(_bytes(form)).digest() for form in forms]
+    contents = [hashlib.sha256(_bytes(key)).digest() for key in keys]
+    ranked = sorted(range(len(keys)), key=lambda row: (identity[row], contents[row]))
+    order = np.array(ranked, dtype=np.int64)
+    groups = _identical(identity, order)
+    texts = [form for form in forms if isinstance(form, str)]
+    if texts:
+        groups = _near_duplicates(texts, groups, order)
+    return _Grouped(identity=identity, contents=contents, order=order, groups=groups)
 
 
 def _check_shares(shares: Mapping[str, float]) -> None:
@@ -135,8 +159,8 @@ def _near_duplicates(forms: list[str], groups: IndexArray, order: IndexArray) ->
     kept = order[groups[order] == order]
     signatures = _signatures([forms[position] for position in kept.tolist()])
     left, right = _candidate_pairs(signatures)
-    alike = np.mean(signatures[left] == signatures[right], axis=1) >= NEAR
-    roots = _components(len(kept), left[alike], right[alike])
+    near = np.mean(signatures[left] == signatures[right], axis=1) >= NEAR
+    roots = _components(len(kept), left[near], right[near])
     renamed = np.zeros(len(forms), dtype=np.int64)
     renamed[kept] = kept[roots]
     return renamed[groups]

@@ -19,6 +19,7 @@ TOKENIZER: Final = "tokenizer.json"
 _WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
 _BYTE_LEVEL: Final = frozenset({"roberta"})
 _PAD_TOKENS: Final = ("[PAD]", "<pad>")
+_PAIR: Final = 2
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,7 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> TokenizerFacts
     read_object(path)
     try:
         opened = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises the bare class
+    except Exception as error:  # tokenizers raises the bare class
         raise UsageError(f"{path} is not a tokenizer: {error}.") from error
     vocabulary: Mapping[str, int] = opened.get_vocab(with_added_tokens=True)
     rows = config.get("vocab_size")
@@ -154,7 +155,7 @@ def _byte_level(folder: Path, options: Mapping[str, object]):  # type: ignore[no
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a vocabulary: {error}.") from error
     pairs = [line.split(" ") for line in _lines(folder / "merges.txt")]
-    merges = [(pair[0], pair[1]) for pair in pairs if len(pair) == 2 and pair[0] != "#version:"]
+    merges = [(pair[0], pair[1]) for pair in pairs if len(pair) == _PAIR and pair[0] != "#version:"]
     cls, sep = _token(options, "cls_token", "<s>"), _token(options, "sep_token", "</s>")
     _require(vocabulary, (cls, sep), path)
     spaced = _flag(options, "add_prefix_space", default=False)
@@ -162,7 +163,7 @@ def _byte_level(folder: Path, options: Mapping[str, object]):  # type: ignore[no
     built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
     built.decoder = decoders.ByteLevel()
     built.post_processor = processors.RobertaProcessing(
-        sep=(sep, vocabulary[sep]), cls=(cls, vocabulary[cls]), add_prefix_space=spaced
+        (sep, vocabulary[sep]), (cls, vocabulary[cls]), add_prefix_space=spaced
     )
     special = [cls, sep, _token(options, "unk_token", "<unk>"),
         _token(options, "pad_token", "<pad>")]  # fmt: skip

@@ -18,6 +18,7 @@ from deployopt.core.errors import RefusedInputError
 HEADER_MAX_BYTES: Final = 25_000_000
 TENSORS_MAX: Final = 100_000
 _LENGTH_BYTES: Final = 8
+_HEADER_MIN_BYTES: Final = 2
 _ITEM_BITS: Final[Mapping[str, int]] = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "I16": 16, "U16": 16, "F16": 16,
     "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "F64": 64, "I64": 64, "U64": 64,
@@ -62,7 +63,9 @@ def read_header(path: Path) -> dict[str, Tensor]:
             )
         length = int.from_bytes(start, "little")
         room = status.st_size - _LENGTH_BYTES
-        if len(start) < _LENGTH_BYTES or not 2 <= length <= min(HEADER_MAX_BYTES, room):
+        if len(start) < _LENGTH_BYTES or not _HEADER_MIN_BYTES <= length <= min(
+            HEADER_MAX_BYTES, room
+        ):
             raise _refused(path, f"its header would have {length} bytes")
         header = stream.read(length)
     tensors = _decode(path, header)

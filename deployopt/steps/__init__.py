@@ -1,1 +1,1 @@
-"""The steps of a recipe, one a file."""
+"""Verbs that turn one artifact into another: export, optimize, quantize."""

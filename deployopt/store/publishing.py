@@ -105,7 +105,7 @@ def _write_bundle(files: Mapping[str, Path], manifest: Manifest, bundle: Path) -
         folder.mkdir(mode=0o755)
     for entry in manifest.files:
         _copy_listed(files[entry.path], entry, bundle)
-    for folder in sorted(folders, reverse=True):
+    for folder in sorted(folders - {bundle}, reverse=True):
         sync_folder(folder)
     data, seal = encode_manifest(manifest)
     write_new_file(bundle / SEAL, seal)

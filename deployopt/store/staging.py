@@ -28,9 +28,11 @@ def staged_folder(parent: Path) -> Iterator[Path]:
         yield path
     finally:
         # What cannot be removed now, the next sweep removes; it must not hide the first error.
-        with suppress(OSError):
-            remove_tree(path)
-        os.close(descriptor)
+        try:
+            with suppress(OSError):
+                remove_tree(path)
+        finally:
+            os.close(descriptor)
 
 
 def sweep(parent: Path) -> None:

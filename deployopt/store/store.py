@@ -25,7 +25,7 @@ from deployopt.store.pointers import Pointer, checked_meta, read_pointer, write_
 from deployopt.store.records import read_record, write_record
 from deployopt.store.shelf import Notice, Shelf
 from deployopt.store.staging import staged_folder
-from deployopt.store.writing import make_folders
+from deployopt.store.writing import make_folders, sync_folder
 
 
 class StoredObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,8 +154,12 @@ class Store:
         self._shelf.close()
 
     def _make(self) -> None:
-        for folder in self.layout.folders():
-            make_folders(folder)
+        missing = [folder for folder in self.layout.folders() if not folder.is_dir()]
+        if missing:
+            make_folders(self.layout.root)
+            for folder in missing:
+                folder.mkdir(mode=0o755, exist_ok=True)
+            sync_folder(self.layout.root)
 
     def _record_path(self, kind: str, key: str) -> Path:
         return self.layout.records / checked_kind(kind) / checked_key(key)

@@ -30,6 +30,16 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
         replace_through(path.parent, path, data)
 
 
+def append_bytes(path: Path, data: bytes) -> None:
+    """Add `data` to a file that others add to as well, such as a CI service's summary."""
+    with storage_errors("writing", path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+
 def replace_through(staging: Path, path: Path, data: bytes) -> None:
     """Write `data` under `staging`, on the file system of `path`, then rename it to `path`."""
     with staged_folder(staging) as folder:

@@ -11,19 +11,20 @@ from deployopt.core.budget import Budget, parse_budget
 from deployopt.core.bundle import FileEntry, Lineage, LineageStep, Origin
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.measurement import AccuracyTrial, Conditions, Machine, Round, Split, Trial
-from deployopt.core.plan import Forecast
+from deployopt.core.plan import Forecast, Plan
 from deployopt.core.result import (
     BuildResult,
     CandidateResult,
     DataSummary,
-    Figure,
+    PlanResult,
     PlanSummary,
     StageTime,
     StepResult,
     VerifyResult,
 )
-from deployopt.core.summary import accuracy_summary, latency_summary, memory_figure, size_figure
+from deployopt.core.summaries import accuracy_summary, latency_summary, memory_figure, size_figure
 from deployopt.core.verdict import Check, Outcome, Verdict
+from deployopt.planning.targets import load_target
 
 T = TypeVar("T")
 BUDGETS: Final[tuple[Budget, ...]] = (
@@ -63,7 +64,7 @@ DIGEST: Final = "3f1c9d2e" * 8
 
 
 def trial(
-    name: str, median_s: float, *, rounds: int = 5, void: int | None = None, proxy: bool = True
+    name: str, median_s: float, *, rounds: int = 12, void: int | None = None, proxy: bool = True
 ) -> Trial:
     """Rounds of log-normal requests around a median, one of them void if asked for."""
     chance = np.random.default_rng(sum(name.encode()))
@@ -75,7 +76,7 @@ def trial(
             steady=True,
             samples_s=tuple(
                 float(x)
-                for x in median_s * chance.lognormal(0.02 * chance.standard_normal(), 0.06, 120)
+                for x in median_s * chance.lognormal(0.02 * chance.standard_normal(), 0.06, 50)
             ),
             peak_rss_bytes=int((120 + 2200 * median_s) * 2**20) + 65536 * k,
             base_rss_bytes=90 * 2**20,
@@ -133,19 +134,10 @@ def candidate(  # noqa: PLR0913 -- a builder of what has many parts
     labelled: bool = True,
 ) -> CandidateResult:
     """A candidate that ran; the `place`-th of `arms` interleaved arms."""
-    measured = trial(name, median_s, void=3 if name.startswith("int8-static") else None)
-    if not proxy:
-        measured = msgspec.structs.replace(measured, evidence=Evidence.TARGET)
+    measured = trial(name, median_s, void=3 if name.startswith("int8") else None, proxy=proxy)
     precision = Precision.INT8 if "int8" in name else Precision.FP32
     megabytes = 65.3 if precision is Precision.INT8 else 255.6
-    ratio = Figure(
-        value=median_s / 0.0381,
-        lower=median_s / 0.0381 * 0.97,
-        upper=median_s / 0.0381 * 1.03,
-        confidence=0.95,
-        samples=12,
-        evidence=measured.evidence,
-    )
+    base = trial("float", 0.0381, proxy=proxy)
     return CandidateResult(
         recipe=name,
         reason=reason,
@@ -164,12 +156,13 @@ def candidate(  # noqa: PLR0913 -- a builder of what has many parts
         latency=latency_summary(
             measured,
             0.95,
-            orders=[arms * k + (place if k % 2 == 0 else arms - 1 - place) for k in range(5)],
-            ratio=ratio if name != "float" else None,
+            base=base if name != "float" else None,
+            arm=place,
+            arms=arms,
         ),
         memory=memory_figure(measured),
         size=size_figure(int(megabytes * 2**20)),
-        why="The reference, in float." if name == "float" else "Slower than the one chosen.",
+        why="Larger and slower." if name == "float" else "Slower than the one chosen.",
     )
 
 
@@ -398,6 +391,23 @@ def many(number: int = 12) -> BuildResult:
     ]
     found[1] = _chosen(found[1])
     return build_result(candidates=tuple(found))
+
+
+def plan_result() -> PlanResult:
+    """A plan for the shipped rpi4."""
+    found = build_result()
+    plan = Plan(
+        target=load_target("rpi4"),
+        model=found.model,
+        budgets=BUDGETS,
+        fits=True,
+        fit_reason=found.plan.fit_reason,
+        forecasts=found.plan.forecasts,
+        gate_examples=872,
+        gate_examples_needed=1480,
+        warnings=("No measurement of this device is known; the band is wide.",),
+    )
+    return PlanResult(plan=plan, exit_code=0)
 
 
 def hostile(text: str) -> BuildResult:

@@ -1,5 +1,6 @@
 """What the fault tests build: one small bundle's worth of files."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from deployopt.store.digests import file_entry
 from deployopt.store.publishing import publish_bundle
 
 PublishTo = Callable[[Path, bytes], None]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill loses no page cache, so no test waits for the disk; fsync is still called."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

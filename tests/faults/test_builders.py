@@ -46,23 +46,34 @@ def start(root: Path, seed: int) -> int:
     return pid
 
 
-def test_builders_and_collectors_killed_at_random(tmp_path: Path) -> None:
-    root = tmp_path / "store"
+def stop(pid: int) -> int:
+    """Kill a builder; how it ended, which is by the kill unless it had met something wrong."""
+    os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def build_and_kill(root: Path) -> list[int]:
+    """How every builder ended."""
     chance = random.Random(0)  # noqa: S311 -- a test's dice
     builders = [start(root, seed) for seed in range(BUILDERS)]
+    ends = []
     end = time.monotonic() + SECONDS
-    killed = 0
-    while time.monotonic() < end:
-        time.sleep(chance.random() * 0.05)
-        place = chance.randrange(BUILDERS)
-        os.kill(builders[place], signal.SIGKILL)
-        status = os.waitpid(builders[place], 0)[1]
-        assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-        killed += 1
-        builders[place] = start(root, BUILDERS + killed)
-    for pid in builders:
-        os.kill(pid, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    try:
+        while time.monotonic() < end:
+            time.sleep(chance.random() * 0.05)
+            place = chance.randrange(BUILDERS)
+            ends.append(stop(builders[place]))
+            builders[place] = start(root, BUILDERS + len(ends))
+    finally:
+        ends += [stop(pid) for pid in builders]
+    return ends
+
+
+def test_builders_and_collectors_killed_at_random(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    ends = build_and_kill(root)
+    assert set(ends) == {-signal.SIGKILL}
+    assert len(ends) > 20
     with Store(root) as store:
         for path in root.glob("objects/*"):
             read_object(path, path.name, store.memo)
@@ -73,4 +84,3 @@ def test_builders_and_collectors_killed_at_random(tmp_path: Path) -> None:
     Store(root).gc()
     assert list(root.glob("staging/*")) == []
     assert list(root.glob("quarantine/*")) == []
-    assert killed > 20

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployopt.core.errors import UsageError
-from deployopt.sources.splits import Splits, assign_splits
+from deployopt.sources.splits import Splits, alike, assign_splits
 
 SHARES = {"calibration": 0.1, "search": 0.2, "gate": 0.7}
 WORDS = [f"word{number}" for number in range(2000)]
@@ -37,14 +37,17 @@ def test_every_row_is_in_exactly_one_split(keys: list[str]) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(texts, st.randoms(use_true_random=False))
+@given(st.one_of(texts, st.lists(sentences, max_size=40)), st.randoms(use_true_random=False))
 def test_row_order_changes_nothing(keys: list[str], rng: random.Random) -> None:
-    shuffled = rng.sample(range(len(keys)), len(keys))
-    first = assign_splits(keys, shares=SHARES, salt="s")
-    second = assign_splits([keys[row] for row in shuffled], shares=SHARES, salt="s")
-    names = split_of(first)
-    assert {shuffled[row]: name for row, name in split_of(second).items()} == names
+    edited = keys + [f"{key}!" for key in keys] + [f"{key} indeed" for key in keys]
+    shuffled = rng.sample(edited, len(edited))
+    first = assign_splits(edited, shares=SHARES, salt="s")
+    second = assign_splits(shuffled, shares=SHARES, salt="s")
+    for name in SHARES:
+        before = [edited[row] for row in first.indices[name].tolist()]
+        assert [shuffled[row] for row in second.indices[name].tolist()] == before
     assert second.digests == first.digests
+    assert second.groups == first.groups
 
 
 @settings(max_examples=40, deadline=None)
@@ -103,6 +106,15 @@ def test_a_changed_character_changes_the_digest_of_its_split() -> None:
         assign_splits([*keys[:-1], keys[-1] + "."], shares={"gate": 1.0}, salt="s").digests["gate"]
         != before
     )
+
+
+def test_alike_labels_near_duplicates_and_equal_bytes_the_same() -> None:
+    keys = random_texts(20, seed=8, words=30)
+    labels = alike([*keys, keys[3].upper(), f"{keys[7]} indeed"])
+    assert len(set(labels.tolist())) == 20
+    assert (labels[20], labels[21]) == (labels[3], labels[7])
+    first, second, third = alike([b"a", b"b", b"a"]).tolist()
+    assert first == third != second
 
 
 def test_any_string_is_a_key() -> None:

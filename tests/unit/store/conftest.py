@@ -1,5 +1,6 @@
 """A store and a bundle to try things on."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from deployopt.store.store import Store
 
 Publish = Callable[..., Path]
 ManifestOf = Callable[[dict[str, Path]], Manifest]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here cuts the power, so none waits for the disk; fsync is still called."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture

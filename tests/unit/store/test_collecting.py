@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from deployopt.store import collecting
 from deployopt.store.collecting import Collected
 from deployopt.store.keys import cache_key
+from deployopt.store.locks import seize
 from deployopt.store.store import Store, StoredObject
 
 KEY = cache_key({"step": "one"})
@@ -134,3 +136,23 @@ def test_where_the_system_has_no_locks_nothing_in_use_is_removed(
         assert store.gc(everything=True).objects == 0
         assert folder.is_dir()
     assert Path(made.folder / "a").read_bytes() == b"1"
+
+
+def test_an_object_named_between_looking_and_seizing_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = put(store, KEY, b"1")
+    put(store, KEY, b"2")
+    store.close()
+    real = seize
+
+    def named_meanwhile(path: Path) -> int | None:
+        if path.name == made.digest:
+            with Store(store.layout.root) as other:
+                put(other, OTHER, b"1")
+        return real(path)
+
+    monkeypatch.setattr(collecting, "seize", named_meanwhile)
+    assert store.gc().objects == 0
+    monkeypatch.undo()
+    assert store.lookup(OTHER) is not None

@@ -1,0 +1,78 @@
+"""`targets`, `detect`, `report` and `gc`: ask, print, write where told."""
+
+import sys
+from pathlib import Path
+
+from deployopt import api
+from deployopt.core.codec import encode_pretty
+from deployopt.core.units import Dimension, show_quantity
+
+
+def print_target_list(*, json: bool) -> None:
+    """All shipped targets, a line each."""
+    from deployopt.planning.targets import load_target, target_names
+
+    found = [load_target(name) for name in target_names()]
+    if json:
+        sys.stdout.write(encode_pretty(found).decode())
+        return
+    from deployopt.report.targets import print_targets
+
+    print_targets(found)
+
+
+def print_target_shown(name: str, *, toml: bool, json: bool) -> None:
+    """One target for a person, or its file on stdout, to start one's own from."""
+    from deployopt.planning.targets import load_target, target_path
+    from deployopt.report.targets import print_target
+
+    target = load_target(name)
+    if json:
+        sys.stdout.write(encode_pretty(target).decode())
+    elif toml:
+        sys.stdout.write(target_path(name).read_text(encoding="utf-8"))
+    else:
+        print_target(target)
+
+
+def print_target_schema() -> None:
+    """The JSON Schema of a target file, for editors."""
+    from deployopt.planning.targets import target_schema
+
+    sys.stdout.write(target_schema().decode())
+
+
+def print_detected(*, json: bool) -> None:
+    """This machine as a target file."""
+    from deployopt.device.detect import to_toml
+
+    target = api.detect()
+    sys.stdout.write(encode_pretty(target).decode() if json else to_toml(target))
+
+
+def write_report(bundle: Path, output: Path | None) -> None:
+    """The bundle's page, written beside it unless told otherwise.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built.
+    """
+    written = api.report(bundle, output)
+    sys.stdout.write(f"{written}\n")
+
+
+def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json: bool) -> None:
+    """Clean the store and say what went."""
+    from deployopt.store.store import Store
+
+    with Store(store) as opened:
+        gone = opened.gc(everything=everything, dry_run=dry_run)
+    if json:
+        sys.stdout.write(encode_pretty(gone).decode())
+        return
+    word = "would be removed" if dry_run else "removed"
+    size = show_quantity(gone.freed_bytes, Dimension.SIZE)
+    kept = f"; {gone.in_use} in use stay" if gone.in_use else ""
+    sys.stderr.write(
+        f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {gone.staging} "
+        f"unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}.\n"
+    )

@@ -1,0 +1,185 @@
+"""The accuracy run: every example once in a fresh child, paired with the reference's answers.
+
+In: a setup and a split. Out: outputs by request; an AccuracyTrial of right and wrong on the same
+examples. The session is the one that ships; an output that is not finite is wrong, and counted.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from deployopt.core.errors import DeviceError, IntegrityError
+from deployopt.core.evidence import Evidence
+from deployopt.core.examples import decode_examples
+from deployopt.core.interface import Interface, Task
+from deployopt.core.measurement import AccuracyTrial, Split
+from deployopt.core.samples import Array, Feed, decode_samples
+from deployopt.device.agreement import agrees
+from deployopt.device.inputs import feeds
+from deployopt.device.protocol import Evaluated, EvaluateRequest, Working
+from deployopt.device.reference import Reference, classes_of, logits_of
+from deployopt.device.setup import EvaluationSet, Limits, Setup, TimingInputs, silent
+from deployopt.device.supervise import ask
+from deployopt.store.staging import staged_folder
+
+TIMING_INPUTS: Final = 512
+TIMING_BYTES: Final = 16 * 2**20
+"""Timed inputs lie in the measured process, so they may not dwarf the model; yet at least 32 do."""
+TIMING_LEAST: Final = 32
+
+Progress = Callable[[float, str], None]
+Bools = npt.NDArray[np.bool_]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """Outputs by request, and what the run took."""
+
+    outputs: tuple[Feed, ...]
+    examples: int
+    non_finite: int
+    """Examples with an output that is not finite."""
+    peak_rss_bytes: int
+    base_rss_bytes: int
+    seconds: float
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose accuracy it is, where it was measured, and what the right answers are."""
+
+    artifact: str
+    split: Split
+    evidence: Evidence
+    interface: Interface
+    labels: tuple[int, ...] | None
+    """None where nobody knows: then the reference counts as right."""
+    exact_arithmetic: bool = True
+    synthetic: bool = False
+    note: str = ""
+
+
+def evaluate(
+    setup: Setup,
+    data: EvaluationSet,
+    workdir: Path,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 -- frozen
+    progress: Progress = silent,
+) -> Evaluation:
+    """Run every example through the model, in batches of the workload.
+
+    Raises:
+        DeviceError: the model crashed, hung, or took more than it may.
+        IntegrityError: a file is not what it should be.
+        UsageError: the examples are not what the model takes.
+    """
+
+    def watch(sign: Working) -> None:
+        progress(sign.share, sign.what)
+
+    with staged_folder(workdir.absolute()) as folder:
+        result = folder / "outputs.npz"
+        request = EvaluateRequest(
+            setup=msgspec.structs.replace(setup, model=setup.model.absolute()),
+            data=msgspec.structs.replace(
+                data, folder=data.folder.absolute(), examples=data.examples.absolute()
+            ),
+            result=result,
+        )
+        reply = ask(request, limits, watch)
+        if not isinstance(reply, Evaluated):
+            raise DeviceError("The model's process answered another question.")
+        outputs = decode_samples(result)
+    return Evaluation(
+        outputs=tuple(outputs),
+        examples=reply.examples,
+        non_finite=reply.non_finite,
+        peak_rss_bytes=reply.peak_rss_bytes,
+        base_rss_bytes=reply.base_rss_bytes,
+        seconds=reply.seconds,
+    )
+
+
+def timing_inputs(
+    data: EvaluationSet, evaluation: Evaluation, *, seed: int = 0, most: int = TIMING_INPUTS
+) -> TimingInputs:
+    """A seeded choice of the accuracy run's full batches, with the outputs it gave."""
+    examples = decode_examples(data.examples)
+    batch = data.workload.batch
+    full = len(examples) // batch
+    order = list(range(full))
+    random.Random(f"inputs {seed}").shuffle(order)  # noqa: S311 -- a choice, not a secret
+    chosen: list[int] = []
+    made: list[Feed] = []
+    size = 0
+    for index in order[:most]:
+        part = examples.inputs[index * batch : (index + 1) * batch]
+        made += feeds(data.interface, data.folder, part, data.workload)
+        chosen.append(index)
+        size += sum(array.nbytes for array in made[-1].values())
+        if size > TIMING_BYTES and len(made) >= TIMING_LEAST:
+            break
+    return TimingInputs(
+        feeds=tuple(made), expected=tuple(evaluation.outputs[index] for index in chosen)
+    )
+
+
+def compare_with_reference(
+    judged: Judged, reference: Reference, evaluation: Evaluation
+) -> AccuracyTrial:
+    """Count right and wrong of both on the same examples.
+
+    Raises:
+        IntegrityError: reference, labels and outputs are not of the same examples.
+    """
+    if judged.interface.task is Task.ANY:
+        candidate = _agreement(reference, evaluation.outputs)
+        right = np.ones_like(candidate)
+    else:
+        classes = classes_of(logits_of(judged.interface, evaluation.outputs))
+        theirs = _classes(reference)
+        _require_same(len(theirs), len(classes))
+        labels = theirs if judged.labels is None else np.asarray(judged.labels, dtype=np.int64)
+        _require_same(len(labels), len(classes))
+        # A class of -1 (not finite) is never right, not even where the reference has it too.
+        candidate = (classes == labels) & (classes >= 0)
+        right = theirs == labels
+    return AccuracyTrial(
+        artifact=judged.artifact,
+        split=judged.split,
+        evidence=judged.evidence,
+        labelled=judged.labels is not None,
+        examples=len(candidate),
+        both_right=int((right & candidate).sum()),
+        lost=int((right & ~candidate).sum()),
+        gained=int((~right & candidate).sum()),
+        both_wrong=int((~right & ~candidate).sum()),
+        non_finite=evaluation.non_finite,
+        synthetic=judged.synthetic,
+        exact_arithmetic=judged.exact_arithmetic,
+        note=judged.note,
+    )
+
+
+def _classes(reference: Reference) -> Array:
+    if reference.classes is None:
+        raise IntegrityError("The reference's answers hold no classes.")
+    return reference.classes
+
+
+def _agreement(reference: Reference, outputs: tuple[Feed, ...]) -> Bools:
+    results = reference.results or ()
+    _require_same(len(results), len(outputs))
+    return np.asarray([agrees(a, b) for a, b in zip(outputs, results, strict=True)], dtype=np.bool_)
+
+
+def _require_same(expected: int, found: int) -> None:
+    if expected != found:
+        raise IntegrityError(
+            f"The reference answered {expected} examples and the candidate {found}: they are not "
+            "of the same data."
+        )

@@ -1,0 +1,239 @@
+"""The fresh process that opens one model and answers one request of the supervisor.
+
+Started as `python -P -m deployopt.device.child DESCRIPTOR PARENT`. In: one request frame. Out:
+signs of life, then one reply, all on that descriptor. It dies with its parent, and never writes to
+stdout.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import psutil
+
+from deployopt.core.errors import (
+    DeployoptError,
+    ExitCode,
+    IntegrityError,
+    RefusedInputError,
+    UsageError,
+)
+from deployopt.core.examples import decode_examples
+from deployopt.core.measurement import Round
+from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
+from deployopt.core.steady import WINDOW
+from deployopt.core.text import safe_text
+from deployopt.device.conditions import conditions_between, read_conditions, void_reason
+from deployopt.device.inputs import feeds
+from deployopt.device.protocol import (
+    HEADER_BYTES,
+    Evaluated,
+    EvaluateRequest,
+    Failed,
+    Reply,
+    Request,
+    Timed,
+    TimeRequest,
+    Working,
+    decode_request,
+    frame,
+    frame_length,
+)
+from deployopt.device.readings import SYSTEM, read_text
+from deployopt.device.rounds import RoundPlan, timed_parts, warmed
+from deployopt.device.session import ORT_FAILURES, Session, open_session
+from deployopt.device.setup import Setup
+from deployopt.device.timing import TimedPart, differing
+from deployopt.store.writing import write_new_file
+
+_PR_SET_PDEATHSIG: Final = 1
+_S: Final = 1e-9
+_SIGN_OF_LIFE_S: Final = 0.2
+_KIB: Final = 1024
+Say = Callable[[Reply], None]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer one request; the exit code only says whether a reply was given."""
+    descriptor, parent = int(arguments[0]), int(arguments[1])
+    _die_with(parent)
+    with socket.socket(fileno=descriptor) as channel:
+
+        def say(reply: Reply) -> None:
+            channel.sendall(frame(reply))
+
+        try:
+            request = decode_request(
+                _receive(channel, frame_length(_receive(channel, HEADER_BYTES)))
+            )
+            say(answer(request, say))
+        except (IntegrityError, RefusedInputError) as error:
+            say(Failed(message=str(error), kind="integrity"))
+        except UsageError as error:
+            say(Failed(message=str(error), kind="usage"))
+        except DeployoptError as error:
+            say(Failed(message=str(error)))
+        except MemoryError:
+            say(Failed(message="The model needs more memory than it may take."))
+        except ORT_FAILURES as error:
+            say(Failed(message=f"onnxruntime failed: {safe_text(str(error), 500)}"))
+    return ExitCode.ACCEPTED
+
+
+def answer(request: Request, say: Say) -> Reply:
+    """Do what was asked."""
+    return _time(request, say) if isinstance(request, TimeRequest) else _evaluate(request, say)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, however that happens."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(ExitCode.FAILED)
+
+
+def _receive(channel: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        part = channel.recv(length - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
+
+
+class _Opened(msgspec.Struct):
+    session: Session
+    names: tuple[str, ...]
+    load_s: float
+    base_rss_bytes: int
+
+
+def _open(setup: Setup) -> _Opened:
+    base = psutil.Process().memory_info().rss
+    start = time.perf_counter_ns()
+    session = open_session(setup)
+    load_s = (time.perf_counter_ns() - start) * _S
+    there = [output.name for output in session.get_outputs()]
+    missing = [name for name in setup.outputs if name not in there]
+    if missing:
+        raise IntegrityError(
+            f"{setup.model.name} has no output {missing[0]!r}; it has {', '.join(there)}."
+        )
+    return _Opened(session, setup.outputs or tuple(there), load_s, base)
+
+
+def _time(request: TimeRequest, say: Say) -> Timed:
+    if request.cores:
+        os.sched_setaffinity(0, request.cores)
+    pool: list[Feed] = list(decode_samples(request.feeds))
+    opened = _open(request.setup)
+    say(Working(share=0.1, what="model loaded"))
+    session, names = opened.session, opened.names
+
+    def after_window(count: int) -> None:
+        if count % WINDOW == 0:
+            say(Working(share=0.2, what="warming up"))
+
+    warm = warmed(session, names, pool, request.seed, after_window=after_window)
+    plan = RoundPlan(requests=request.requests, min_s=request.min_s, seed=request.seed)
+    before = read_conditions()
+    parts = timed_parts(session, names, pool, plan, warm.guess_s)
+    conditions = conditions_between(before, read_conditions(), request.setup.threads)
+    mismatched, compared = _compare(request.expected, parts, opened.names)
+    return Timed(
+        round=Round(
+            load_s=opened.load_s,
+            first_s=warm.first_s,
+            warmup_s=warm.warmup_s,
+            steady=warm.steady,
+            samples_s=tuple(s for part in parts for s in part.samples_s),
+            peak_rss_bytes=peak_rss_bytes(),
+            base_rss_bytes=opened.base_rss_bytes,
+            conditions=conditions,
+            mismatched=mismatched,
+            compared=compared,
+            repeat_ratio=parts[0].repeat_ratio,
+            void=void_reason(conditions, request.setup.threads),
+        )
+    )
+
+
+def _compare(
+    path: Path | None, parts: Sequence[TimedPart], names: tuple[str, ...]
+) -> tuple[int, int]:
+    if path is None:
+        return 0, 0
+    expected = decode_samples(path)
+    kept = [item for part in parts for item in part.kept]
+    return differing(kept, expected, names), len(kept)
+
+
+def _evaluate(request: EvaluateRequest, say: Say) -> Evaluated:
+    opened = _open(request.setup)
+    data = request.data
+    examples = decode_examples(data.examples)
+    requests = feeds(data.interface, data.folder, examples.inputs, data.workload)
+    start = time.perf_counter_ns()
+    outputs: list[dict[str, Array]] = []
+    done, non_finite = 0, 0
+    for feed in _with_signs(requests, -(-len(examples) // data.workload.batch), say):
+        result = dict(zip(opened.names, opened.session.run(opened.names, feed), strict=True))
+        size = min(data.workload.batch, len(examples) - done)
+        non_finite += count_non_finite(result, size)
+        done += size
+        outputs.append(result)
+    seconds = (time.perf_counter_ns() - start) * _S
+    peak = peak_rss_bytes()
+    write_new_file(request.result, encode_samples(outputs))
+    return Evaluated(
+        requests=len(outputs),
+        examples=len(examples),
+        non_finite=non_finite,
+        peak_rss_bytes=peak,
+        base_rss_bytes=opened.base_rss_bytes,
+        seconds=seconds,
+    )
+
+
+def _with_signs(requests: Iterator[Feed], total: int, say: Say) -> Iterator[Feed]:
+    last = time.perf_counter_ns()
+    for count, feed in enumerate(requests):
+        yield feed
+        if (time.perf_counter_ns() - last) * _S > _SIGN_OF_LIFE_S:
+            say(Working(share=count / total, what=f"{count} of {total} requests"))
+            last = time.perf_counter_ns()
+
+
+def count_non_finite(result: dict[str, Array], size: int) -> int:
+    """How many of the `size` examples in one request have an output that is not finite."""
+    bad = np.zeros(size, dtype=bool)
+    for array in result.values():
+        if not np.issubdtype(array.dtype, np.floating):
+            continue
+        if array.ndim and array.shape[0] == size:
+            bad |= ~np.isfinite(array).reshape(size, -1).all(axis=1)
+        elif not np.isfinite(array).all():
+            bad[:] = True
+    return int(bad.sum())
+
+
+def peak_rss_bytes() -> int:
+    """The most memory that this process has had resident (VmHWM)."""
+    for line in (read_text(SYSTEM / "proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * _KIB
+    return int(psutil.Process().memory_info().rss)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,114 @@
+"""uint8 images to float32 inputs, in numpy alone.
+
+In: `[height, width, channels]` arrays of any size, or a file. Out: `[channels, height, width]`.
+Resizing is bilinear with a triangle filter that widens when it shrinks, as Pillow, torchvision and
+transformers do it; a plain bilinear resize would give other pixels than the model was trained on.
+"""
+
+import importlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from deployopt.core.errors import UsageError
+from deployopt.core.interface import ImageInputs
+from deployopt.core.samples import Array
+
+Floats = npt.NDArray[np.float32]
+_RANK: Final = 3
+_GREY: Final = 2
+_PIXEL_MAX: Final = 255
+_SIDE_MAX: Final = 20_000
+
+
+def image_input(image: Array, inputs: ImageInputs) -> Floats:
+    """One image as the model takes it, without the batch dimension.
+
+    Raises:
+        UsageError: not a uint8 image with the channels that the model has.
+    """
+    pixels = _with_channels(image, inputs.channels)
+    height, width = pixels.shape[:2]
+    if inputs.resize is None:
+        resized = resize_bilinear(pixels, inputs.height, inputs.width)
+    else:
+        scale = inputs.resize / min(height, width)
+        tall = max(inputs.height, inputs.resize, int(height * scale))
+        wide = max(inputs.width, inputs.resize, int(width * scale))
+        resized = _centre(resize_bilinear(pixels, tall, wide), inputs.height, inputs.width)
+    mean = np.asarray(inputs.mean[: inputs.channels], dtype=np.float32)
+    std = np.asarray(inputs.std[: inputs.channels], dtype=np.float32)
+    values = (resized * np.float32(inputs.scale) - mean) / std
+    if inputs.layout == "NCHW":
+        values = values.transpose(2, 0, 1)
+    ready: Floats = np.ascontiguousarray(values.astype(np.float32))
+    return ready
+
+
+def resize_bilinear(pixels: Array, height: int, width: int) -> Floats:
+    """Resize `[h, w, c]` to `[height, width, c]`, values rounded to whole ones as in an image."""
+    if pixels.shape[:2] == (height, width):
+        return pixels.astype(np.float32)
+    wide: Floats = np.einsum("xw,hwc->hxc", _weights(pixels.shape[1], width), pixels, optimize=True)
+    wide = np.clip(np.rint(wide), 0, _PIXEL_MAX)
+    both: Floats = np.einsum("yh,hxc->yxc", _weights(pixels.shape[0], height), wide, optimize=True)
+    return np.clip(np.rint(both), 0, _PIXEL_MAX).astype(np.float32)
+
+
+def read_image(path: Path) -> Array:
+    """The image in a file, uint8 `[height, width, 3]`: .npy, or any format with Pillow installed.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        if path.suffix == ".npy":
+            loaded: Array = np.load(path, allow_pickle=False)
+            return loaded
+        # Not part of the small install: used when it happens to be there.
+        pillow = importlib.import_module("PIL.Image")
+        with pillow.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except ImportError as error:
+        raise UsageError(
+            f"{path} cannot be read here: install Pillow (pip install pillow), or give the pixels "
+            "as a .npy file, uint8 [height, width, channels]."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is not an image that can be read: {error}.") from error
+
+
+def _with_channels(image: Array, channels: int) -> Array:
+    pixels = image[:, :, np.newaxis] if image.ndim == _GREY else image
+    if pixels.ndim != _RANK or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise UsageError(
+            f"An image is a uint8 array [height, width, channels]; this one is {image.dtype} "
+            f"{list(image.shape)}."
+        )
+    if max(pixels.shape[:2]) > _SIDE_MAX:
+        raise UsageError(f"An image has at most {_SIDE_MAX} pixels a side.")
+    if pixels.shape[2] == 1 and channels > 1:
+        return np.repeat(pixels, channels, axis=2)
+    if pixels.shape[2] != channels:
+        raise UsageError(f"The model takes {channels} channels; the image has {pixels.shape[2]}.")
+    return pixels
+
+
+def _centre(pixels: Floats, height: int, width: int) -> Floats:
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width]
+
+
+@lru_cache(maxsize=64)
+def _weights(size: int, wanted: int) -> Floats:
+    """`[wanted, size]`: how much of each old pixel goes into each new one; rows sum to 1."""
+    scale = size / wanted
+    reach = max(scale, 1.0)
+    centres = (np.arange(wanted) + 0.5) * scale
+    distance = np.abs(np.arange(size) + 0.5 - centres[:, np.newaxis]) / reach
+    weights = np.clip(1.0 - distance, 0.0, None)
+    normal: Floats = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normal

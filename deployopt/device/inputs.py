@@ -1,0 +1,131 @@
+"""Examples become requests: text through the tokenizer, images normalised, arrays as they are.
+
+In: an Interface, the folder with `tokenizer.json`, examples, a workload. Out: one feed a request,
+the last one possibly of fewer examples than the batch. Refuses examples of another kind than the
+model's.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from deployopt.core.errors import IntegrityError, UsageError
+from deployopt.core.examples import IMAGE, Example
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, TextInputs
+from deployopt.core.samples import Array, Feed
+from deployopt.core.workload import Workload
+from deployopt.device.images import image_input
+
+_TOKENIZER_BYTES_MAX: Final = 256 * 2**20
+
+
+def feeds(
+    interface: Interface, folder: Path, examples: Sequence[Example], workload: Workload
+) -> Iterator[Feed]:
+    """The requests for these examples, in order, made one at a time.
+
+    Raises:
+        UsageError: an example is not what the model takes.
+        IntegrityError: the tokenizer cannot be read.
+    """
+    inputs = interface.inputs
+    starts = range(0, len(examples), workload.batch)
+    batches = (examples[start : start + workload.batch] for start in starts)
+    if isinstance(inputs, TextInputs):
+        encode = TextEncoder(inputs, folder, workload)
+        return (encode.feed(batch) for batch in batches)
+    if isinstance(inputs, ImageInputs):
+        return (_image_feed(batch, inputs) for batch in batches)
+    return (_array_feed(batch, inputs) for batch in batches)
+
+
+class TextEncoder:
+    """Texts to int64 arrays: truncated to the model's length, padded to the longest of the batch.
+
+    A workload of fixed length pads, and cuts, every text to it.
+    """
+
+    def __init__(self, inputs: TextInputs, folder: Path, workload: Workload) -> None:
+        self._inputs = inputs
+        self._fixed = None if workload.length == "real" else int(workload.length)
+        self._tokenizer = _open_tokenizer(folder / inputs.tokenizer)
+        longest = min(inputs.max_length, self._fixed or inputs.max_length)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length=longest)
+
+    def feed(self, batch: Sequence[Example]) -> Feed:
+        """One request of these texts."""
+        texts = [text for text in batch if isinstance(text, str)]
+        if len(texts) != len(batch):
+            raise UsageError("The model takes text; the examples are arrays.")
+        encoded = self._tokenizer.encode_batch(texts)
+        length = self._fixed or max(1, *(len(e.ids) for e in encoded))
+        return {name: self._array(name, encoded, length) for name in self._inputs.input_names}
+
+    def _array(self, name: str, encoded: Sequence[Encoding], length: int) -> Array:
+        fill = self._inputs.pad_id if name == "input_ids" else 0
+        array = np.full((len(encoded), length), fill, dtype=np.int64)
+        for row, item in enumerate(encoded):
+            values = _COLUMNS[name](item)
+            array[row, : len(values)] = values
+        return array
+
+
+def _ids(item: Encoding) -> list[int]:
+    return list(item.ids)
+
+
+def _mask(item: Encoding) -> list[int]:
+    return list(item.attention_mask)
+
+
+def _types(item: Encoding) -> list[int]:
+    return list(item.type_ids)
+
+
+_COLUMNS: Final = {"input_ids": _ids, "attention_mask": _mask, "token_type_ids": _types}
+
+
+def _open_tokenizer(path: Path) -> Tokenizer:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= _TOKENIZER_BYTES_MAX else b""
+        return Tokenizer.from_str(data.decode("utf-8"))
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}.") from error
+    # The library raises bare Exception for a file that it does not understand.
+    except Exception as error:
+        raise IntegrityError(f"{path} is not a tokenizer: {error}.") from error
+
+
+def _image_feed(batch: Sequence[Example], inputs: ImageInputs) -> Feed:
+    images = []
+    for example in batch:
+        if isinstance(example, str) or IMAGE not in example:
+            raise UsageError("The model takes images; the examples are something else.")
+        images.append(image_input(example[IMAGE], inputs))
+    return {inputs.input_name: np.stack(images)}
+
+
+def _array_feed(batch: Sequence[Example], inputs: ArrayInputs) -> Feed:
+    names = [item.name for item in inputs.inputs]
+    for example in batch:
+        missing = names if isinstance(example, str) else [n for n in names if n not in example]
+        if missing:
+            raise UsageError(f"The examples have no array for the input {missing[0]!r}.")
+    return {name: _joined(name, batch) for name in names}
+
+
+def _joined(name: str, batch: Sequence[Example]) -> Array:
+    arrays = [example[name] for example in batch if not isinstance(example, str)]
+    if len(arrays) == 1:
+        return arrays[0]
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) > 1:
+        raise UsageError(
+            f"The input {name!r} has other shapes from example to example, so that they cannot go "
+            "into one batch. Use a workload with batch = 1."
+        )
+    return np.concatenate(arrays)

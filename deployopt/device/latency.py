@@ -1,0 +1,220 @@
+"""Interleaved rounds: AB BA AB ..., each a fresh child, on the same cores.
+
+In: arms, a schedule, a place. Out: one Trial an arm, void rounds included. A round that is void for
+one arm is void for all of them. An arm that crashes, hangs or answers without computing is left
+with its failure; the others go on.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+
+from deployopt.core.errors import DeviceError, IntegrityError, UsageError
+from deployopt.core.evidence import Evidence
+from deployopt.core.gate import VOID_SHARE_MAX
+from deployopt.core.measurement import Machine, Round, Trial
+from deployopt.core.quantiles import least_requests, least_rounds
+from deployopt.core.samples import encode_samples
+from deployopt.device.protocol import Timed, TimeRequest, Working
+from deployopt.device.setup import Arm, Limits, silent
+from deployopt.device.supervise import ask
+from deployopt.device.timing import REPEAT_RATIO_MIN
+from deployopt.store.staging import staged_folder
+from deployopt.store.writing import write_new_file
+
+ATTEMPTS_PER_ROUND: Final = 2
+"""At most this many attempts for each round that must count; then the machine is too noisy."""
+HOPELESS_SHARE: Final = 0.5
+"""With more void than this when the first look could have been, no more rounds are tried."""
+
+Progress = Callable[[float, str], None]
+Decided = Callable[[tuple[Trial, ...]], bool]
+RunRound = Callable[[TimeRequest, Limits, Callable[[Working], None]], Round]
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rounds, how long, and when to look.
+
+    `looks` are numbers of rounds that count; after each of them `decided` is asked, and the last
+    one is the end: (5,) for an absolute budget, (12, 24, 48) for a relative claim.
+    """
+
+    looks: tuple[int, ...] = (least_rounds(),)
+    requests: int = 60
+    min_round_s: float = 2.0
+    batch: int = 1
+    seed: int = 0
+    wall_s: float | None = None
+    limits: Limits = Limits()
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """The machine, what a measurement on it is worth, and a folder for what the child reads."""
+
+    machine: Machine
+    evidence: Evidence
+    workdir: Path
+
+
+def requests_per_round(quantiles: Sequence[float], rounds: int) -> int:
+    """Requests a round, so that all rounds together can settle every quantile.
+
+    Twice the least number, so that one request over the budget does not end it.
+    """
+    least = max((least_requests(q) for q in quantiles), default=least_requests(0.5))
+    return math.ceil(2 * least / rounds)
+
+
+def measure(
+    arms: Sequence[Arm],
+    schedule: Schedule,
+    place: Place,
+    *,
+    decided: Decided = lambda _: False,
+    progress: Progress = silent,
+    run_round: RunRound | None = None,
+) -> tuple[Trial, ...]:
+    """Measure the arms against each other; one Trial each, in their order.
+
+    Raises:
+        UsageError: an arm without inputs.
+        IntegrityError: a model's files are not what they should be.
+    """
+    if not all(arm.inputs.feeds for arm in arms):
+        raise UsageError("There are no inputs to measure latency with.")
+    with staged_folder(place.workdir.absolute()) as folder:
+        requests = [_prepare(arm, schedule, place, folder, i) for i, arm in enumerate(arms)]
+        running = _Measurement(requests, schedule, place, run_round or _ask_round)
+        return running.run(decided, progress)
+
+
+class _Measurement:
+    """The rounds so far."""
+
+    def __init__(
+        self,
+        requests: Sequence[TimeRequest],
+        schedule: Schedule,
+        place: Place,
+        run_round: RunRound,
+    ) -> None:
+        self._requests = requests
+        self._schedule = schedule
+        self._place = place
+        self._run_round = run_round
+        self._rounds: list[list[Round]] = [[] for _ in requests]
+        self._failures: list[str | None] = [None for _ in requests]
+
+    def run(self, decided: Decided, progress: Progress) -> tuple[Trial, ...]:
+        """Rounds until a look decides, the last look is reached, or the machine is too noisy."""
+        looks = list(self._schedule.looks)
+        counted = attempts = 0
+        start = time.monotonic()
+        while looks and not self._over(attempts, counted, time.monotonic() - start):
+            attempts += 1
+            void = self._one_round(attempts, progress, looks[-1], counted)
+            counted += void is None
+            if counted < looks[0] or attempts - counted > VOID_SHARE_MAX * attempts:
+                continue
+            if decided(self._trials()):
+                break
+            looks = [look for look in looks if look > counted]
+        self._check_memory_of_answers()
+        return self._trials()
+
+    def _over(self, attempts: int, counted: int, spent_s: float) -> bool:
+        """Whether another round would be of no use or comes too late."""
+        looks = self._schedule.looks
+        hopeless = attempts >= looks[0] and attempts - counted > HOPELESS_SHARE * attempts
+        late = self._schedule.wall_s is not None and spent_s > self._schedule.wall_s
+        failed = all(failure is not None for failure in self._failures)
+        return hopeless or late or failed or attempts >= ATTEMPTS_PER_ROUND * looks[-1]
+
+    def _one_round(self, number: int, progress: Progress, total: int, counted: int) -> str | None:
+        """One round of every arm that still runs; why it is void, or None."""
+        alive = [i for i, failure in enumerate(self._failures) if failure is None]
+        found: dict[int, Round] = {}
+        for place, index in enumerate(alive if number % 2 else reversed(alive)):
+            share = min((counted + place / len(alive)) / total, 1.0)
+            progress(share, f"round {number} of {total}, arm {index + 1}")
+            try:
+                found[index] = self._time(index, number)
+            except DeviceError as error:
+                self._failures[index] = str(error)
+        void = next((r.void for r in found.values() if r.void is not None), None)
+        for index, one in found.items():
+            self._rounds[index].append(msgspec.structs.replace(one, void=void))
+            if one.mismatched:
+                self._failures[index] = (
+                    f"{one.mismatched} of {one.compared} timed answers that were looked at are not "
+                    "those of the accuracy run: the runtime skips, shortens or invents."
+                )
+        return void
+
+    def _time(self, index: int, number: int) -> Round:
+        request = msgspec.structs.replace(
+            self._requests[index], seed=self._schedule.seed + 1000 * number
+        )
+        return self._run_round(request, self._schedule.limits, lambda _: None)
+
+    def _check_memory_of_answers(self) -> None:
+        for index, rounds in enumerate(self._rounds):
+            ratios = [r.repeat_ratio for r in rounds if r.repeat_ratio is not None]
+            if self._failures[index] is None and ratios and median(ratios) < REPEAT_RATIO_MIN:
+                self._failures[index] = (
+                    f"An input that comes a second time is answered in {median(ratios):.0%} of the "
+                    "first time: the runtime remembers answers, so the latencies are not its own."
+                )
+
+    def _trials(self) -> tuple[Trial, ...]:
+        return tuple(
+            Trial(
+                artifact=request.setup.artifact,
+                machine=self._place.machine,
+                evidence=self._place.evidence,
+                threads=request.setup.threads,
+                batch=self._schedule.batch,
+                rounds=tuple(rounds),
+                failure=failure,
+            )
+            for request, rounds, failure in zip(
+                self._requests, self._rounds, self._failures, strict=True
+            )
+        )
+
+
+def cores_for(machine: Machine, threads: int) -> tuple[int, ...]:
+    """The cores to pin to: the last ones, as the first serves most interrupts; none if too few."""
+    return machine.affinity[-threads:] if len(machine.affinity) >= threads else ()
+
+
+def _prepare(arm: Arm, schedule: Schedule, place: Place, folder: Path, index: int) -> TimeRequest:
+    feeds = folder / f"feeds-{index}.npz"
+    write_new_file(feeds, encode_samples(arm.inputs.feeds))
+    expected = None
+    if arm.inputs.expected is not None:
+        if len(arm.inputs.expected) != len(arm.inputs.feeds):
+            raise IntegrityError("The timed inputs and the answers expected of them do not fit.")
+        expected = folder / f"expected-{index}.npz"
+        write_new_file(expected, encode_samples(arm.inputs.expected))
+    return TimeRequest(
+        setup=msgspec.structs.replace(arm.setup, model=arm.setup.model.absolute()),
+        feeds=feeds,
+        expected=expected,
+        requests=schedule.requests,
+        min_s=schedule.min_round_s,
+        seed=schedule.seed,
+        cores=cores_for(place.machine, arm.setup.threads),
+    )
+
+
+def _ask_round(request: TimeRequest, limits: Limits, progress: Callable[[Working], None]) -> Round:
+    reply = ask(request, limits, progress)
+    if not isinstance(reply, Timed):
+        raise DeviceError("The model's process answered another question.")
+    return reply.round

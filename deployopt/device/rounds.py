@@ -1,0 +1,93 @@
+"""One round in the process that holds the model: first answer, warm-up, timed parts.
+
+In: a session, a pool of feeds, how many requests and seconds. Out: durations and answers kept. The
+timed part goes on until there are enough requests and enough time, at most REQUESTS_MAX in all.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from deployopt.core.samples import Feed
+from deployopt.core.steady import WINDOW
+from deployopt.device.session import Session
+from deployopt.device.timing import (
+    REQUESTS_MAX,
+    Clock,
+    TimedPart,
+    draw_order,
+    pick_probes,
+    time_requests,
+    warm_up,
+)
+
+_NS_PER_S: Final = 1_000_000_000
+
+
+class RoundPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """`requests` timed ones and at least `min_s` seconds of them; the seed draws every order."""
+
+    requests: int
+    min_s: float
+    seed: int
+
+
+class Warmed(msgspec.Struct, frozen=True, kw_only=True):
+    """The first answer and the warm-up, in seconds; `guess_s` is what a request takes now."""
+
+    first_s: float
+    warmup_s: tuple[float, ...]
+    steady: bool
+    guess_s: float
+
+
+def warmed(
+    session: Session,
+    names: Sequence[str] | None,
+    pool: Sequence[Feed],
+    seed: int,
+    clock: Clock = time.perf_counter_ns,
+    after_window: Callable[[int], None] = lambda _: None,
+) -> Warmed:
+    """Answer once, then until requests are steady, with feeds that are not probes."""
+    probes = set(pick_probes(len(pool), seed))
+    common = [feed for index, feed in enumerate(pool) if index not in probes]
+    random.Random(f"warm-up {seed}").shuffle(common)  # noqa: S311 -- an order, not a secret
+    start = clock()
+    session.run(names, common[0])
+    first_s = (clock() - start) / _NS_PER_S
+    warmup_s, steady = warm_up(session, names, common, clock, after_window)
+    guess_s = float(np.mean(warmup_s[-WINDOW:]))
+    return Warmed(first_s=first_s, warmup_s=warmup_s, steady=steady, guess_s=guess_s)
+
+
+def timed_parts(
+    session: Session,
+    names: Sequence[str] | None,
+    pool: Sequence[Feed],
+    plan: RoundPlan,
+    guess_s: float,
+    clock: Clock = time.perf_counter_ns,
+) -> list[TimedPart]:
+    """The timed requests; the probes are in the first part."""
+    sizes = [sum(array.size for array in feed.values()) for feed in pool]
+    probes = pick_probes(len(pool), plan.seed)
+    wanted = max(plan.requests, int(plan.min_s / guess_s) + 1)
+    parts: list[TimedPart] = []
+    count, spent_s = 0, 0.0
+    while not parts or (spent_s < plan.min_s and count < REQUESTS_MAX):
+        order = draw_order(
+            sizes,
+            max(1, min(wanted, REQUESTS_MAX - count)),
+            () if parts else probes,
+            seed=plan.seed + len(parts),
+        )
+        parts.append(time_requests(session, names, pool, order, clock))
+        count += len(parts[-1].samples_s)
+        spent_s += sum(parts[-1].samples_s)
+        wanted = int((plan.min_s - spent_s) * count / spent_s) + 1
+    return parts

@@ -1,0 +1,130 @@
+"""Predict with a bundle: `Predictor.open(path).predict(["a warm, funny film"])`.
+
+In: a bundle, then texts, images or arrays. Out: a label with its score, or the outputs of a graph
+of unknown meaning. Refuses a bundle whose bytes changed, and inputs of another kind than the
+model's.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from deployopt.core.errors import DeviceError, UsageError
+from deployopt.core.examples import IMAGE, Example
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task
+from deployopt.core.samples import Array, Feed
+from deployopt.core.text import safe_text
+from deployopt.core.workload import Workload
+from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from deployopt.device.images import read_image
+from deployopt.device.inputs import feeds
+from deployopt.device.reference import logits_of
+from deployopt.device.session import ORT_FAILURES, Session, open_session
+
+Given = str | Path | Array | Mapping[str, Array]
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer. `label` and `score` (0 to 1) are None, and `outputs` given, without labels."""
+
+    label: str | None
+    score: float | None
+    scores: dict[str, float] = {}
+    outputs: dict[str, Any] | None = None
+    """Output name to nested lists of numbers."""
+
+
+class Predictor:
+    """An open bundle; not for several threads at once."""
+
+    def __init__(self, bundle: OpenBundle, session: Session) -> None:
+        self._bundle = bundle
+        self._session = session
+
+    @classmethod
+    def open(cls, bundle: Path) -> "Predictor":
+        """Check the digests and open the model.
+
+        Raises:
+            IntegrityError: the bundle is not the one that was built, or is too new for the runtime.
+            DeviceError: the runtime cannot open it here.
+        """
+        opened = open_bundle(bundle)
+        return cls(opened, open_session(opened.setup))
+
+    @property
+    def interface(self) -> Interface:
+        """What goes in and what comes out."""
+        return self._bundle.manifest.interface
+
+    def predict(self, inputs: Sequence[Given]) -> list[Prediction]:
+        """Answer one by one, at the inputs' real sizes.
+
+        Texts for a text model; for an image model files or uint8 `[height, width, channels]`; else
+        mappings of input name to array, or one array where there is one input.
+
+        Raises:
+            UsageError: an input is not what the model takes.
+        """
+        if isinstance(inputs, str | bytes):
+            raise UsageError("predict takes a list of inputs, so that one text is given as [text].")
+        examples = [self._example(given) for given in inputs]
+        requests = feeds(self.interface, self._bundle.folder, examples, self._workload())
+        return [self._answer(feed) for feed in requests]
+
+    def _workload(self) -> Workload:
+        return msgspec.structs.replace(self._bundle.target.workload, batch=1)
+
+    def _example(self, given: Given) -> Example:
+        takes = self.interface.inputs
+        if isinstance(takes, ImageInputs):
+            if isinstance(given, str | Path):
+                return {IMAGE: read_image(Path(given))}
+            return given if isinstance(given, Mapping) else {IMAGE: np.asarray(given)}
+        if isinstance(takes, ArrayInputs):
+            if isinstance(given, str | Path):
+                raise UsageError("The model takes arrays, not text.")
+            if isinstance(given, Mapping):
+                return given
+            return {takes.inputs[0].name: np.asarray(given)}
+        if not isinstance(given, str):
+            raise UsageError("The model takes text.")
+        return given
+
+    def _answer(self, feed: Feed) -> Prediction:
+        names = self.interface.outputs
+        try:
+            values = self._session.run(list(names), feed)
+        except ORT_FAILURES as error:
+            raise DeviceError(
+                f"onnxruntime failed on this input: {safe_text(str(error), 400)}"
+            ) from error
+        outputs = dict(zip(names, values, strict=True))
+        if self.interface.task is Task.ANY or not self.interface.labels:
+            plain = {name: value.tolist() for name, value in outputs.items()}
+            return Prediction(label=None, score=None, outputs=plain)
+        scores = softmax(logits_of(self.interface, [outputs])[0])
+        best = int(np.argmax(scores))
+        labels = self.interface.labels
+        return Prediction(
+            label=labels[best],
+            score=float(scores[best]),
+            scores={label: float(score) for label, score in zip(labels, scores, strict=True)},
+        )
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """`[C]` logits to shares that sum to 1.
+
+    Raises:
+        DeviceError: a logit is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise DeviceError("The model's output is not finite, so that it says nothing.")
+    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
+    shares: npt.NDArray[np.float64] = shifted / shifted.sum()
+    return shares

@@ -1,0 +1,282 @@
+"""Runs a child process and keeps it harmless: deadlines, memory, output, signals, no orphans.
+
+In: what to start and one request. Out: its last reply. Whatever the child does (hang, crash, eat
+memory, flood stdout, fork) becomes a DeviceError that says what happened; its whole group is
+stopped on every way out, Ctrl-C included. The parent waits in the kernel, so that nothing spins
+beside a measurement.
+"""
+
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from deployopt.core.errors import DeployoptError, DeviceError, IntegrityError, UsageError
+from deployopt.core.text import safe_text
+from deployopt.device.protocol import (
+    HEADER_BYTES,
+    Evaluated,
+    Failed,
+    Request,
+    Timed,
+    Working,
+    decode_reply,
+    frame,
+    frame_length,
+)
+from deployopt.device.setup import Limits
+
+CHILD: Final = (sys.executable, "-P", "-m", "deployopt.device.child")
+_WATCH_S: Final = 0.5
+"""Between looks at the child's memory: one small file twice a second disturbs nothing."""
+_TERM_S: Final = 1.0
+_TAIL_BYTES: Final = 4096
+_TAIL_LINES: Final = 5
+_PART: Final = 65536
+_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
+_SETTINGS: Final = {
+    # numpy's threads would be counted as the model's, and take memory.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+_MIB: Final = 2**20
+_ERRORS: Final[dict[str, type[DeployoptError]]] = {
+    "device": DeviceError,
+    "integrity": IntegrityError,
+    "usage": UsageError,
+}
+Progress = Callable[[Working], None]
+
+
+def ask(
+    request: Request,
+    limits: Limits,
+    progress: Progress = lambda _: None,
+    command: Sequence[str] = CHILD,
+) -> Timed | Evaluated:
+    """Start a fresh child, give it the request, and wait for its answer.
+
+    Raises:
+        DeviceError: it failed, died, or passed one of its limits.
+        IntegrityError: it found a file that is not what it should be.
+        UsageError: it found examples that are not what the model takes.
+    """
+    with _started(command) as (process, channel):
+        watched = _Watched(process, channel, limits)
+        # Before the request, so that nothing that a model does can come first.
+        watched.bound()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            channel.sendall(frame(request))
+        while True:
+            reply = watched.next_reply()
+            if isinstance(reply, Working):
+                progress(reply)
+            elif isinstance(reply, Failed):
+                raise _ERRORS[reply.kind](reply.message)
+            else:
+                return reply
+
+
+class _Watched:
+    """A running child, its channel, its output so far, and its limits."""
+
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", channel: socket.socket, limits: Limits
+    ) -> None:
+        self._process = process
+        self._channel = channel
+        self._limits = limits
+        self._received = bytearray()
+        self._tail = bytearray()
+        self._printed = 0
+        self._started = self._heard = time.monotonic()
+        self._open = True
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(channel, selectors.EVENT_READ, self._hear)
+        if process.stdout is not None:
+            self._selector.register(process.stdout, selectors.EVENT_READ, self._drain)
+
+    def bound(self) -> None:
+        """Set the kernel's limits on the child: address space, CPU time, no core file."""
+        limits = {resource.RLIMIT_CORE: (0, 0)}
+        if self._limits.memory_bytes is not None:
+            most = self._limits.memory_bytes + self._limits.address_headroom_bytes
+            limits[resource.RLIMIT_AS] = (most, most)
+        if self._limits.cpu_s is not None:
+            limits[resource.RLIMIT_CPU] = (self._limits.cpu_s, self._limits.cpu_s + 1)
+        for kind, bounds in limits.items():
+            with suppress(ProcessLookupError, PermissionError, ValueError):
+                resource.prlimit(self._process.pid, kind, bounds)
+
+    def next_reply(self) -> Timed | Evaluated | Working | Failed:
+        """Wait for one whole frame."""
+        while True:
+            body = self._whole_frame()
+            if body is not None:
+                return decode_reply(body)
+            if not self._open:
+                raise self._death()
+            self._check()
+            for key, _ in self._selector.select(_WATCH_S):
+                key.data()
+
+    def _whole_frame(self) -> bytes | None:
+        if len(self._received) < HEADER_BYTES:
+            return None
+        end = HEADER_BYTES + frame_length(bytes(self._received[:HEADER_BYTES]))
+        if len(self._received) < end:
+            return None
+        body = bytes(self._received[HEADER_BYTES:end])
+        del self._received[:end]
+        return body
+
+    def _hear(self) -> None:
+        try:
+            data = self._channel.recv(_PART)
+        except ConnectionResetError:
+            data = b""
+        self._received += data
+        self._heard = time.monotonic()
+        if not data:
+            self._open = False
+            self._selector.unregister(self._channel)
+
+    def _drain(self) -> None:
+        output = self._process.stdout
+        if output is None:
+            return
+        data = os.read(output.fileno(), _PART)
+        if not data:
+            self._selector.unregister(output)
+        self._printed += len(data)
+        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+
+    def _check(self) -> None:
+        limits, now = self._limits, time.monotonic()
+        if now - self._started > limits.wall_s:
+            raise DeviceError(f"The model was stopped after {limits.wall_s:g} s.{self._said()}")
+        if now - self._heard > limits.quiet_s:
+            raise DeviceError(
+                f"The model gave no sign of life for {limits.quiet_s:g} s and was stopped."
+                f"{self._said()}"
+            )
+        if self._printed > limits.output_bytes:
+            raise DeviceError(
+                f"The model's process printed more than {limits.output_bytes // _MIB} MiB and was "
+                f"stopped.{self._said()}"
+            )
+        used = self._used_bytes() if limits.memory_bytes is not None else 0
+        if limits.memory_bytes is not None and used > limits.memory_bytes:
+            raise DeviceError(
+                f"The model took {used // _MIB} MiB of memory, more than the "
+                f"{limits.memory_bytes // _MIB} MiB that it may, and was stopped."
+            )
+
+    def _used_bytes(self) -> int:
+        """Resident bytes of the child; looking for its children would read all of /proc."""
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _death(self) -> DeviceError:
+        """What to say of a child that closed its channel without an answer."""
+        try:
+            code = self._process.wait(timeout=_TERM_S)
+        except subprocess.TimeoutExpired:
+            return DeviceError(f"The model's process closed its channel.{self._said()}")
+        with suppress(BlockingIOError):
+            self._drain()
+        if code >= 0:
+            return DeviceError(
+                f"The model's process ended (exit code {code}) without an answer.{self._said()}"
+            )
+        name = signal.Signals(-code).name
+        hint = {
+            "SIGKILL": " The system probably ran out of memory.",
+            "SIGXCPU": " It used more processor time than it may.",
+            "SIGILL": " This build of onnxruntime uses instructions that this processor lacks.",
+        }.get(name, "")
+        return DeviceError(f"The model's process was killed by {name}.{hint}{self._said()}")
+
+    def _said(self) -> str:
+        lines = self._tail.decode("utf-8", "replace").strip().splitlines()[-_TAIL_LINES:]
+        if not lines:
+            return ""
+        return f" Its last words: {' | '.join(safe_text(line, 200) for line in lines)}"
+
+
+@contextmanager
+def _started(
+    command: Sequence[str],
+) -> Iterator[tuple["subprocess.Popen[bytes]", socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 -- an argument list of ours, no shell
+                [*command, str(theirs.fileno()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                cwd=Path("/"),
+                env=child_environment(),
+            )
+        try:
+            yield process, ours
+        finally:
+            _stop(process)
+
+
+def child_environment() -> dict[str, str]:
+    """The few variables that the child gets."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if "PYTHONPATH" in passed:
+        parts = passed["PYTHONPATH"].split(os.pathsep)
+        passed["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in parts if part)
+    return passed | _SETTINGS
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """TERM then KILL, the whole group and whatever left it; reap; close."""
+    family = _family(process.pid)
+    if process.poll() is None:
+        _signal(process.pid, family, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_TERM_S)
+    _signal(process.pid, family, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def _signal(group: int, family: Sequence[psutil.Process], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+    for process in family:
+        # psutil compares start times, so a number that was given anew is never hit.
+        with suppress(psutil.Error):
+            process.send_signal(number)
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        child = psutil.Process(pid)
+        return [child, *child.children(recursive=True)]
+    except psutil.Error:
+        return []

@@ -1,0 +1,255 @@
+"""Verify a bundle on this machine: digests, accuracy, latency, memory, verdict; written beside it.
+
+In: a bundle. Out: what was measured and judged here. Refuses a bundle whose bytes changed, and on
+the target itself a runtime outside of the target's range. Needs only the small install.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.codec import encode_pretty
+from deployopt.core.errors import DeviceError, StorageError
+from deployopt.core.evidence import Evidence
+from deployopt.core.examples import decode_examples
+from deployopt.core.gate import Findings, judge
+from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
+from deployopt.core.metric import Kind
+from deployopt.core.result import StageTime, VerifyResult
+from deployopt.core.summaries import (
+    accuracy_summary,
+    latency_summary,
+    memory_figure,
+    size_figure,
+    tail_quantile,
+)
+from deployopt.core.versions import matches as version_matches
+from deployopt.core.watching import SILENT, Watcher
+from deployopt.device.accuracy import (
+    Evaluation,
+    Judged,
+    compare_with_reference,
+    evaluate,
+    timing_inputs,
+)
+from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
+from deployopt.device.latency import Place, Schedule, measure, requests_per_round
+from deployopt.device.machine import describe_machine, exact_for, limits_here, matches
+from deployopt.device.reference import decode_reference
+from deployopt.device.setup import Arm, EvaluationSet
+from deployopt.store.paths import VERIFICATIONS
+from deployopt.store.publishing import add_verification
+from deployopt.store.staging import staged_folder
+
+_ROUNDS: Final = 5
+_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`verifications/NNN.json`: the result with the raw measurements under it."""
+
+    schema_version: int = 1
+    result: VerifyResult
+    latency: Trial | None
+    accuracy: AccuracyTrial | None
+
+
+class _Stages:
+    """Names each stage to the watcher and keeps how long it took."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self.times: list[StageTime] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._watcher.stage(name)
+        start = time.perf_counter()
+        yield
+        self.times.append(StageTime(stage=name, seconds=time.perf_counter() - start))
+
+
+class _Here(msgspec.Struct, frozen=True, kw_only=True):
+    """The bundle, this machine, and how they fit."""
+
+    bundle: OpenBundle
+    machine: Machine
+    mismatch: str | None
+    workdir: Path
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
+
+
+def verify(
+    bundle: Path, *, accept_predicted: bool = False, watcher: Watcher = SILENT, seed: int = 0
+) -> VerifyResult:
+    """Check, measure, judge, and write the result into the bundle's `verifications/`.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built; lists every mismatch.
+        DeviceError: this is the target, and its runtime is not one that the target allows.
+    """
+    stages = _Stages(watcher)
+    with stages.stage("Digests"):
+        opened = open_bundle(bundle)
+    machine = describe_machine()
+    mismatch = matches(opened.target, machine)
+    warnings = _runtime_warnings(opened, machine, mismatch)
+    # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
+    with staged_folder(_scratch()) as workdir:
+        here = _Here(bundle=opened, machine=machine, mismatch=mismatch, workdir=workdir)
+        with stages.stage("Accuracy"):
+            evaluation, accuracy = _accuracy(here, watcher)
+        with stages.stage("Latency"):
+            latency = _latency(here, evaluation, watcher, seed)
+    result = _result(here, accuracy, latency, accept_predicted=accept_predicted)
+    result = msgspec.structs.replace(result, stages=tuple(stages.times), warnings=warnings)
+    return _write(bundle, Verification(result=result, latency=latency, accuracy=accuracy))
+
+
+def _accuracy(
+    here: _Here, watcher: Watcher
+) -> tuple[tuple[EvaluationSet, Evaluation] | None, AccuracyTrial | None]:
+    bundle = here.bundle
+    data = bundle.gate
+    if data is None:
+        return None, None
+    evaluation = evaluate(
+        bundle.setup, data, here.workdir, limits=limits_here(), progress=watcher.advance
+    )
+    judged = Judged(
+        artifact=bundle.manifest.artifact,
+        split=Split.GATE,
+        evidence=here.evidence,
+        interface=bundle.manifest.interface,
+        labels=decode_examples(data.examples).labels,
+        exact_arithmetic=exact_for(
+            bundle.target,
+            here.machine,
+            bundle.manifest.precision,
+            reduced_range=bundle.reduced_range(),
+        ),
+        synthetic=bundle.lineage().data is None,
+    )
+    reference = decode_reference(bundle.folder / REFERENCE)
+    return (data, evaluation), compare_with_reference(judged, reference, evaluation)
+
+
+def _latency(
+    here: _Here,
+    evaluated: tuple[EvaluationSet, Evaluation] | None,
+    watcher: Watcher,
+    seed: int,
+) -> Trial | None:
+    if evaluated is None:
+        return None
+    bundle = here.bundle
+    quantiles = [
+        b.definition.quantile
+        for b in bundle.budgets
+        if b.definition.kind is Kind.LATENCY and b.definition.quantile is not None
+    ]
+    arm = Arm(setup=bundle.setup, inputs=timing_inputs(*evaluated, seed=seed))
+    schedule = Schedule(
+        looks=(_ROUNDS,),
+        requests=requests_per_round(quantiles, _ROUNDS),
+        batch=bundle.target.workload.batch,
+        seed=seed,
+        limits=limits_here(),
+    )
+    place = Place(machine=here.machine, evidence=here.evidence, workdir=here.workdir)
+    return measure([arm], schedule, place, progress=watcher.advance)[0]
+
+
+def _result(
+    here: _Here, accuracy: AccuracyTrial | None, latency: Trial | None, *, accept_predicted: bool
+) -> VerifyResult:
+    bundle, manifest = here.bundle, here.bundle.manifest
+    verdict = judge(
+        bundle.target.name,
+        bundle.budgets,
+        Findings(
+            artifact=manifest.artifact,
+            latency=latency,
+            accuracy=accuracy,
+            size_bytes=bundle.size_bytes,
+            predictions=bundle.predictions(),
+        ),
+    )
+    quantile = tail_quantile(bundle.budgets)
+    settle = f"deployopt verify BUNDLE, run on: {bundle.target.title}"
+    return VerifyResult(
+        bundle=str(bundle.folder),
+        bundle_digest=manifest.bundle_digest,
+        name=manifest.name,
+        target=bundle.target.name,
+        on_target=here.mismatch is None,
+        mismatch=here.mismatch,
+        budgets=bundle.budgets,
+        verdict=verdict,
+        machine=here.machine,
+        accuracy=None if accuracy is None else accuracy_summary(accuracy),
+        latency=None if latency is None else latency_summary(latency, quantile),
+        memory=None if latency is None else memory_figure(latency),
+        size=size_figure(bundle.size_bytes),
+        settle=settle if here.mismatch is not None else None,
+        exit_code=verdict.exit_code(accept_predicted=accept_predicted),
+    )
+
+
+def _runtime_warnings(
+    bundle: OpenBundle, machine: Machine, mismatch: str | None
+) -> tuple[str, ...]:
+    wanted = bundle.target.runtime.versions
+    found = next((machine.packages[n] for n in _RUNTIMES if n in machine.packages), None)
+    if found is None:
+        found = metadata.version("onnxruntime")
+    try:
+        allowed = version_matches(found, wanted)
+    except ValueError:
+        return (f"onnxruntime {found} cannot be compared with the target's range {wanted}.",)
+    if allowed:
+        return ()
+    if mismatch is None:
+        raise DeviceError(
+            f"onnxruntime {found} is not one that {bundle.target.name} allows ({wanted}). Install "
+            f"one that is: pip install 'onnxruntime{wanted}'."
+        )
+    return (f"onnxruntime {found} is outside of the target's range {wanted}.",)
+
+
+def _scratch() -> Path:
+    for name in ("TMPDIR", "TMP", "TEMP"):
+        if os.environ.get(name) and Path(os.environ[name]).is_dir():
+            return Path(os.environ[name])
+    return Path("/tmp")  # noqa: S108 -- a folder of a random name is made in it
+
+
+def _write(bundle: Path, verification: Verification) -> VerifyResult:
+    """Put it beside; a bundle that may not be written to is verified all the same."""
+    name = _next_name(bundle / VERIFICATIONS)
+    written = str(bundle / VERIFICATIONS / name)
+    result = msgspec.structs.replace(verification.result, written=written)
+    data = encode_pretty(msgspec.structs.replace(verification, result=result))
+    try:
+        add_verification(bundle, name, data)
+    except StorageError as error:
+        warnings = (*verification.result.warnings, f"The result was not kept: {error}")
+        return msgspec.structs.replace(verification.result, warnings=warnings)
+    return result
+
+
+def _next_name(folder: Path) -> str:
+    taken = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    number = 1
+    while f"{number:03d}.json" in taken:
+        number += 1
+    return f"{number:03d}.json"

@@ -1,0 +1,159 @@
+"""A graph as arithmetic sees it: multiply-adds, weights, values read and written. Nothing is run.
+
+A file and the sizes of its free dimensions go in, Facts come out. Values whose shape cannot be
+found from the graph alone are left out, and `basis` says how many.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from deployopt.core.plan import Facts, Operation
+from deployopt.graph.index import GraphIndex, attribute
+from deployopt.graph.reading import read_graph
+from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.shapes import Shapes, known_shapes
+from deployopt.graph.sizes import elements, item_bytes, tensor_bytes
+from deployopt.graph.tensors import dense_tensors
+
+_MATRIX_PRODUCTS: Final = frozenset(
+    {
+        "MatMul", "FusedMatMul", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
+        "QLinearMatMul",
+    }
+)  # fmt: skip
+_CONVOLUTIONS: Final = {"Conv": 1, "ConvInteger": 1, "FusedConv": 1, "QLinearConv": 3}
+_QLINEAR_MATMUL_B: Final = 3
+_SECOND: Final = 1
+_FREE: Final = frozenset(
+    {"Constant", "Shape", "Reshape", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Dropout"}
+)
+_FLOAT_BYTES: Final = 4
+
+
+def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
+    """Count one request whose free dimensions have the sizes `dims`, 1 where it names none.
+
+    Raises:
+        RefusedInputError: the file may not be opened.
+    """
+    model = read_graph(path)
+    lift_constants(model)
+    index = GraphIndex(model)
+    weight_bytes = sum(tensor_bytes(tensor) for tensor in dense_tensors(model))
+    sizes = {tensor.name: elements(tensor) for tensor in model.graph.initializer}
+    embedded = {
+        node.input[0]
+        for node in model.graph.node
+        if node.op_type == "Gather" and len(index.weights.get(node.input[0], _NONE).dims) > 1
+    }
+    shapes, types = known_shapes(model, dims)
+    operations: Counter[tuple[str, float, float, float]] = Counter()
+    filled = _made_by("ConstantOfShape", index, shapes)
+    parameters = sum(sizes.values()) + sum(filled.values())
+    sizes |= filled | _made_by("DequantizeLinear", index, shapes)
+    unknown = 0
+    for node in model.graph.node:
+        counted = _operation(node, shapes, sizes)
+        if counted is None:
+            unknown += 1
+        elif any(counted[1:]):
+            operations[counted] += 1
+    return Facts(
+        parameters=parameters,
+        embedding_parameters=sum(sizes[name] for name in embedded),
+        weight_bytes=weight_bytes,
+        operations=tuple(
+            Operation(kind=kind, macs=macs, weights=weights, activations=values, count=count)
+            for (kind, macs, weights, values), count in operations.items()
+        ),
+        peak_activation_bytes=_peak_bytes(model.graph, shapes, types, sizes),
+        length=dims.get("length"),
+        basis=f"counted from the graph of {path.name}"
+        + (f"; {unknown} nodes of unknown shape left out" if unknown else ""),
+    )
+
+
+_NONE: Final = onnx.TensorProto()
+
+
+def _made_by(op_type: str, index: GraphIndex, shapes: Shapes) -> dict[str, int]:
+    """Weights that the graph makes out of others: dequantized ones, and test graphs' fillings."""
+    return {
+        name: math.prod(shapes[name])
+        for node in index.graph.node
+        if node.op_type == op_type and node.input[0] in index.weights
+        for name in node.output
+        if name in shapes
+    }
+
+
+def _operation(
+    node: onnx.NodeProto, shapes: Shapes, weights: Mapping[str, int]
+) -> tuple[str, float, float, float] | None:
+    """Kind, multiply-adds, weights and values of one node, or None if a shape is unknown."""
+    if node.op_type in _FREE:
+        return ("elementwise", 0.0, 0.0, 0.0)
+    touched = [name for name in (*node.input, *node.output) if name and name not in weights]
+    if any(name not in shapes for name in touched):
+        return None
+    values = float(sum(math.prod(shapes[name]) for name in touched))
+    read = float(sum(weights.get(name, 0) for name in node.input))
+    if node.op_type in _CONVOLUTIONS:
+        kernel = shapes[node.input[_CONVOLUTIONS[node.op_type]]]
+        macs = float(math.prod(shapes[node.output[0]]) * math.prod(kernel[1:]))
+        return (_convolution_kind(node, kernel), macs, read or math.prod(kernel), values)
+    if node.op_type in _MATRIX_PRODUCTS or node.op_type == "Gemm":
+        return ("gemm", _products(node, shapes), read, values)
+    if node.op_type == "Gather":
+        # A lookup reads the rows it takes, not the table.
+        return ("elementwise", 0.0, 0.0, values)
+    return ("elementwise", 0.0, read, values)
+
+
+def _products(node: onnx.NodeProto, shapes: Shapes) -> float:
+    left = shapes[node.input[0]]
+    out = math.prod(shapes[node.output[0]])
+    if node.op_type == "Gemm" and attribute(node, "transA", 0) == 1:
+        return float(out * left[0])
+    if node.op_type == "FusedMatMul" and attribute(node, "transA", 0) == 1:
+        return float(out * left[-2])
+    return float(out * left[-1])
+
+
+def _convolution_kind(node: onnx.NodeProto, kernel: tuple[int, ...]) -> str:
+    group = attribute(node, "group", 1)
+    if isinstance(group, int) and group > 1:
+        return "depthwise" if kernel[1] == 1 else "conv"
+    window = kernel[2:]
+    if all(size == 1 for size in window):
+        return "gemm"
+    strides = attribute(node, "strides")
+    plain = strides is None or strides == [1] * len(window)
+    return "conv3x3" if plain and window == (3, 3) else "conv"
+
+
+def _peak_bytes(
+    graph: onnx.GraphProto, shapes: Shapes, types: Mapping[str, int], weights: Mapping[str, int]
+) -> int:
+    """The most bytes of values alive at once, each from its making to its last reading."""
+    last = {name: at for at, node in enumerate(graph.node) for name in node.input}
+    for value in graph.output:
+        last[value.name] = len(graph.node)
+
+    def size(name: str) -> int:
+        if name in weights or name not in shapes:
+            return 0
+        return math.prod(shapes[name]) * (item_bytes(types.get(name, 0)) or _FLOAT_BYTES)
+
+    alive = sum(size(value.name) for value in graph.input)
+    peak = alive
+    for at, node in enumerate(graph.node):
+        alive += sum(size(name) for name in node.output if name)
+        peak = max(peak, alive)
+        alive -= sum(size(n) for n in {*node.input, *node.output} if n and last.get(n, at) == at)
+    return peak

@@ -1,0 +1,75 @@
+"""The precision found in a graph: the types of the weights that are multiplied with.
+
+A graph goes in; a Precision comes out, whatever was asked for when it was made.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from deployopt.core.artifact import Precision
+from deployopt.graph.index import GraphIndex
+from deployopt.graph.reading import read_graph
+from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.sizes import elements
+
+NEARLY_ALL: Final = 0.95
+"""A head of a few thousand weights left in float does not make an int8 model mixed."""
+
+_MULTIPLIERS: Final = frozenset(
+    {
+        "MatMul", "Gemm", "Conv", "ConvTranspose", "MatMulInteger", "ConvInteger", "QLinearMatMul",
+        "QLinearConv", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "FusedMatMul",
+        "FusedConv", "FusedGemm",
+    }
+)  # fmt: skip
+_PASSED_THROUGH: Final = frozenset({"DequantizeLinear", "Transpose", "Reshape", "Identity"})
+_PRECISIONS: Final = {
+    onnx.TensorProto.FLOAT: Precision.FP32,
+    onnx.TensorProto.FLOAT16: Precision.FP16,
+    onnx.TensorProto.BFLOAT16: Precision.BF16,
+    onnx.TensorProto.INT8: Precision.INT8,
+    onnx.TensorProto.UINT8: Precision.INT8,
+}
+
+
+def precision_found(path: Path) -> Precision:
+    """The precision of the file's weights; FP32 where it multiplies with none."""
+    model = read_graph(path)
+    lift_constants(model)
+    shares = weight_shares(model)
+    total = sum(shares.values())
+    if not total:
+        return Precision.FP32
+    most, count = shares.most_common(1)[0]
+    return most if count >= NEARLY_ALL * total else Precision.MIXED
+
+
+def weight_shares(model: onnx.ModelProto) -> Counter[Precision]:
+    """Weights that are multiplied with, counted by precision; other types are left out."""
+    index = GraphIndex(model)
+    counts: Counter[Precision] = Counter()
+    seen: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type not in _MULTIPLIERS:
+            continue
+        for name in node.input:
+            tensor = _weight_behind(index, name)
+            if tensor is None or tensor.name in seen or len(tensor.dims) < 2:  # noqa: PLR2004
+                continue
+            seen.add(tensor.name)
+            if tensor.data_type in _PRECISIONS:
+                counts[_PRECISIONS[tensor.data_type]] += elements(tensor)
+    return counts
+
+
+def _weight_behind(index: GraphIndex, name: str) -> onnx.TensorProto | None:
+    """The initializer that `name` is, or is a dequantized or reshaped form of."""
+    while name not in index.weights:
+        node = index.producers.get(name)
+        if node is None or node.op_type not in _PASSED_THROUGH:
+            return None
+        name = node.input[0]
+    return index.weights[name]

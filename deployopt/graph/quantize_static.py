@@ -1,0 +1,145 @@
+"""Static int8 in Q/DQ form: s8 weights, u8 activations with ranges from real inputs (U8S8).
+
+A float file and requests go in, an int8 file comes out. BatchNorm is folded first. Placing the
+Q/DQ pairs so that ONNX Runtime fuses them is ONNX Runtime's own quantizer's work; the calibration
+is ours, because its calibrators keep what they have seen.
+"""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import onnx
+import onnx.shape_inference
+import onnxruntime
+from onnxruntime.quantization import QDQQuantizer, QuantType, TensorData
+
+from deployopt.core.errors import StepError
+from deployopt.core.samples import Feed
+from deployopt.graph.calibrating import calibrate
+from deployopt.graph.naming import name_nodes
+from deployopt.graph.opsets import raise_opset
+from deployopt.graph.reading import load_onnx
+from deployopt.graph.writing import save_onnx
+
+PER_CHANNEL_OPSET: Final = 13
+OP_TYPES: Final = (
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool",
+    "LeakyRelu", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Sigmoid", "Transpose",
+)  # fmt: skip
+_MULTIPLIERS: Final = frozenset({"Conv", "Gemm", "MatMul"})
+_INFERRED: Final = ("onnx.infer", "onnxruntime.quant")
+
+
+class StaticOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """As the step of the same name; `percentile` 100 takes the whole range seen."""
+
+    per_channel: bool = True
+    reduce_range: bool = False
+    percentile: float = 99.999
+    exclude: tuple[str, ...] = ()
+    threads: int = 1
+
+
+def quantize_static(
+    source: Path,
+    destination: Path,
+    feeds: Sequence[Feed],
+    options: StaticOptions,
+    progress: Callable[[float, str], None],
+) -> tuple[str, ...]:
+    """Write the int8 model; the names of the multiplying nodes that were quantized.
+
+    Raises:
+        RefusedInputError: the source may not be opened.
+        StepError: nothing to quantize or to calibrate with, or a request does not run.
+    """
+    if not feeds:
+        raise StepError("Static quantization calibrates on real inputs and none were given.")
+    scratch = destination.with_name("scratch.onnx")
+    model = prepared(source, scratch)
+    chosen = [
+        node
+        for node in model.graph.node
+        if node.op_type in OP_TYPES
+        and not any(fnmatchcase(node.name, pattern) for pattern in options.exclude)
+    ]
+    names = tuple(node.name for node in chosen if node.op_type in _MULTIPLIERS)
+    if not names:
+        raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
+    ranges = calibrate(
+        model,
+        _values(model, chosen),
+        feeds,
+        scratch,
+        (options.percentile, options.threads),
+        lambda seen: progress(seen / len(feeds), f"calibrating: {seen} of {len(feeds)}"),
+    )
+    save_onnx(_place(model, chosen, ranges, options), destination)
+    return names
+
+
+def prepared(source: Path, scratch: Path) -> onnx.ModelProto:
+    """The float graph with constants folded, BatchNorm in its convolutions, and shapes known."""
+    model = raise_opset(load_onnx(source, trusted=True), PER_CHANNEL_OPSET)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    settings.optimized_model_filepath = str(scratch.with_suffix(".folded.onnx"))
+    folded = Path(settings.optimized_model_filepath)
+    try:
+        save_onnx(model, scratch)
+        onnxruntime.InferenceSession(scratch, settings, providers=["CPUExecutionProvider"])
+        model = load_onnx(folded, trusted=True)
+    finally:
+        for path in (scratch, scratch.with_name(scratch.name + ".data"), folded):
+            path.unlink(missing_ok=True)
+    name_nodes(model)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def _values(model: onnx.ModelProto, chosen: Sequence[onnx.NodeProto]) -> list[str]:
+    """Float values that the chosen nodes read or give, weights left out."""
+    graph = model.graph
+    floats = {
+        value.name
+        for value in (*graph.value_info, *graph.output, *graph.input)
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    }
+    weights = {tensor.name for tensor in graph.initializer}
+    touched = {name for node in chosen for name in (*node.input, *node.output)}
+    return sorted((touched & floats) - weights)
+
+
+def _place(
+    model: onnx.ModelProto,
+    chosen: Sequence[onnx.NodeProto],
+    ranges: dict[str, tuple[float, float]],
+    options: StaticOptions,
+) -> onnx.ModelProto:
+    """The graph with Q/DQ pairs around the chosen nodes."""
+    key, value = _INFERRED
+    model.metadata_props.add(key=key, value=value)
+    quantizer = QDQQuantizer(
+        model,
+        options.per_channel,
+        options.reduce_range,
+        QuantType.QInt8,
+        QuantType.QUInt8,
+        {
+            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+            for name, (low, high) in ranges.items()
+        },
+        [node.name for node in chosen],
+        [],
+        list(OP_TYPES),
+        {},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    quantized: onnx.ModelProto = quantizer.model.model
+    del quantized.metadata_props[:]
+    return quantized

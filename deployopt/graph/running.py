@@ -1,0 +1,71 @@
+"""A graph's answers through ONNX Runtime, for comparing one graph with another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+from deployopt.core.samples import Array, Feed
+from deployopt.graph.describing import GraphDescription
+
+RUN_ERRORS: Final = (Fail, InvalidArgument, RuntimeException, ValueError)
+_SYMBOL_SIZES: Final = (2, 8, 6, 4)
+
+
+def run_graph(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Array]]:
+    """All outputs for each feed, on the CPU, with only the basic graph optimizations."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return [[np.asarray(out) for out in session.run(None, dict(feed))] for feed in feeds]
+
+
+def largest_difference(one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]) -> float:
+    """The greatest difference, relative to the outputs' scale where that is over 1.
+
+    Infinite where shapes differ or a number is not finite in one of them only.
+    """
+    worst = 0.0
+    for outputs, others in zip(one, other, strict=True):
+        for a, b in zip(outputs, others, strict=True):
+            if a.shape != b.shape:
+                return float("inf")
+            worst = max(worst, _difference(a, b))
+    return worst
+
+
+def _difference(a: Array, b: Array) -> float:
+    if a.dtype.kind != "f":
+        return 0.0 if np.array_equal(a, b) else float("inf")
+    finite = np.isfinite(a)
+    if not np.array_equal(finite, np.isfinite(b)):
+        return float("inf")
+    scale = max(1.0, float(np.max(np.abs(a[finite]), initial=0.0)))
+    return float(np.max(np.abs(a[finite] - b[finite]), initial=0.0)) / scale
+
+
+def made_up_feeds(description: GraphDescription, seed: int = 0) -> list[dict[str, Array]]:
+    """One request of small numbers for every input; a dimension's name has one size throughout."""
+    random = np.random.default_rng(seed)
+    sizes: dict[str, int] = {}
+    feed: dict[str, Array] = {}
+    for given in description.inputs:
+        shape = [_size(dim, sizes) for dim in given.shape]
+        kind = np.dtype(given.dtype)
+        if kind.kind == "f":
+            feed[given.name] = random.standard_normal(shape).astype(kind)
+        else:
+            feed[given.name] = np.ones(shape, kind)
+    return [feed]
+
+
+def _size(dim: int | str, sizes: dict[str, int]) -> int:
+    if isinstance(dim, int):
+        return max(dim, 1)
+    return sizes.setdefault(dim, _SYMBOL_SIZES[min(len(sizes), len(_SYMBOL_SIZES) - 1)])

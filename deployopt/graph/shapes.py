@@ -1,0 +1,120 @@
+"""The shape of every value of a graph for given sizes of its free dimensions; nothing is run.
+
+Node by node in the graph's order: ONNX's own shape inference for each operator, and the small
+integer arithmetic with which exporters compute shapes carried out. Weights are seen by their
+headers only, so that a model of gigabytes costs no more than its graph.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import onnx
+import onnx.defs
+import onnx.helper
+import onnx.numpy_helper
+import onnx.shape_inference
+from onnx.reference import ReferenceEvaluator
+
+from deployopt.core.samples import Array
+from deployopt.graph.external import is_external
+from deployopt.graph.index import attribute
+from deployopt.graph.reading import opset_of
+from deployopt.graph.sizes import elements
+
+Shapes = dict[str, tuple[int, ...]]
+_SMALL: Final = 1024
+
+
+class Known:
+    """What has been found out so far: types of values, and numbers of the small constant ones."""
+
+    def __init__(self, model: onnx.ModelProto, dims: Mapping[str, int]) -> None:
+        self.opset = opset_of(model)
+        self.imports = list(model.opset_import)
+        self.types: dict[str, onnx.TypeProto] = {}
+        self.numbers: dict[str, Array] = {}
+        for value in model.graph.input:
+            self.types[value.name] = _with_sizes(value.type, dims)
+        for tensor in model.graph.initializer:
+            self.types[tensor.name] = onnx.helper.make_tensor_type_proto(
+                tensor.data_type, tensor.dims
+            )
+            if elements(tensor) <= _SMALL and not is_external(tensor):
+                self.numbers[tensor.name] = onnx.numpy_helper.to_array(tensor)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The sizes of a value, or None while one is unknown."""
+        found = self.types.get(name)
+        if found is None or not found.tensor_type.HasField("shape"):
+            return None
+        dims = found.tensor_type.shape.dim
+        if not all(dim.HasField("dim_value") for dim in dims):
+            return None
+        return tuple(dim.dim_value for dim in dims)
+
+
+def known_shapes(model: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[Shapes, dict[str, int]]:
+    """Shapes and element types of the values whose every size could be found.
+
+    A free dimension that `dims` does not name has size 1.
+    """
+    known = Known(model, dims)
+    for node in model.graph.node:
+        _infer(node, known)
+        _compute(node, known)
+    shapes = {name: shape for name in known.types if (shape := known.shape(name)) is not None}
+    return shapes, {name: known.types[name].tensor_type.elem_type for name in shapes}
+
+
+def _infer(node: onnx.NodeProto, known: Known) -> None:
+    inputs = {name: known.types[name] for name in node.input if name in known.types}
+    data = {
+        name: onnx.numpy_helper.from_array(known.numbers[name], name)
+        for name in node.input
+        if name in known.numbers
+    }
+    try:
+        schema = onnx.defs.get_schema(node.op_type, known.opset, node.domain)
+        outputs = onnx.shape_inference.infer_node_outputs(
+            schema, node, inputs, data, opset_imports=known.imports
+        )
+    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError):
+        return
+    known.types.update(outputs)
+
+
+def _compute(node: onnx.NodeProto, known: Known) -> None:
+    """Carry out arithmetic on small constants, and ask a known shape for its sizes."""
+    if node.op_type == "Shape":
+        shape = known.shape(node.input[0])
+        if shape is not None:
+            span = slice(attribute(node, "start"), attribute(node, "end"))
+            known.numbers[node.output[0]] = np.array(shape[span], np.int64)
+        return
+    given = [name for name in node.input if name]
+    if not given or not all(name in known.numbers for name in given):
+        return
+    sizes = [known.shape(name) for name in node.output]
+    if any(size is None or np.prod(size) > _SMALL for size in sizes):
+        return
+    try:
+        evaluator = ReferenceEvaluator(node, opsets={"": known.opset})
+        results = evaluator.run(None, {name: known.numbers[name] for name in given})
+    except (RuntimeError, ValueError, TypeError, NotImplementedError, IndexError):
+        return
+    for name, result in zip(node.output, results, strict=False):
+        known.numbers[name] = np.asarray(result)
+        known.types[name] = onnx.helper.make_tensor_type_proto(
+            onnx.helper.np_dtype_to_tensor_dtype(known.numbers[name].dtype),
+            known.numbers[name].shape,
+        )
+
+
+def _with_sizes(found: onnx.TypeProto, dims: Mapping[str, int]) -> onnx.TypeProto:
+    sized = onnx.TypeProto()
+    sized.CopyFrom(found)
+    for dim in sized.tensor_type.shape.dim:
+        if not dim.HasField("dim_value"):
+            dim.dim_value = dims.get(dim.dim_param, 1)
+    return sized

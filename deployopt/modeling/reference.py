@@ -1,0 +1,80 @@
+"""What the model as it came answers: logits for many requests, through torch, quickly.
+
+Texts of like length go together, padded and masked; the answers equal those of batch 1 within
+1e-5, which the tests check. The order of the answers is the order of the requests.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from deployopt.core.errors import StepError
+from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.samples import Feed
+from deployopt.modeling.dummies import pad_together
+from deployopt.modeling.loading import load_model
+from deployopt.modeling.threads import torch_threads
+from deployopt.modeling.wrapping import Logits, input_names, tensors
+
+MASK = "attention_mask"
+
+
+def _silent(done: float, what: str) -> None:
+    """No one is watching."""
+
+
+def predict(
+    folder: Path,
+    interface: Interface,
+    feeds: Sequence[Feed],
+    *,
+    threads: int = 1,
+    batch: int = 32,
+    progress: Callable[[float, str], None] = _silent,
+) -> npt.NDArray[np.float32]:
+    """Logits `[n, classes]`, one row a feed, each feed one example with a batch dimension of 1.
+
+    Raises:
+        RefusedInputError: the folder may not be opened.
+        StepError: it does not load, or gives numbers that are not finite.
+    """
+    model = Logits(load_model(folder, interface.task), input_names(interface))
+    answers: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(feeds)
+    done = 0
+    with torch_threads(threads), torch.inference_mode():
+        for rows in _batches(feeds, interface, batch):
+            together = pad_together([feeds[row] for row in rows], interface)
+            logits = model(*tensors(together, model.names)).float().numpy()
+            for row, answer in zip(rows, logits, strict=True):
+                answers[row] = answer
+            done += len(rows)
+            progress(done / len(feeds), f"reference: {done} of {len(feeds)}")
+    found = np.stack(answers) if answers else np.empty((0, len(interface.labels)), np.float32)
+    if not np.isfinite(found).all():
+        raise StepError(f"The model in {folder} gives numbers that are not finite.")
+    return found
+
+
+def _batches(feeds: Sequence[Feed], interface: Interface, batch: int) -> Iterator[list[int]]:
+    """Rows that go together: by length, and of equal length where the model has no mask."""
+    match interface.inputs:
+        case TextInputs(input_names=names):
+            lengths = [feed["input_ids"].shape[1] for feed in feeds]
+            equal_only = MASK not in names
+        case ImageInputs():
+            lengths, equal_only = [0] * len(feeds), False
+        case _:
+            raise StepError("A model in Hugging Face form takes texts or images.")
+    order = sorted(range(len(feeds)), key=lambda row: (lengths[row], row))
+    group: list[int] = []
+    for row in order:
+        full = len(group) == batch
+        if group and (full or (equal_only and lengths[group[0]] != lengths[row])):
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group

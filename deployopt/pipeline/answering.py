@@ -1,0 +1,143 @@
+"""What the reference and a candidate answer to a split, each asked once and kept in the store.
+
+Answers are a function of the model's bytes, the examples, the runtime and this machine's
+arithmetic; all of that is in the key, so that an identical build asks nothing twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format
+from deployopt.core.codec import decode_json, encode_json, to_plain
+from deployopt.core.measurement import Split
+from deployopt.core.samples import Feed, decode_samples, encode_samples
+from deployopt.core.workload import Workload
+from deployopt.device.accuracy import Evaluation, evaluate
+from deployopt.device.reference import Reference, reference_of
+from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of
+from deployopt.pipeline.making import tool_versions
+from deployopt.pipeline.preparing import Prepared, split_feeds
+from deployopt.store.keys import cache_key
+from deployopt.store.store import StoredObject
+from deployopt.store.writing import write_new_file
+
+_VERSION: Final = 1
+_ANSWERS: Final = "answers.npz"
+_RUNTIME: Final = ("onnxruntime", "numpy", "tokenizers")
+_REFERENCE: Final = ("torch", "transformers", *_RUNTIME)
+Progress = Callable[[float, str], None]
+
+
+class _Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an evaluation took, beside its answers."""
+
+    examples: int
+    non_finite: int
+    peak_rss_bytes: int
+    base_rss_bytes: int
+    seconds: float
+
+
+def reference_answers(prepared: Prepared, split: Split, progress: Progress) -> Reference:
+    """What the model as it came answers to the split, through the library that it came for."""
+    if prepared.source.artifact.format is Format.ONNX:
+        evaluation = candidate_answers(prepared, prepared.source.artifact, split, progress)
+        return reference_of(prepared.source.interface, evaluation.outputs)
+    key = _key(prepared, prepared.source.artifact, split, _REFERENCE, prepared.bench.threads)
+    stored = prepared.bench.store.lookup(key)
+    if stored is None:
+        stored = _keep(prepared, key, _ask_torch(prepared, split, progress), b"{}")
+    outputs = decode_samples(stored.folder / _ANSWERS)
+    return reference_of(prepared.source.interface, outputs)
+
+
+def candidate_answers(
+    prepared: Prepared, artifact: Artifact, split: Split, progress: Progress
+) -> Evaluation:
+    """What the artifact answers in the session that ships, in a fresh process.
+
+    Raises:
+        DeviceError: it crashed, hung, or took more than it may.
+    """
+    key = _key(prepared, artifact, split, _RUNTIME, prepared.bench.threads)
+    stored = prepared.bench.store.lookup(key)
+    if stored is not None:
+        taken = decode_json(stored.meta, _Taken, where="The store's record of an evaluation")
+        outputs = tuple(decode_samples(stored.folder / _ANSWERS))
+        return Evaluation(outputs=outputs, **msgspec.structs.asdict(taken))
+    with prepared.bench.store.stage() as folder:
+        found = evaluate(
+            candidate_setup(prepared, artifact),
+            evaluation_set(prepared, split),
+            folder,
+            limits=limits_for(prepared),
+            progress=progress,
+        )
+    taken = _Taken(
+        examples=found.examples,
+        non_finite=found.non_finite,
+        peak_rss_bytes=found.peak_rss_bytes,
+        base_rss_bytes=found.base_rss_bytes,
+        seconds=found.seconds,
+    )
+    _keep(prepared, key, found.outputs, encode_json(taken))
+    return found
+
+
+def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
+    """The artifact as it runs on the target; on another machine with no more threads than cores."""
+    setup = setup_of(artifact, prepared.request.target, prepared.source.interface.outputs)
+    return msgspec.structs.replace(setup, threads=prepared.bench.threads)
+
+
+def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:
+    """The split as the device reads it."""
+    return EvaluationSet(
+        interface=prepared.source.interface,
+        folder=prepared.source.artifact.folder,
+        examples=prepared.dataset.splits[split].path,
+        workload=prepared.request.target.workload,
+    )
+
+
+def limits_for(prepared: Prepared) -> Limits:
+    """A candidate may take what this machine has, less a gigabyte for everyone else."""
+    there = prepared.machine.memory_limit_bytes or prepared.machine.memory_bytes
+    return Limits(memory_bytes=max(there // 2, there - 2**30))
+
+
+def _ask_torch(prepared: Prepared, split: Split, progress: Progress) -> Sequence[Feed]:
+    from deployopt.steps.reference import predict_reference
+
+    feeds = split_feeds(prepared.source, prepared.dataset, split)
+    logits = predict_reference(prepared.source, feeds, prepared.bench.threads, progress)
+    name = prepared.source.interface.outputs[0]
+    return [{name: logits[i : i + 1]} for i in range(len(logits))]
+
+
+def _keep(prepared: Prepared, key: str, outputs: Sequence[Feed], meta: bytes) -> StoredObject:
+    with prepared.bench.store.stage() as folder:
+        write_new_file(folder / _ANSWERS, encode_samples(outputs))
+        return prepared.bench.store.commit(folder, key, meta=meta)
+
+
+def _key(
+    prepared: Prepared, artifact: Artifact, split: Split, tools: Sequence[str], threads: int
+) -> str:
+    machine = prepared.machine
+    workload = prepared.request.target.workload if tools is _RUNTIME else Workload()
+    return cache_key(
+        {
+            "answers": _VERSION,
+            "artifact": artifact.digest,
+            "session": to_plain(artifact.session),
+            "examples": prepared.dataset.splits[split].digest,
+            "interface": to_plain(prepared.source.interface),
+            "workload": to_plain(workload),
+            "tools": tool_versions(tools),
+            "isa": [machine.arch, *machine.isa],
+            "threads": threads,
+        }
+    )

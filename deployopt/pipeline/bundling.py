@@ -1,0 +1,195 @@
+"""A judged candidate becomes a bundle: the files, their digests, the manifest, published at once.
+
+What is hashed into the bundle's digest holds no time and no measurement: the same build gives the
+same digest on any day. Measurements, verdict and report lie beside it in the same folder.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact
+from deployopt.core.bundle import FileEntry, Lineage, Manifest
+from deployopt.core.codec import encode_json, encode_pretty
+from deployopt.core.evidence import Estimate
+from deployopt.core.interface import TextInputs
+from deployopt.core.measurement import AccuracyTrial, Split, Trial
+from deployopt.core.result import BuildResult
+from deployopt.core.source import SourceModel
+from deployopt.core.verdict import Verdict
+from deployopt.core.version import VERSION
+from deployopt.device.onnx_header import read_onnx_header
+from deployopt.device.reference import Reference, encode_reference
+from deployopt.pipeline.making import Made
+from deployopt.pipeline.preparing import Prepared
+from deployopt.report.html import build_page
+from deployopt.report.markdown import build_markdown
+from deployopt.store.digests import DigestMemo, entries_digest
+from deployopt.store.publishing import publish_bundle
+from deployopt.store.writing import make_folders, write_new_file
+
+_LABELS: Final = "labels.json"
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What was judged, and everything that the judgement rests on."""
+
+    made: Made
+    verdict: Verdict
+    predictions: Mapping[str, Estimate]
+    reference: Reference
+    accuracy: tuple[AccuracyTrial, ...]
+    latency: tuple[Trial, ...]
+
+
+def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
+    """What the device needs to answer: path in the bundle to file."""
+    files = {
+        f"model/{path.relative_to(artifact.folder).as_posix()}": path
+        for path in sorted(artifact.folder.rglob("*"))
+        if path.is_file()
+    }
+    inputs = source.interface.inputs
+    if isinstance(inputs, TextInputs):
+        files[inputs.tokenizer] = source.artifact.folder / inputs.tokenizer
+    return files
+
+
+def lineage_of(prepared: Prepared, made: Made) -> Lineage:
+    """How the artifact came to be."""
+    synthetic = prepared.dataset.synthetic
+    return Lineage(
+        model=prepared.source.origin,
+        data=None if synthetic else prepared.dataset.origin,
+        splits={str(split): file.digest for split, file in prepared.dataset.splits.items()},
+        recipe=made.recipe.name,
+        steps=tuple(step.lineage for step in made.steps),
+    )
+
+
+def lasting_files(prepared: Prepared, judged: Judged) -> tuple[dict[str, Path], dict[str, bytes]]:
+    """The part of a bundle that the same build gives again: files to copy, and files to write."""
+    artifact = judged.made.artifact
+    gate = prepared.dataset.splits[Split.GATE].path
+    copied = deployed_files(artifact, prepared.source) | {f"gate/examples{gate.suffix}": gate}
+    written = {
+        _LABELS: encode_pretty(list(prepared.source.interface.labels)),
+        "target.json": encode_pretty(prepared.request.target),
+        "budgets.json": encode_pretty(prepared.budgets),
+        "predictions.json": encode_pretty(dict(judged.predictions)),
+        "gate/reference.npz": encode_reference(judged.reference),
+        "lineage.json": encode_pretty(lineage_of(prepared, judged.made)),
+        "provenance.json": encode_pretty(provenance(prepared, judged.made)),
+    }
+    return copied, written
+
+
+def bundle_digest(copied: Mapping[str, Path], written: Mapping[str, bytes]) -> str:
+    """Over everything that the same build gives again."""
+    memo = DigestMemo()
+    entries = [_copied_entry(name, path, memo) for name, path in copied.items()]
+    return entries_digest([*entries, *(_written_entry(n, d) for n, d in written.items())])
+
+
+def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination: Path) -> None:
+    """Put the bundle at `destination`, all of it or nothing.
+
+    Raises:
+        UsageError: something else than a bundle is there.
+        StorageError: the disk failed.
+    """
+    copied, lasting = lasting_files(prepared, judged)
+    written = lasting | {
+        "measurements/latency.json": encode_json(judged.latency) + b"\n",
+        "measurements/accuracy.json": encode_pretty(judged.accuracy),
+        "verdict.json": encode_pretty(judged.verdict),
+        "result.json": encode_pretty(result),
+        "report.html": build_page(
+            result, lineage_of(prepared, judged.made), made_with=f"deployopt {VERSION}"
+        ),
+        "report.md": build_markdown(result).encode(),
+    }
+    memo = DigestMemo()
+    entries = [_copied_entry(name, path, memo) for name, path in copied.items()]
+    entries += [_written_entry(name, data) for name, data in written.items()]
+    manifest = _manifest(prepared, judged, entries, bundle_digest(copied, lasting))
+    with prepared.bench.store.stage() as folder:
+        for name, data in written.items():
+            make_folders((folder / name).parent)
+            write_new_file(folder / name, data)
+        publish_bundle(
+            dict(copied) | {name: folder / name for name in written}, manifest, destination
+        )
+
+
+def provenance(prepared: Prepared, made: Made) -> dict[str, object]:
+    """An in-toto statement with a SLSA v1 predicate; no times, so that it is the same again."""
+    lineage = lineage_of(prepared, made)
+    origins = [o for o in (lineage.model, lineage.data) if o is not None]
+    return {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "model", "digest": {"sha256": made.artifact.digest}}],
+        "predicateType": "https://slsa.dev/provenance/v1",
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "https://github.com/deployopt/deployopt/build/v1",
+                "externalParameters": {
+                    "model": prepared.request.model,
+                    "target": prepared.request.target.name,
+                    "budgets": {b.metric: b.limit for b in prepared.budgets},
+                    "recipe": made.recipe.name,
+                    "seed": prepared.request.seed,
+                },
+                "resolvedDependencies": [
+                    {
+                        "uri": origin.resolved,
+                        "name": file.path,
+                        "digest": {"sha256": file.sha256},
+                    }
+                    for origin in origins
+                    for file in origin.files
+                ],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": "https://github.com/deployopt/deployopt",
+                    "version": {"deployopt": VERSION},
+                }
+            },
+        },
+    }
+
+
+def _manifest(
+    prepared: Prepared, judged: Judged, entries: list[FileEntry], digest: str
+) -> Manifest:
+    artifact = judged.made.artifact
+    labels = next(entry.sha256 for entry in entries if entry.path == _LABELS)
+    return Manifest(
+        name=f"{prepared.source.name}-{prepared.request.target.name}",
+        made_with=f"deployopt {VERSION}",
+        target=prepared.request.target.name,
+        outcome=judged.verdict.word,
+        artifact=artifact.digest,
+        model=f"model/{artifact.entry}",
+        opset=read_onnx_header(artifact.path).opsets[""],
+        precision=artifact.precision,
+        session=artifact.session,
+        threads=prepared.request.target.runtime.threads,
+        interface=prepared.source.interface,
+        labels_sha256=labels,
+        bundle_digest=digest,
+        deployed=tuple(sorted(deployed_files(artifact, prepared.source))),
+        files=tuple(sorted(entries, key=lambda entry: entry.path)),
+    )
+
+
+def _copied_entry(name: str, path: Path, memo: DigestMemo) -> FileEntry:
+    return FileEntry(path=name, size_bytes=path.stat().st_size, sha256=memo.sha256(path))
+
+
+def _written_entry(name: str, data: bytes) -> FileEntry:
+    return FileEntry(path=name, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())

@@ -1,0 +1,121 @@
+"""Target profiles: shipped ones by name, anyone's own by path.
+
+In: a name or a path. Out: a `Target`, or a short list of those that are shipped. Refuses, with the
+file, the key path and the nearest right word, what is not a strict and consistent profile.
+"""
+
+import stat
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.budget import Budget, parse_budget
+from deployopt.core.codec import TOML_MAX, decode_toml
+from deployopt.core.errors import UsageError
+from deployopt.core.explain import nearest_word
+from deployopt.core.target import Target
+from deployopt.core.text import safe_text
+
+SUFFIX: Final = ".toml"
+_SHOWN_NAME: Final = 80
+
+
+class TargetSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of `deployopt targets`; memory in bytes."""
+
+    name: str
+    title: str
+    provider: str
+    memory: float
+    memory_usable: float
+    budgets: tuple[Budget, ...]
+
+
+def load_target(name_or_path: str) -> Target:
+    """The shipped profile of this name, or the one at this path.
+
+    A path holds a `/` or ends in `.toml`.
+
+    Raises:
+        UsageError: no such target or file, or something in the file is wrong.
+    """
+    if "/" in name_or_path or name_or_path.endswith(SUFFIX):
+        return read_target(Path(name_or_path))
+    names = target_names()
+    if name_or_path not in names:
+        close = nearest_word(name_or_path, names)
+        hint = f" Did you mean {close!r}?" if close else ""
+        raise UsageError(
+            f"There is no target {safe_text(name_or_path, _SHOWN_NAME)!r}.{hint} "
+            "`deployopt targets` lists them; a path to a TOML file works as well."
+        )
+    path = targets_folder() / f"{name_or_path}{SUFFIX}"
+    target = read_target(path)
+    if target.name != name_or_path:
+        raise UsageError(
+            f"{path.name}: name: the file says {target.name!r}; a shipped profile is named as its "
+            "file is."
+        )
+    return target
+
+
+def read_target(path: Path) -> Target:
+    """The profile in this file; raises UsageError."""
+    where = safe_text(str(path))
+    target = decode_toml(_read_file(path, where), Target, where=where)
+    for metric, text in target.budgets.items():
+        try:
+            parse_budget(metric, text)
+        except UsageError as error:
+            key = safe_text(metric, _SHOWN_NAME)
+            raise UsageError(safe_text(f"{where}: budgets.{key}: {error}")) from error
+    return target
+
+
+def target_names() -> tuple[str, ...]:
+    """The names of the shipped profiles, sorted."""
+    return tuple(sorted(path.stem for path in targets_folder().glob(f"*{SUFFIX}")))
+
+
+def list_targets() -> tuple[TargetSummary, ...]:
+    """Every shipped profile in short, sorted by name."""
+    return tuple(summarize(load_target(name)) for name in target_names())
+
+
+def summarize(target: Target) -> TargetSummary:
+    """What a list shows of a target."""
+    return TargetSummary(
+        name=target.name,
+        title=target.title,
+        provider=target.runtime.provider,
+        memory=target.hardware.memory,
+        memory_usable=target.hardware.memory_usable,
+        budgets=target.limits,
+    )
+
+
+def targets_folder() -> Path:
+    """Inside the package as it is installed; beside it in a checkout."""
+    package = Path(__file__).parent.parent
+    inside = package / "targets"
+    return inside if inside.is_dir() else package.parent / "targets"
+
+
+def _read_file(path: Path, where: str) -> bytes:
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{where} is not a file. A target is a TOML file.")
+        if found.st_size > TOML_MAX:
+            raise UsageError(
+                f"{where} has {found.st_size} bytes; a target file has at most {TOML_MAX}."
+            )
+        with path.open("rb") as file:
+            return file.read(TOML_MAX + 1)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"The target file {where} does not exist. `deployopt targets` lists the shipped ones."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(safe_text(f"The target file {where} cannot be read: {error}.")) from error

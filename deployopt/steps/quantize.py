@@ -1,0 +1,146 @@
+"""Quantize: a float ONNX graph becomes an int8 one.
+
+QuantizeDynamic is for transformers and needs no data; QuantizeStatic is for convolution nets and
+calibrates on real inputs. Both keep the layers named in `exclude` (patterns as of file names) in
+float, the way back for layers that lose accuracy.
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.errors import StepError
+from deployopt.core.recipe import StepContext
+from deployopt.core.samples import decode_samples
+from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.needs import need_format, need_packages, need_samples_file
+from deployopt.steps.session import CPU_SESSION
+
+Calibration = Literal["minmax", "percentile"]
+
+
+class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """s8 weights in the file, u8 activations quantized as they come.
+
+    `per_channel` gives each output its own scale; `reduce_range` takes 7 bits, for x86 without
+    VNNI; `embeddings` makes the large lookup tables s8 too, one scale a row.
+    """
+
+    name: ClassVar[str] = "quantize-dynamic"
+    version: ClassVar[int] = 1
+    tools: ClassVar[tuple[str, ...]] = ("onnx", "numpy")
+    consumes: ClassVar[Format] = Format.ONNX
+    produces: ClassVar[Format] = Format.ONNX
+    uses_samples: ClassVar[bool] = False
+
+    per_channel: bool = False
+    reduce_range: bool = False
+    embeddings: bool = True
+    exclude: tuple[str, ...] = ()
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        """Refuse what run could not quantize."""
+        need_format(self.name, source, self.consumes)
+        _need_float(self.name, source)
+        need_packages("Quantize", "onnx")
+        need_samples_file(self.name, context, required=False)
+
+    def run(self, source: Artifact, context: StepContext) -> Artifact:
+        """Write model.onnx."""
+        from deployopt.graph.quantize_dynamic import DynamicOptions, quantize_dynamic
+        from deployopt.graph.reading import load_onnx
+        from deployopt.graph.rewrite_constants import lift_constants
+        from deployopt.graph.writing import save_onnx
+
+        context.progress(0.0, "quantizing weights")
+        model = load_onnx(source.path, trusted=True)
+        lift_constants(model)
+        options = DynamicOptions(
+            per_channel=self.per_channel,
+            reduce_range=self.reduce_range,
+            embeddings=self.embeddings,
+            exclude=self.exclude,
+        )
+        names = quantize_dynamic(model, options)
+        if not names:
+            raise StepError(
+                f"{source.path} has no matrix product with constant float weights that could be "
+                "quantized. Leave the quantizing out of the recipe."
+            )
+        save_onnx(model, context.workdir / MODEL_FILE)
+        context.progress(1.0, "quantized")
+        return _artifact(source, context, f"{len(names)} nodes were quantized, with dynamic range.")
+
+
+class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """s8 weights and u8 activations, whose ranges are those of real inputs.
+
+    `calibration` takes the whole range seen (`minmax`) or leaves out the share of values beyond
+    `percentile` percent; `samples` is the most inputs that are looked at.
+    """
+
+    name: ClassVar[str] = "quantize-static"
+    version: ClassVar[int] = 1
+    tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
+    consumes: ClassVar[Format] = Format.ONNX
+    produces: ClassVar[Format] = Format.ONNX
+    uses_samples: ClassVar[bool] = True
+
+    per_channel: bool = True
+    reduce_range: bool = False
+    calibration: Calibration = "percentile"
+    percentile: float = 99.999
+    samples: int = 128
+    exclude: tuple[str, ...] = ()
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        """Refuse what run could not quantize."""
+        need_format(self.name, source, self.consumes)
+        _need_float(self.name, source)
+        need_packages("Quantize", "onnx", "onnxruntime")
+        need_samples_file(self.name, context, required=True)
+        if not 90 < self.percentile <= 100 or self.samples < 1:  # noqa: PLR2004 of a hundred
+            raise StepError(
+                "QuantizeStatic takes a percentile over 90 and up to 100, and at least one sample."
+            )
+
+    def run(self, source: Artifact, context: StepContext) -> Artifact:
+        """Calibrate, then write model.onnx."""
+        from deployopt.graph.quantize_static import StaticOptions, quantize_static
+
+        if context.samples is None:
+            raise StepError("QuantizeStatic needs samples.")
+        options = StaticOptions(
+            per_channel=self.per_channel,
+            reduce_range=self.reduce_range,
+            percentile=self.percentile if self.calibration == "percentile" else 100.0,
+            exclude=self.exclude,
+            threads=context.threads,
+        )
+        feeds = decode_samples(context.samples)[: self.samples]
+        names = quantize_static(
+            source.path, context.workdir / MODEL_FILE, feeds, options, context.progress
+        )
+        context.progress(1.0, "quantized")
+        note = f"{len(names)} nodes were quantized, calibrated on {len(feeds)} samples."
+        return _artifact(source, context, note)
+
+
+def _need_float(step: str, source: Artifact) -> None:
+    if source.precision in {Precision.INT8, Precision.MIXED}:
+        raise StepError(f"The step {step} takes a float model, and this one is quantized already.")
+
+
+def _artifact(source: Artifact, context: StepContext, note: str) -> Artifact:
+    from deployopt.graph.precision import precision_found
+
+    return Artifact(
+        format=Format.ONNX,
+        folder=context.workdir,
+        entry=MODEL_FILE,
+        digest="",
+        precision=precision_found(context.workdir / MODEL_FILE),
+        session=CPU_SESSION,
+        notes=(*source.notes, note),
+    )

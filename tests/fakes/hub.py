@@ -1,0 +1,163 @@
+"""A model hub on loopback: what the real client asks, answered as the real hub answers.
+
+Repositories are folders. Files over LARGE bytes are listed by sha256 and answered by a redirect to
+another path, as large files are; small ones carry git's digest of a blob.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+LARGE: Final = 1024
+_API: Final = "/api/"
+
+
+class FakeHub(ThreadingHTTPServer):
+    """Set `gated` or `spoiled` to make it answer as a hub can; `asked` lists all requests."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.folders: dict[str, Path] = {}
+        self.gated: set[str] = set()
+        self.spoiled: dict[str, bytes] = {}
+        """File name to the bytes that are sent in place of the listed ones."""
+        self.asked: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def add(self, repository: str, folder: Path) -> None:
+        """`models/ORG/NAME` or `datasets/ORG/NAME`."""
+        self.folders[repository] = folder
+
+    def commit(self, repository: str) -> str:
+        """40 hex digits that change with the content."""
+        digest = hashlib.sha1(usedforsecurity=False)
+        folder = self.folders[repository]
+        for path in files_of(folder):
+            digest.update(path.encode() + (folder / path).read_bytes())
+        return digest.hexdigest()
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def running_hub() -> Iterator[FakeHub]:
+    with FakeHub() as hub:
+        thread = threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield hub
+        finally:
+            hub.shutdown()
+            thread.join()
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: FakeHub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def log_message(self, *_parts: object) -> None:
+        pass
+
+    def _answer(self, *, body: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.server.asked.append(f"{self.command} {path}")
+        if path.startswith(_API):
+            kind, organisation, name, *rest = path.removeprefix(_API).split("/")
+            repository = f"{kind}/{organisation}/{name}"
+            if self._known(repository, "/".join(rest[1:]) if rest else "main", body):
+                self._send(200, _listing(self.server, repository), {}, body)
+            return
+        if path.startswith("/large/"):
+            self._file(Path(path.removeprefix("/large")), {}, body)
+            return
+        front, _, back = path.partition("/resolve/")
+        repository = front.strip("/")
+        if not repository.startswith("datasets/"):
+            repository = f"models/{repository}"
+        revision, _, name = back.partition("/")
+        if self._known(repository, revision, body):
+            self._resolve(repository, name, body)
+
+    def _known(self, repository: str, revision: str, body: bool) -> bool:
+        if repository not in self.server.folders:
+            self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
+        elif repository in self.server.gated:
+            self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
+        elif revision not in ("main", self.server.commit(repository)):
+            self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
+        else:
+            return True
+        return False
+
+    def _resolve(self, repository: str, name: str, body: bool) -> None:
+        folder = self.server.folders[repository]
+        headers = {"X-Repo-Commit": self.server.commit(repository)}
+        if name not in files_of(folder):
+            self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"}, body)
+            return
+        data = (folder / name).read_bytes()
+        if len(data) <= LARGE:
+            self._file(folder / name, headers, body)
+            return
+        digest = hashlib.sha256(data).hexdigest()
+        headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
+        # Another host name, as the store of large files has.
+        elsewhere = self.server.address.replace("127.0.0.1", "localhost")
+        headers |= {"Location": f"{elsewhere}/large{folder / name}"}
+        self._send(302, b"", headers, body)
+
+    def _file(self, path: Path, headers: dict[str, str], body: bool) -> None:
+        data = self.server.spoiled.get(path.name, path.read_bytes())
+        self._send(200, data, headers | {"ETag": f'"{_blob(path.read_bytes())}"'}, body)
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str], body: bool) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            self.wfile.write(data)
+
+
+def _blob(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _listing(hub: FakeHub, repository: str) -> bytes:
+    folder = hub.folders[repository]
+    siblings: list[dict[str, object]] = []
+    for name in files_of(folder):
+        data = (folder / name).read_bytes()
+        entry: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": _blob(data)}
+        if len(data) > LARGE:
+            digest = hashlib.sha256(data).hexdigest()
+            entry["lfs"] = {"sha256": digest, "size": len(data), "pointerSize": 134}
+        siblings.append(entry)
+    tree = {
+        "id": repository.partition("/")[2],
+        "sha": hub.commit(repository),
+        "siblings": siblings,
+        "cardData": {"license": "apache-2.0"},
+        "tags": [],
+    }
+    return json.dumps(tree).encode()

@@ -1,0 +1,153 @@
+"""A recipe is run step by step through the store: nothing twice, and a failure names its step."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+import pytest
+
+from deployopt.core.artifact import Artifact, Format
+from deployopt.core.errors import StepError
+from deployopt.core.interface import ArrayInput, ArrayInputs, Interface, Task
+from deployopt.core.recipe import Recipe, StepContext
+from deployopt.pipeline.making import Workbench, check_recipes, make, step_key
+from deployopt.store.store import Store
+
+INTERFACE = Interface(
+    task=Task.ANY,
+    inputs=ArrayInputs(inputs=(ArrayInput(name="x", dtype="float32", shape=(1, 2)),)),
+    outputs=("y",),
+)
+RUNS: list[str] = []
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True):
+    """Adds its text to the file, and remembers that it ran."""
+
+    name: ClassVar[str] = "append"
+    version: ClassVar[int] = 1
+    tools: ClassVar[tuple[str, ...]] = ("msgspec",)
+    consumes: ClassVar[Format] = Format.ONNX
+    produces: ClassVar[Format] = Format.ONNX
+    uses_samples: ClassVar[bool] = False
+
+    text: str = "a"
+    fails: bool = False
+    forgets: bool = False
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        if self.fails:
+            raise StepError(f"append cannot work on {source.entry} with seed {context.seed}")
+
+    def run(self, source: Artifact, context: StepContext) -> Artifact:
+        RUNS.append(self.text)
+        if not self.forgets:
+            (context.workdir / "model.onnx").write_text(source.path.read_text() + self.text)
+        return msgspec.structs.replace(
+            source, folder=context.workdir, entry="model.onnx", digest="", notes=(self.text,)
+        )
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Artifact:
+    RUNS.clear()
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "model.onnx").write_text(">")
+    return Artifact(format=Format.ONNX, folder=folder, entry="model.onnx", digest="0" * 64)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(
+        store=Store(tmp_path / "store"),
+        interface=INTERFACE,
+        samples=None,
+        samples_digest="",
+        seed=0,
+        threads=1,
+    )
+
+
+def silent(share: float, words: str) -> None:
+    assert 0 <= share <= 1
+    assert words
+
+
+def test_steps_run_in_order_and_leave_their_lineage(source: Artifact, bench: Workbench) -> None:
+    recipe = Recipe(name="ab", steps=(Append(text="a"), Append(text="b")))
+    made = make(recipe, source, bench, silent)
+    assert made.artifact.path.read_text() == ">ab"
+    assert made.artifact.notes == ("b",)
+    assert [s.lineage.source for s in made.steps] == [source.digest, made.steps[0].lineage.result]
+    assert made.artifact.digest == made.steps[1].lineage.result
+    assert '"text":"b"' in made.steps[1].lineage.options
+
+
+def test_nothing_is_done_twice(source: Artifact, bench: Workbench) -> None:
+    first = make(
+        Recipe(name="ab", steps=(Append(text="a"), Append(text="b"))), source, bench, silent
+    )
+    again = make(
+        Recipe(name="ac", steps=(Append(text="a"), Append(text="c"))), source, bench, silent
+    )
+    assert RUNS == ["a", "b", "c"]
+    assert [s.reused for s in first.steps] == [False, False]
+    assert [s.reused for s in again.steps] == [True, False]
+
+
+def test_a_damaged_result_is_made_again(source: Artifact, bench: Workbench) -> None:
+    recipe = Recipe(name="a", steps=(Append(text="a"),))
+    made = make(recipe, source, bench, silent)
+    made.artifact.path.chmod(0o644)
+    made.artifact.path.write_text(">x")
+    fresh = msgspec.structs.replace(bench, store=Store(bench.store.layout.root))
+    again = make(recipe, source, fresh, silent)
+    assert RUNS == ["a", "a"]
+    assert again.artifact.path.read_text() == ">a"
+    assert again.artifact.digest == made.artifact.digest
+
+
+def test_a_step_that_leaves_nothing_is_an_error(source: Artifact, bench: Workbench) -> None:
+    with pytest.raises(StepError, match=r"append left no onnx file 'model.onnx'"):
+        make(Recipe(name="f", steps=(Append(forgets=True),)), source, bench, silent)
+    assert not list(bench.store.layout.staging.iterdir())
+
+
+def test_every_recipe_is_checked_before_any_runs(source: Artifact, bench: Workbench) -> None:
+    good, bad = Append(), Append(text="b", fails=True)
+    with pytest.raises(StepError, match="cannot work"):
+        check_recipes(
+            [Recipe(name="g", steps=(good,)), Recipe(name="b", steps=(good, bad))], source, bench
+        )
+    assert RUNS == []
+
+
+def test_a_step_after_the_wrong_format_is_refused(source: Artifact, bench: Workbench) -> None:
+    other = msgspec.structs.replace(source, format=Format.TRANSFORMERS)
+    with pytest.raises(StepError, match="takes onnx and would be given transformers"):
+        check_recipes([Recipe(name="a", steps=(Append(),))], other, bench)
+
+
+def test_any_one_difference_is_another_key(source: Artifact, bench: Workbench) -> None:
+    def replace(what: object, **changes: object) -> object:
+        return msgspec.structs.replace(what, **changes)  # type: ignore[type-var]
+
+    base = (Append(), source, bench, {"msgspec": "1"})
+    others = [
+        (Append(text="b"), source, bench, {"msgspec": "1"}),
+        (Append(), replace(source, digest="1" * 64), bench, {"msgspec": "1"}),
+        (Append(), replace(source, entry="other.onnx"), bench, {"msgspec": "1"}),
+        (Append(), source, replace(bench, seed=1), {"msgspec": "1"}),
+        (Append(), source, bench, {"msgspec": "2"}),
+        (
+            Append(),
+            source,
+            replace(bench, interface=replace(INTERFACE, outputs=("z",))),
+            {"msgspec": "1"},
+        ),
+    ]
+    keys = [step_key(*arguments) for arguments in (base, *others)]  # type: ignore[arg-type]
+    assert len(set(keys)) == len(keys)
+    same = step_key(Append(), source, replace(bench, samples_digest="ff"), {"msgspec": "1"})  # type: ignore[arg-type]
+    assert same == keys[0]

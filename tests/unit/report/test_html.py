@@ -1,0 +1,126 @@
+"""The page: alone, small, without scripts, every text escaped."""
+
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from deployopt.core.errors import MissingExtraError
+from deployopt.core.result import BuildResult
+from deployopt.report.html import build_page
+from tests.fakes import results
+from tests.fakes.payloads import payloads
+
+pytest.importorskip("jinja2")
+
+PAGES = {
+    **{w: results.build_result(w) for w in ("accepted", "rejected", "provisional", "undecided")},
+    "cannot fit": results.cannot_fit(),
+    "no labels": results.no_labels(),
+    "one": results.one_candidate(),
+    "many": results.many(),
+}
+
+
+class Found(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def parsed(page: bytes) -> Found:
+    found = Found()
+    found.feed(page.decode())
+    assert found.open == []
+    return found
+
+
+def page_of(result: BuildResult) -> bytes:
+    return build_page(result, results.lineage(), (results.verify_result(),))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_it_stands_alone(name: str) -> None:
+    page = page_of(PAGES[name])
+    assert len(page) < 300_000
+    found = parsed(page)
+    assert not found.tags & {"script", "img", "link", "iframe", "object", "a", "form", "base"}
+    assert not any(a.startswith("on") or a in {"src", "href", "style"} for a in found.attributes)
+    assert b"default-src 'none'" in page
+    assert b"url(" not in page
+    assert b"@import" not in page
+
+
+def test_it_holds_what_was_found() -> None:
+    text = re.sub(r"<[^>]+>", " ", page_of(PAGES["provisional"]).decode())
+    for words in (
+        "provisional",
+        "deployopt verify /home/ada/bundles/demo-sentiment-rpi4",
+        "26.7 to 55.5 ms",
+        "measured here (proxy)",
+        "int8-static",
+        "raise --memory",
+        "onnxruntime 1.27.0",
+        "quantize",
+        "Cortex-A72",
+        results.DIGEST,
+    ):
+        assert words in text, words
+
+
+def test_a_limit_of_the_target_is_not_drawn_over_figures_of_another_machine() -> None:
+    def drawings(word: str) -> list[str]:
+        page = build_page(PAGES[word]).decode()
+        return [s for s in re.findall(r"(?s)<svg.*?</svg>", page) if "of every candidate" in s]
+
+    on_target, here = drawings("provisional")
+    assert "budget 60 ms" in on_target
+    assert "budget 60 ms" not in here
+    assert "budget 1 pt" in here
+    (measured,) = drawings("accepted")
+    assert "budget 60 ms" in measured
+
+
+@pytest.mark.parametrize("payload", payloads()[::25])
+def test_hostile_text_is_text(payload: str) -> None:
+    page = build_page(results.hostile(payload), None, (results.hostile_verify(payload),))
+    clean = parsed(page_of(PAGES["provisional"]))
+    found = parsed(page)
+    assert found.tags <= clean.tags
+    assert found.attributes <= clean.attributes
+    assert b"\x1b" not in page
+
+
+@pytest.mark.slow
+def test_every_payload_is_text() -> None:
+    clean = parsed(page_of(PAGES["provisional"]))
+    for payload in payloads():
+        found = parsed(build_page(results.hostile(payload)))
+        assert found.tags <= clean.tags, repr(payload)
+        assert found.attributes <= clean.attributes, repr(payload)
+
+
+def test_the_small_install_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingExtraError, match=r"deployopt\[build\]"):
+        build_page(PAGES["accepted"])
+
+
+def test_the_same_result_gives_the_same_page() -> None:
+    assert page_of(results.many()) == page_of(results.many())

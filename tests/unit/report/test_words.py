@@ -1,0 +1,79 @@
+"""The words for figures: units kept, bounds in one unit, evidence on every number."""
+
+import math
+
+import pytest
+
+from deployopt.core.evidence import Evidence
+from deployopt.core.units import Dimension
+from deployopt.core.verdict import Outcome
+from deployopt.report import words
+from tests.fakes import results
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "dimension", "shown"),
+    [
+        (0.0149, 0.0156, Dimension.TIME, "14.9 to 15.6 ms"),
+        (0.0009, 0.0021, Dimension.TIME, "0.90 to 2.10 ms"),
+        (None, 0.0061, Dimension.SHARE, "≤ 0.61 pt"),
+        (-0.0012, 0.0061, Dimension.SHARE, "-0.12 to 0.61 pt"),
+        (-0.0, 0.0061, Dimension.SHARE, "0.00 to 0.61 pt"),
+        (3e-3, None, Dimension.TIME, "≥ 3.00 ms"),
+        (None, None, Dimension.TIME, ""),
+        (512.0, 512.0, Dimension.SIZE, ""),
+        (0.01541, 0.01542, Dimension.TIME, "15.4 ms"),
+        (0.97, 1.031, None, "0.97 to 1.03"),
+        (0.01, math.inf, Dimension.TIME, "10.0 ms to unbounded"),
+    ],
+)
+def test_bounds(
+    lower: float | None, upper: float | None, dimension: Dimension | None, shown: str
+) -> None:
+    assert words.show_bounds(lower, upper, dimension) == shown
+
+
+def test_a_value() -> None:
+    assert words.show(None, Dimension.TIME) == "—"
+    assert words.show(-0.00001, Dimension.SHARE) == "0.00 pt"
+    assert words.show(0.0412, Dimension.TIME) == "41.2 ms"
+    assert words.show(1.5, None) == "1.50"
+
+
+def test_a_limit_is_shown_as_it_was_written() -> None:
+    assert words.show_limit(0.06, Dimension.TIME) == "60 ms"
+    assert words.show_limit(0.01, Dimension.SHARE) == "1 pt"
+    assert words.show_limit(100 * 2**20, Dimension.SIZE) == "100 MiB"
+    assert words.show_limit(0.0125, Dimension.TIME) == "12.5 ms"
+
+
+def test_every_evidence_has_words() -> None:
+    assert {words.evidence_words(e) for e in Evidence} == set(words.EVIDENCE.values())
+    assert words.evidence_words(None) == "no evidence"
+
+
+def test_an_undecided_check_with_its_prediction_inside_is_provisional() -> None:
+    found = [words.check_word(c) for c in results.verdict("provisional").checks]
+    assert found == ["accepted", "accepted", "provisional", "provisional"]
+    assert words.check_word(results.verdict("undecided").checks[2]) == Outcome.UNDECIDED
+
+
+def test_equal_notes_stand_once() -> None:
+    notes = words.check_notes(results.verdict("provisional"))
+    assert [names for names, _ in notes] == ["latency p95, memory peak"]
+
+
+def test_what_a_check_rests_on() -> None:
+    checks = results.verdict("provisional").checks
+    assert words.check_basis(checks[1]) == "exact"
+    assert words.check_basis(checks[2]) == "predicted, 80 % band"
+    assert "95 % one-sided bound" in words.check_basis(checks[0])
+    assert "3\u00a0021 samples" in words.check_basis(checks[0])
+
+
+def test_steps_tell_what_came_from_the_store() -> None:
+    assert words.steps_words(results.build_result().candidates[1].steps) == [
+        "export from the store",
+        "optimize 1.94 s",
+        "quantize 2.10 s",
+    ]

@@ -1,0 +1,141 @@
+"""Names of models, the ones there are not, and what is stored of a folder."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployopt.core.errors import IntegrityError, MissingExtraError, UsageError
+from deployopt.sources.catalogue import CATALOGUE, find_data, find_entry
+from deployopt.sources.hub_names import HubName, parse_hub_name
+from deployopt.sources.locking import encode_lock, lock_of, read_lock
+from deployopt.sources.models import resolve_model
+from deployopt.store.store import Store
+
+
+def test_a_folder_is_copied_once_and_whole(text_folder: Path, store: Store) -> None:
+    (text_folder / "optimizer.pt").write_bytes(b"anything")
+    model = resolve_model(str(text_folder), store=store)
+    assert {path.name for path in model.artifact.folder.iterdir()} == {
+        "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt",
+    }  # fmt: skip
+    assert model.artifact.path.name == "config.json"
+    assert resolve_model(str(text_folder), store=store) == model
+    assert model.default_data is None
+
+
+def test_another_byte_is_another_model(text_folder: Path, store: Store) -> None:
+    before = resolve_model(str(text_folder), store=store)
+    weights = text_folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    after = resolve_model(str(text_folder), store=store)
+    assert after.artifact.digest != before.artifact.digest
+
+
+def test_a_locked_folder_that_changed_is_refused(
+    text_folder: Path, store: Store, tmp_path: Path
+) -> None:
+    origin = resolve_model(str(text_folder), store=store).origin
+    (tmp_path / "lock").write_bytes(encode_lock(lock_of([origin])))
+    lock = read_lock(tmp_path / "lock")
+    assert resolve_model(str(text_folder), store=store, lock=lock).origin == origin
+    (text_folder / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    (text_folder / "special_tokens_map.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(IntegrityError) as caught:
+        resolve_model(str(text_folder), store=store, lock=lock)
+    assert "special_tokens_map.json is new" in str(caught.value)
+    assert "tokenizer_config.json has sha256" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"version": 9}', b'{"versoin": 1}'])
+def test_a_damaged_lock(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(IntegrityError):
+        read_lock(tmp_path / "lock")
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_lock(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("distillbert", "Did you mean 'distilbert'.*demo-sentiment, distilbert"),
+        ("zzz", "no alias, no folder"),
+        ("org/name", "written hub:org/name"),
+        ("./nothing", "no file or folder"),
+        ("nothing.onnx", "no file or folder"),
+        ("hub:name", "hub:ORG/NAME"),
+        ("hub:datasets/org/name", "is data, not a model"),
+    ],
+)
+def test_a_model_that_there_is_not(store: Store, name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        resolve_model(name, store=store)
+
+
+def test_a_file_that_is_no_model(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(UsageError, match="Give the folder"):
+        resolve_model(str(tmp_path / "model.safetensors"), store=store)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="it is empty"):
+        resolve_model(str(tmp_path / "empty"), store=store)
+
+
+def test_without_the_hubs_client_the_extra_is_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(MissingExtraError, match=r"deployopt\[build\]"):
+        resolve_model("hub:org/name", store=store)
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: str(entry.alias))
+def test_every_entry_is_whole(entry: object) -> None:
+    found = find_entry(str(getattr(entry, "alias", "")).upper())
+    assert found is entry
+    assert found.repository is None or parse_hub_name(f"hub:{found.repository}")
+    assert found.data in (None, "demo-sentiment") or find_data(found.data)
+    # Four bytes a parameter, and the tokenizer's or batch norm's few besides.
+    assert 0.97 < found.size_bytes / (4 * found.parameters) < 1.05
+    assert all(find_entry(name).parameters < found.parameters for name in found.smaller)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("hub:org/name", HubName(repository="org/name")),
+        ("hub:o/n@v1.0", HubName(repository="o/n", revision="v1.0")),
+        ("hub:o/n@refs/pr/1", HubName(repository="o/n", revision="refs/pr/1")),
+        (
+            "hub:datasets/o/n@main:data/a-0.csv",
+            HubName(repository="o/n", kind="dataset", revision="main", file="data/a-0.csv"),
+        ),
+    ],
+)
+def test_names_on_the_hub(text: str, name: HubName) -> None:
+    assert parse_hub_name(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hub:", "hub:org", "hub:a/b/c", "hub:../b", "hub:a/..", "hub:o/n@", "hub:o/n@../x",
+     "hub:o/n:file", "hub:datasets/o/n:../x", "hub:datasets/o/n:/etc/passwd", "hub:o/-n",
+     "hub:o/n@-x", "hub:o /n", "hub:o/n@a b", "hub:o/n\n"],
+)  # fmt: skip
+def test_what_is_no_name_on_the_hub(text: str) -> None:
+    with pytest.raises(UsageError, match="not a name on the hub"):
+        parse_hub_name(text)
+
+
+def test_names_are_read_without_heavy_packages() -> None:
+    import subprocess
+
+    code = (
+        "import sys, deployopt.sources.models, deployopt.sources.data;"
+        "heavy = {'torch', 'transformers', 'onnx', 'onnxruntime', 'huggingface_hub', 'pyarrow', "
+        "'PIL', 'tokenizers'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

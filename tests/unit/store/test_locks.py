@@ -1,0 +1,64 @@
+"""Held by any number, seized by one, and only while it is what stands at the path."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployopt.store.locks import hold, is_same, lock_file, seize
+
+
+def test_many_may_hold_and_nobody_seizes_meanwhile(tmp_path: Path) -> None:
+    first, second = hold(tmp_path), hold(tmp_path)
+    assert first is not None
+    assert second is not None
+    assert seize(tmp_path) is None
+    os.close(first)
+    assert seize(tmp_path) is None
+    os.close(second)
+    taken = seize(tmp_path)
+    assert taken is not None
+    os.close(taken)
+
+
+def test_nothing_there_cannot_be_held(tmp_path: Path) -> None:
+    assert hold(tmp_path / "absent") is None
+    assert seize(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize("take", [hold, seize])
+def test_what_was_replaced_while_waiting_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, take: Callable[[Path], int | None]
+) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    real = fcntl.flock
+
+    def replaced(descriptor: int, operation: int) -> None:
+        path.rename(tmp_path / "moved")
+        path.mkdir()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", replaced)
+    assert take(path) is None
+
+
+def test_a_descriptor_knows_its_path(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    held = hold(tmp_path / "a")
+    assert held is not None
+    assert is_same(tmp_path / "a", held)
+    assert not is_same(tmp_path, held)
+    (tmp_path / "a").rmdir()
+    assert not is_same(tmp_path / "a", held)
+    os.close(held)
+
+
+def test_a_lock_file_is_made_and_let_go_on_errors(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), lock_file(tmp_path / "k", timeout_s=0) as alone:  # noqa: PT012
+        assert alone
+        raise KeyError
+    with lock_file(tmp_path / "k", timeout_s=0) as alone:
+        assert alone
