@@ -1,6 +1,6 @@
 """From a trained model and a target device to an artifact that is proved to meet its budgets."""
 
-from deployopt.api import Bundle, build, detect, load_target, plan, targets, verify
+from deployopt.api import Bundle, build, detect, load_target, plan, report, targets, verify
 from deployopt.core.budget import Budget
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.result import BuildResult, PlanResult, VerifyResult
@@ -24,6 +24,7 @@ __all__ = [
     "detect",
     "load_target",
     "plan",
+    "report",
     "targets",
     "verify",
 ]

@@ -32,7 +32,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     columns: Mapping[str, str] | None = None,
     output: str | Path | None = None,
     accept_predicted: bool = False,
-    example_inputs: tuple[Any, ...] | None = None,
+    example_inputs: Mapping[str, Any] | Sequence[Any] | None = None,
+    labels: Sequence[str] = (),
     store: str | Path | None = None,
     seed: int = 0,
     lock: str | Path | None = None,
@@ -42,7 +43,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
 
     Args:
         model: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, an `.onnx` file, or a
-            `torch.nn.Module` (then with `example_inputs`, a tuple of tensors, batch first).
+            `torch.nn.Module` (then with `example_inputs`).
         target: a shipped profile's name, a TOML file, or a Target.
         budgets: limits that replace the target's own, e.g. `{"latency_p95": "60 ms"}`.
         data: evaluation data: a CSV, JSONL or Parquet file, a folder of images, `hub:datasets/…`;
@@ -50,7 +51,9 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         columns: names of the text and label columns, `{"text": …, "label": …}`.
         output: the bundle's folder; by default named after the model and the target.
         accept_predicted: take a bundle whose device budgets are only predicted to hold.
-        example_inputs: what the module is called with, for a `torch.nn.Module`.
+        example_inputs: what a `torch.nn.Module` is called with: tensors, in the order of its
+            forward or by input name, the batch first.
+        labels: the classes of the module's logits, in order, where it classifies.
         store: the cache's folder; by default the user's cache.
         seed: decides the splits and the order of requests.
         lock: a file that pins what the hub gave; a model or data that drifted is refused.
@@ -78,7 +81,10 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     )
     if isinstance(model, str | Path):
         return run_build(request, watcher)
-    return run_build(request, watcher, module=model, example_inputs=example_inputs)
+    from deployopt.sources.modules import GivenModule
+
+    given = GivenModule(module=model, example_inputs=example_inputs, labels=tuple(labels))
+    return run_build(request, watcher, given)
 
 
 def plan(
@@ -120,6 +126,21 @@ def verify(
     from deployopt.device.verify import verify as run_verify
 
     return run_verify(Path(bundle), accept_predicted=accept_predicted, watcher=watcher)
+
+
+def report(bundle: str | Path, output: str | Path | None = None) -> Path:
+    """Write the bundle's page, with what devices have added since; returns where it is.
+
+    By default it goes beside the bundle, as `NAME.html`: the bundle itself stays as it was built.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built.
+        MissingExtraError: the packages for building are not installed.
+    """
+    from deployopt.pipeline.reporting import write_page
+
+    folder = Path(bundle)
+    return write_page(folder, Path(output) if output else folder.with_name(f"{folder.name}.html"))
 
 
 class Bundle:

@@ -37,7 +37,7 @@ def print_target_shown(name: str, *, toml: bool, json: bool) -> None:
 
 def print_target_schema() -> None:
     """The JSON Schema of a target file, for editors."""
-    from deployopt.planning.targets import target_schema
+    from deployopt.planning.target_schema import target_schema
 
     sys.stdout.write(target_schema().decode())
 

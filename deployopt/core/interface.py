@@ -68,3 +68,8 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     outputs: tuple[str, ...]
     labels: tuple[str, ...] = ()
     """The label of each logit, in order; empty where the task has none."""
+
+    @property
+    def classifies(self) -> bool:
+        """Whether right and wrong can be told by labels; else outputs are compared as they are."""
+        return self.task is not Task.ANY or bool(self.labels)

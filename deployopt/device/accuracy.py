@@ -16,7 +16,7 @@ import numpy.typing as npt
 from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
-from deployopt.core.interface import Interface, Task
+from deployopt.core.interface import Interface
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.samples import Array, Feed, decode_samples
 from deployopt.device.agreement import agrees
@@ -136,7 +136,7 @@ def compare_with_reference(
     Raises:
         IntegrityError: reference, labels and outputs are not of the same examples.
     """
-    if judged.interface.task is Task.ANY:
+    if not judged.interface.classifies:
         candidate = _agreement(reference, evaluation.outputs)
         right = np.ones_like(candidate)
     else:

@@ -147,7 +147,7 @@ def _time(request: TimeRequest, say: Say) -> Timed:
     warm = warmed(session, names, pool, request.seed, after_window=after_window)
     plan = RoundPlan(requests=request.requests, min_s=request.min_s, seed=request.seed)
     before = read_conditions()
-    parts = timed_parts(session, names, pool, plan, warm.guess_s)
+    parts = timed_parts(session, names, pool, plan, warm)
     conditions = conditions_between(before, read_conditions(), request.setup.threads)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(

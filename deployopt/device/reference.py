@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deployopt.core.errors import IntegrityError, RefusedInputError
-from deployopt.core.interface import Interface, Task
+from deployopt.core.interface import Interface
 from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
 
 _OUTPUTS: Final = "outputs"
@@ -40,7 +40,7 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True):
 
 def reference_of(interface: Interface, outputs: Sequence[Feed]) -> Reference:
     """The answers in an accuracy run's outputs."""
-    if interface.task is Task.ANY:
+    if not interface.classifies:
         return Reference(results=tuple(outputs))
     logits = logits_of(interface, outputs)
     return Reference(logits=logits, classes=classes_of(logits))

@@ -16,6 +16,7 @@ from deployopt.core.samples import Feed
 from deployopt.core.steady import WINDOW
 from deployopt.device.session import Session
 from deployopt.device.timing import (
+    KEPT_BYTES,
     REQUESTS_MAX,
     Clock,
     TimedPart,
@@ -37,12 +38,13 @@ class RoundPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Warmed(msgspec.Struct, frozen=True, kw_only=True):
-    """The first answer and the warm-up, in seconds; `guess_s` is what a request takes now."""
+    """The first answer and the warm-up, in seconds; `guess_s` is what a request takes by then."""
 
     first_s: float
     warmup_s: tuple[float, ...]
     steady: bool
     guess_s: float
+    answer_bytes: int
 
 
 def warmed(
@@ -58,11 +60,17 @@ def warmed(
     common = [feed for index, feed in enumerate(pool) if index not in probes]
     random.Random(f"warm-up {seed}").shuffle(common)  # noqa: S311 -- an order, not a secret
     start = clock()
-    session.run(names, common[0])
+    answer = session.run(names, common[0])
     first_s = (clock() - start) / _NS_PER_S
     warmup_s, steady = warm_up(session, names, common, clock, after_window)
     guess_s = float(np.mean(warmup_s[-WINDOW:]))
-    return Warmed(first_s=first_s, warmup_s=warmup_s, steady=steady, guess_s=guess_s)
+    return Warmed(
+        first_s=first_s,
+        warmup_s=warmup_s,
+        steady=steady,
+        guess_s=guess_s,
+        answer_bytes=sum(output.nbytes for output in answer),
+    )
 
 
 def timed_parts(
@@ -70,13 +78,13 @@ def timed_parts(
     names: Sequence[str] | None,
     pool: Sequence[Feed],
     plan: RoundPlan,
-    guess_s: float,
+    warm: Warmed,
     clock: Clock = time.perf_counter_ns,
 ) -> list[TimedPart]:
     """The timed requests; the probes are in the first part."""
     sizes = [sum(array.size for array in feed.values()) for feed in pool]
     probes = pick_probes(len(pool), plan.seed)
-    wanted = max(plan.requests, int(plan.min_s / guess_s) + 1)
+    wanted = max(plan.requests, int(plan.min_s / warm.guess_s) + 1)
     parts: list[TimedPart] = []
     count, spent_s = 0, 0.0
     while not parts or (spent_s < plan.min_s and count < REQUESTS_MAX):
@@ -85,6 +93,7 @@ def timed_parts(
             max(1, min(wanted, REQUESTS_MAX - count)),
             () if parts else probes,
             seed=plan.seed + len(parts),
+            keep_most=KEPT_BYTES // max(1, warm.answer_bytes),
         )
         parts.append(time_requests(session, names, pool, order, clock))
         count += len(parts[-1].samples_s)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.examples import IMAGE, Example
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
@@ -104,7 +104,7 @@ class Predictor:
                 f"onnxruntime failed on this input: {safe_text(str(error), 400)}"
             ) from error
         outputs = dict(zip(names, values, strict=True))
-        if self.interface.task is Task.ANY or not self.interface.labels:
+        if not self.interface.classifies or not self.interface.labels:
             plain = {name: value.tolist() for name, value in outputs.items()}
             return Prediction(label=None, score=None, outputs=plain)
         scores = softmax(logits_of(self.interface, [outputs])[0])

@@ -103,7 +103,7 @@ class _Watched:
         self._tail = bytearray()
         self._printed = 0
         self._started = self._heard = time.monotonic()
-        self._open = True
+        self._open = self._printing = True
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, self._hear)
         if process.stdout is not None:
@@ -156,10 +156,11 @@ class _Watched:
 
     def _drain(self) -> None:
         output = self._process.stdout
-        if output is None:
+        if output is None or not self._printing:
             return
         data = os.read(output.fileno(), _PART)
         if not data:
+            self._printing = False
             self._selector.unregister(output)
         self._printed += len(data)
         self._tail = (self._tail + data)[-_TAIL_BYTES:]

@@ -4,9 +4,8 @@ In: a session, feeds, how many requests. Out: durations, the answers kept for co
 latencies of inputs that came twice. A backend that answers without computing is caught in three
 ways:
 
-- a tenth of the requests, at least 32, the longest inputs always among them, keep their outputs,
-  which are compared with the accuracy run's (zeros, skipping, truncating, other answers when
-  timed);
+- the outputs of a tenth of the requests, at least 32, and of the longest inputs, sent besides, are
+  compared with the accuracy run's (zeros, skipping, truncating, other answers when timed);
 - some inputs are held back until the timed part and come twice in it, at places drawn by lot: when
   the second answer is much faster, answers are remembered (memoising, also when only the timed part
   is recognised);
@@ -40,6 +39,8 @@ OUTPUT_TOLERANCE: Final = 1e-4
 """Of the largest magnitude expected: the same session on the same machine sums the same."""
 REQUESTS_MAX: Final = 20_000
 """A round ends here even before its time is up: more tells no more about a percentile."""
+KEPT_BYTES: Final = 16 * 2**20
+"""Kept outputs lie in the measured process: with large ones fewer are kept, at least 32."""
 _NS_PER_S: Final = 1_000_000_000
 _TINY: Final = 1e-30
 
@@ -48,10 +49,12 @@ Kept = list[tuple[int, list[Array]]]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Feed indices in the order they are sent, and which of the requests keep their outputs."""
+    """Feed indices in the order they are sent, which are only checked, and which keep outputs."""
 
     feeds: tuple[int, ...]
     keep: tuple[bool, ...]
+    unmeasured: tuple[bool, ...]
+    """Sent for their outputs only: counting them would make the inputs longer than they are."""
     probes: tuple[int, ...] = ()
     """Feeds that come exactly twice."""
 
@@ -72,30 +75,41 @@ def pick_probes(count: int, seed: int) -> tuple[int, ...]:
     return tuple(random.Random(f"probes {seed}").sample(range(count), wanted))  # noqa: S311
 
 
-def draw_order(sizes: Sequence[int], requests: int, probes: Sequence[int], seed: int) -> Order:
-    """An order of about `requests` requests; never fewer, and never fewer than the probes need."""
+def draw_order(
+    sizes: Sequence[int],
+    requests: int,
+    probes: Sequence[int],
+    seed: int,
+    keep_most: int = REQUESTS_MAX,
+) -> Order:
+    """An order of `requests` measured requests, or as many as the probes need.
+
+    The longest inputs are sent besides, at places drawn by lot.
+    """
     lot = random.Random(f"order {seed}")  # noqa: S311 -- an order, not a secret
     common = [i for i in range(len(sizes)) if i not in set(probes)]
-    total = max(requests, 2 * len(probes))
-    order: list[int] = []
-    while len(order) < total - 2 * len(probes):
-        lap = list(common)
-        lot.shuffle(lap)
-        order += lap
-    order = [*order[: total - 2 * len(probes)], *probes, *probes]
-    lot.shuffle(order)
-    keep = _kept_places(order, sizes, lot)
+    measured = [*_laps(common, max(0, requests - 2 * len(probes)), lot), *probes, *probes]
+    longest = sorted(common, key=lambda i: -sizes[i])[:LONGEST_KEPT]
+    places = [(i, False) for i in measured] + [(i, True) for i in longest]
+    lot.shuffle(places)
+    wanted = min(math.ceil(KEPT_SHARE * len(places)), keep_most)
+    drawn = set(lot.sample(range(len(places)), min(len(places), max(KEPT_LEAST, wanted))))
     return Order(
-        feeds=tuple(order),
-        keep=tuple(place in keep for place in range(len(order))),
+        feeds=tuple(i for i, _ in places),
+        keep=tuple(n in drawn or extra for n, (_, extra) in enumerate(places)),
+        unmeasured=tuple(extra for _, extra in places),
         probes=tuple(probes),
     )
 
 
-def _kept_places(order: Sequence[int], sizes: Sequence[int], lot: random.Random) -> set[int]:
-    wanted = min(len(order), max(KEPT_LEAST, math.ceil(KEPT_SHARE * len(order))))
-    by_size = sorted(range(len(order)), key=lambda place: -sizes[order[place]])
-    return {*by_size[:LONGEST_KEPT], *lot.sample(range(len(order)), wanted)}
+def _laps(common: Sequence[int], count: int, lot: random.Random) -> list[int]:
+    """The common feeds around and around, each lap in another order, so that few repeat."""
+    order: list[int] = []
+    while len(order) < count:
+        lap = list(common)
+        lot.shuffle(lap)
+        order += lap
+    return order[:count]
 
 
 def warm_up(
@@ -145,7 +159,11 @@ def time_requests(
             gc.enable()
     kept = [(order.feeds[i], a) for i, a in enumerate(answers) if a is not None]
     return TimedPart(
-        samples_s=tuple(max(d, 1) / _NS_PER_S for d in durations),
+        samples_s=tuple(
+            max(d, 1) / _NS_PER_S
+            for d, extra in zip(durations, order.unmeasured, strict=True)
+            if not extra
+        ),
         kept=kept,
         repeat_ratio=_repeat_ratio(order, durations),
     )

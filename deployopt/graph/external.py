@@ -45,7 +45,7 @@ def load_external(model: onnx.ModelProto, path: Path) -> None:
             tensor.raw_data = file.read(span.length)
         if len(tensor.raw_data) != span.length:
             refuse(path, f"{span.location!r} shrank while it was read")
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.ClearField("data_location")
         del tensor.external_data[:]
 
 

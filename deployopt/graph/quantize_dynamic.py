@@ -176,11 +176,13 @@ def _gather(rewrite: _Rewrite, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         rewrite.done_weights[table] = names
     integers_name, scales_name, _ = rewrite.done_weights[table]
     make = onnx.helper.make_node
+    # Suffixes of their own: the output may be quantized itself, and then has a scale by that name.
+    row, real, scale = f"{output}.row", f"{output}.row.f32", f"{output}.row.scale"
     return [
-        make("Gather", [integers_name, rows], [f"{output}.s8"], name=node.name),
-        make("Gather", [scales_name, rows], [f"{output}.scale"], name=f"{node.name}.scale"),
-        make("Cast", [f"{output}.s8"], [f"{output}.f32"], to=onnx.TensorProto.FLOAT),
-        make("Mul", [f"{output}.f32", f"{output}.scale"], [output], name=f"{node.name}.rescale"),
+        make("Gather", [integers_name, rows], [row], name=node.name),
+        make("Gather", [scales_name, rows], [scale], name=f"{node.name}.scale"),
+        make("Cast", [row], [real], name=f"{node.name}.cast", to=onnx.TensorProto.FLOAT),
+        make("Mul", [real, scale], [output], name=f"{node.name}.rescale"),
     ]
 
 

@@ -34,7 +34,7 @@ class RunningRange:
         self._grow(max(abs(low), abs(high)))
         flat = values.reshape(-1)[:: -(-values.size // MOST_PER_UPDATE)]
         if self.reach > 0:
-            places = (flat + np.float32(self.reach)) * np.float32(BINS / (2 * self.reach))
+            places = (flat / np.float64(self.reach) + 1.0) * (BINS / 2)
             places = np.clip(places.astype(np.int64), 0, BINS - 1)
         else:
             places = np.full(flat.size, BINS // 2)

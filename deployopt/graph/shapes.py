@@ -89,8 +89,8 @@ def _compute(node: onnx.NodeProto, known: Known) -> None:
     if node.op_type == "Shape":
         shape = known.shape(node.input[0])
         if shape is not None:
-            span = slice(attribute(node, "start"), attribute(node, "end"))
-            known.numbers[node.output[0]] = np.array(shape[span], np.int64)
+            first, end = attribute(node, "start", 0), attribute(node, "end", len(shape))
+            known.numbers[node.output[0]] = np.array(shape, np.int64)[first:end]
         return
     given = [name for name in node.input if name]
     if not given or not all(name in known.numbers for name in given):

@@ -6,7 +6,7 @@ whole file in memory a second time and takes ten times as long.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeAlias
 
 import onnx
 
@@ -19,6 +19,7 @@ EXTERNAL_ABOVE_BYTES: Final = 2_000_000_000
 _INLINE_BELOW_BYTES: Final = 1024
 _ALIGNMENT_BYTES: Final = 4096
 
+_Message: TypeAlias = onnx.ModelProto | onnx.GraphProto | onnx.TensorProto
 # Protobuf's length-delimited fields: number << 3 | 2.
 _MODEL_GRAPH: Final = b"\x3a"
 _GRAPH_INITIALIZER: Final = b"\x2a"
@@ -49,9 +50,7 @@ def save_onnx(
                 file.write(piece)
 
 
-def _copy_fields(
-    source: onnx.ModelProto | onnx.GraphProto, into: onnx.ModelProto | onnx.GraphProto, leave: str
-) -> None:
+def _copy_fields(source: _Message, into: _Message, leave: str) -> None:
     """Copy every field that is set but `leave`."""
     for field, value in source.ListFields():
         if field.name == leave:
@@ -91,13 +90,8 @@ def _head(tensor: onnx.TensorProto) -> bytes:
     if not tensor.HasField("raw_data"):
         whole: bytes = tensor.SerializeToString(deterministic=True)
         return whole
-    head = onnx.TensorProto(
-        dims=tensor.dims,
-        data_type=tensor.data_type,
-        name=tensor.name,
-        doc_string=tensor.doc_string,
-        metadata_props=tensor.metadata_props,
-    )
+    head = onnx.TensorProto()
+    _copy_fields(tensor, head, leave="raw_data")
     serialized: bytes = head.SerializeToString(deterministic=True)
     return serialized
 

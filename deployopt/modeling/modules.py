@@ -23,6 +23,11 @@ OUTPUT: Final = "output"
 _REPEATS: Final = 3
 
 
+def is_module(value: object) -> bool:
+    """Whether it is a torch.nn.Module."""
+    return isinstance(value, nn.Module)
+
+
 def export_module(
     module: nn.Module,
     example_inputs: Mapping[str, Tensor],

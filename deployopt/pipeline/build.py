@@ -6,7 +6,7 @@ choice, publish. A missed budget is a verdict; only what could not be done is an
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -29,6 +29,7 @@ from deployopt.pipeline.making import Made, check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
 from deployopt.pipeline.trying import accuracy_trial, try_recipes
 from deployopt.sources.locking import encode_lock, lock_of
+from deployopt.sources.modules import GivenModule, module_source
 from deployopt.store.publishing import check_destination
 from deployopt.store.store import Store
 from deployopt.store.writing import atomic_write_bytes
@@ -39,20 +40,17 @@ _UNSAFE: Final = re.compile(r"[^a-z0-9._-]+")
 def run_build(
     request: BuildRequest,
     watcher: Watcher,
-    *,
-    module: Any = None,  # noqa: ANN401 -- a torch.nn.Module, and torch is not imported here
-    example_inputs: tuple[Any, ...] | None = None,
+    given: GivenModule | None = None,
 ) -> BuildResult:
-    """Do it; raises DeployoptError of any kind, a missed budget excepted."""
+    """Do it; raises DeployoptError of any kind, a missed budget excepted.
+
+    `given` is a module from Python, in place of the request's model name.
+    """
     stages = TimedStages(watcher)
     with Store(request.store) as store:
         for word in _WORDS:
             check_destination(destination(request, word))
-        source = None
-        if module is not None:
-            from deployopt.sources.modules import module_source
-
-            source = module_source(module, example_inputs, name=request.model, store=store)
+        source = None if given is None else module_source(given, name=request.model, store=store)
         prepared = prepare(request, store, stages, source)
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)
         candidates = try_recipes(prepared, stages)

@@ -40,8 +40,24 @@ def load_target(name_or_path: str) -> Target:
     Raises:
         UsageError: no such target or file, or something in the file is wrong.
     """
-    if "/" in name_or_path or name_or_path.endswith(SUFFIX):
-        return read_target(Path(name_or_path))
+    path = target_path(name_or_path)
+    target = read_target(path)
+    if not _is_path(name_or_path) and target.name != name_or_path:
+        raise UsageError(
+            f"{path.name}: name: the file says {target.name!r}; a shipped profile is named as its "
+            "file is."
+        )
+    return target
+
+
+def target_path(name_or_path: str) -> Path:
+    """The file of a target; a path is given back as it is, whether it exists or not.
+
+    Raises:
+        UsageError: no shipped profile has this name.
+    """
+    if _is_path(name_or_path):
+        return Path(name_or_path)
     names = target_names()
     if name_or_path not in names:
         close = nearest_word(name_or_path, names)
@@ -50,14 +66,7 @@ def load_target(name_or_path: str) -> Target:
             f"There is no target {safe_text(name_or_path, _SHOWN_NAME)!r}.{hint} "
             "`deployopt targets` lists them; a path to a TOML file works as well."
         )
-    path = targets_folder() / f"{name_or_path}{SUFFIX}"
-    target = read_target(path)
-    if target.name != name_or_path:
-        raise UsageError(
-            f"{path.name}: name: the file says {target.name!r}; a shipped profile is named as its "
-            "file is."
-        )
-    return target
+    return targets_folder() / f"{name_or_path}{SUFFIX}"
 
 
 def read_target(path: Path) -> Target:
@@ -100,6 +109,10 @@ def targets_folder() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "targets"
     return inside if inside.is_dir() else package.parent / "targets"
+
+
+def _is_path(name_or_path: str) -> bool:
+    return "/" in name_or_path or name_or_path.endswith(SUFFIX)
 
 
 def _read_file(path: Path, where: str) -> bytes:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.core.bundle import FileEntry
+from deployopt.core.errors import IntegrityError
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import Store, StoredObject
 from deployopt.store.writing import copy_new_file, make_folders
@@ -46,6 +47,8 @@ def adopt(
         for entry in entries:
             target = staged / entry.path
             make_folders(target.parent)
-            copy_new_file((folder / entry.path).resolve(), target)
+            copied = copy_new_file((folder / entry.path).resolve(), target)
+            if copied != (entry.size_bytes, entry.sha256):
+                raise IntegrityError(f"{folder / entry.path} changed while it was read.")
         check(staged)
         return store.commit(staged, key)

@@ -112,17 +112,22 @@ def read_object(path: Path) -> dict[str, object]:
         RefusedInputError: it names code, is too deep or is a pickle.
         UsageError: it is not a JSON object.
     """
+    tree = read_vocabulary(path)
+    check_no_code(tree, str(path))
+    return tree
+
+
+def read_vocabulary(path: Path) -> dict[str, object]:
+    """A JSON object whose keys may be any words: a vocabulary, or a tokenizer that holds one."""
     data = path.read_bytes()
     if looks_like_pickle(data[:8]):
         raise RefusedInputError(f"{path} holds a pickle or an archive and was not opened.")
     try:
-        tree = msgspec.json.decode(data, type=dict[str, object])
+        return msgspec.json.decode(data, type=dict[str, object])
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a JSON object: {error}.") from error
     except RecursionError as error:
         raise RefusedInputError(f"{path} is nested too deeply.") from error
-    check_no_code(tree, str(path))
-    return tree
 
 
 def check_no_code(tree: Mapping[str, object], where: str) -> None:

@@ -29,7 +29,8 @@ def find_demo(request: Request) -> Found:
             stored = store.commit(staged, key)
     archive = stored.folder / DATA.file_name
     origin = Origin(
-        asked=DEMO,
+        # Not the name alone: in a lock file the model has that.
+        asked=f"{DEMO} data",
         resolved=f"{DATA.name}=={DATA.version}, movie snippets",
         licence=DATA.licence,
         files=stored.files,

@@ -14,7 +14,7 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs, Interface, Task, TextInputs
-from deployopt.sources.checks import INDEX, list_model_folder, read_object
+from deployopt.sources.checks import INDEX, list_model_folder, read_object, read_vocabulary
 from deployopt.sources.preprocessing import read_preprocessor
 from deployopt.sources.tokenizer_files import TOKENIZER, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
@@ -79,7 +79,7 @@ def read_folder(folder: Path) -> FolderFacts:
     task = _task(config, folder)
     for name in names:
         if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
-            read_object(folder / name)
+            (read_vocabulary if name == "vocab.json" else read_object)(folder / name)
     tensors = _tensors(folder, names)
     labels = _labels(config, str(folder / ENTRY))
     _check_head(tensors, labels, folder)

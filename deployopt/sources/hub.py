@@ -15,8 +15,14 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.errors import IntegrityError, MissingExtraError, SourceError, UsageError
-from deployopt.sources.hub_files import HubFile, mismatch
+from deployopt.core.errors import (
+    IntegrityError,
+    MissingExtraError,
+    RefusedInputError,
+    SourceError,
+    UsageError,
+)
+from deployopt.sources.hub_files import HubFile, is_plain, mismatch
 from deployopt.sources.hub_names import HubName
 from deployopt.store.keys import cache_key
 from deployopt.store.staging import remove_tree
@@ -129,6 +135,12 @@ def _ask(name: HubName, revision: str, store: Store) -> HubListing:
         )
         licence = getattr(info.card_data, "license", None)
         commit = str(info.sha)
+    odd = [file.path for file in files if not is_plain(file.path)]
+    if odd:
+        raise RefusedInputError(
+            f"{name.written} lists {odd[0][:100]!r}, a name that leaves its folder. Nothing was "
+            "fetched."
+        )
     if not _COMMIT.fullmatch(commit):
         raise SourceError(f"{endpoint()} gave {commit[:64]!r} as the commit of {name.written}.")
     if _COMMIT.fullmatch(revision) and revision != commit:

@@ -11,7 +11,7 @@ from deployopt.sources.hub import HubListing, fetch_files, list_repository
 from deployopt.sources.hub_names import HubName, parse_hub_name
 from deployopt.sources.locking import locked_commit
 from deployopt.sources.parts import DataOptions, Found, Parts, Request
-from deployopt.sources.tables import SUFFIXES
+from deployopt.sources.tables import FILE_MAX_BYTES, SUFFIXES
 from deployopt.sources.text_data import read_tables, split_texts
 
 _SHOWN: Final = 8
@@ -35,8 +35,14 @@ def find_hub_data(request: Request, known: HubData | None) -> Found:
     try:
         listing = list_repository(at, store)
     except SourceError as error:
-        raise SourceError(f"The data {name!r} could not be had. {error}") from error
+        raise SourceError(f"Data {name!r}: {error}") from error
     gate, work = _choose(at, known, listing)
+    size = sum(file.size_bytes for file in listing.files if file.path in {*gate, *work})
+    if size > FILE_MAX_BYTES:
+        raise UsageError(
+            f"The files of {at.written} to judge with have {size} bytes; at most {FILE_MAX_BYTES} "
+            f"are fetched. Name a smaller one: {at.written}:FILE."
+        )
     stored = fetch_files(at, listing, tuple(sorted({*gate, *work})), store, _nothing)
     origin = Origin(
         asked=name,

@@ -1,7 +1,7 @@
 """A file as the hub lists it, and whether bytes are that file."""
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -15,6 +15,13 @@ class HubFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     size_bytes: int
     sha256: str | None
     git_sha1: str | None
+
+
+def is_plain(path: str) -> bool:
+    """Whether a listed name stays below the folder it is put into."""
+    pure = PurePosixPath(path)
+    odd = "\\" in path or "\0" in path or ".." in pure.parts
+    return not odd and str(pure) == path and not pure.is_absolute() and path != "."
 
 
 def mismatch(path: Path, listed: HubFile) -> str | None:

@@ -68,22 +68,19 @@ def _written(value: object, as_number: bool) -> str:  # noqa: FBT001 - said by i
     return str(value if number is None else number)
 
 
-def _by_name(
-    values: Mapping[object, str], labels: Sequence[str], where: str
-) -> dict[object, int]:
-    exact = {_form(label, fold=False): at for at, label in enumerate(labels)}
+def _by_name(values: Mapping[object, str], labels: Sequence[str], where: str) -> dict[object, int]:
+    exact: dict[str, list[int]] = {}
     folded: dict[str, list[int]] = {}
     for at, label in enumerate(labels):
+        exact.setdefault(_form(label, fold=False), []).append(at)
         folded.setdefault(_form(label, fold=True), []).append(at)
     found: dict[object, int] = {}
     unknown: list[str] = []
     for value, text in values.items():
-        same = exact.get(_form(text, fold=False))
-        near = folded.get(_form(text, fold=True), [])
-        if same is not None:
-            found[value] = same
-        elif len(near) == 1:
-            found[value] = near[0]
+        # A name that two classes share tells neither.
+        same = exact.get(_form(text, fold=False), []) or folded.get(_form(text, fold=True), [])
+        if len(same) == 1:
+            found[value] = same[0]
         else:
             unknown.append(text)
     if unknown:

@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.core.interface import Task
 from deployopt.core.source import DeclaredAccuracy, SourceModel
 from deployopt.sources.adopting import adopt, file_entries, source_key
-from deployopt.sources.catalogue import DEMO, SYNTHETIC, Entry, find_entry
+from deployopt.sources.catalogue import CATALOGUE, DEMO, SYNTHETIC, Entry, find_entry
 from deployopt.sources.checks import list_model_folder, wanted_files
 from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
 from deployopt.sources.demo_card import SHIPPED, read_card
@@ -23,7 +23,7 @@ from deployopt.sources.folder import ENTRY, complete_folder, read_folder
 from deployopt.sources.hub import fetch_files, list_repository
 from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
 from deployopt.sources.locking import Lock, check_locked, locked_commit
-from deployopt.sources.onnx_file import read_onnx
+from deployopt.sources.onnx_file import check_graph, onnx_files, onnx_precision, read_onnx
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
@@ -60,7 +60,9 @@ def _at(name: HubName, revision: str | None) -> HubName:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or name.endswith(".onnx") or name in (".", "..")
+    """An alias goes before a folder of its name in the current one, which is written ./NAME."""
+    known = any(name.casefold() == entry.alias for entry in CATALOGUE)
+    return "/" in name or name.endswith(".onnx") or (not known and Path(name).exists())
 
 
 def _from_path(name: str, path: Path, store: Store) -> SourceModel:
@@ -105,7 +107,7 @@ def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> 
     try:
         source = _from_hub(name, wanted, store)
     except SourceError as error:
-        raise SourceError(f"The model {name!r} is {wanted.written}. {error}") from error
+        raise SourceError(f"Model {name!r}: {error}") from error
     declared = None
     if entry.accuracy is not None and entry.data is not None:
         declared = DeclaredAccuracy(
@@ -152,20 +154,20 @@ def _model(name: str, stored: StoredObject, origin: Origin) -> SourceModel:
 
 
 def _from_onnx(name: str, path: Path, store: Store) -> SourceModel:
-    files = read_onnx(path).files
-    entries = file_entries(path.parent, files, store)
+    entries = file_entries(path.parent, onnx_files(path), store)
 
     def check(staged: Path) -> None:
+        check_graph(staged / path.name)
         read_onnx(staged / path.name)
 
     stored = adopt(path.parent, entries, store, key=source_key("onnx", entries), check=check)
-    interface = read_onnx(stored.folder / path.name).interface
+    interface = read_onnx(stored.folder / path.name)
     artifact = Artifact(
         format=Format.ONNX,
         folder=stored.folder,
         entry=path.name,
         digest=stored.digest,
-        precision=Precision.FP32,
+        precision=onnx_precision(stored.folder / path.name),
     )
     origin = Origin(asked=name, resolved=f"file {path.name}", files=entries)
     data = SYNTHETIC if interface.task is Task.ANY else None

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.artifact import Precision
 from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.explain import explain
 from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task, TextInputs
@@ -34,51 +35,67 @@ _KINDS: Final[dict[Task, type]] = {
 _CLASSES_MIN: Final = 2
 
 
-class OnnxFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The interface, and the names of the files it needs, relative to the model's folder."""
-
-    interface: Interface
-    files: tuple[str, ...]
-
-
 def interface_path(path: Path) -> Path:
     """`model.interface.json` for `model.onnx`."""
     return path.with_name(f"{path.stem}.interface.json")
 
 
-def read_onnx(path: Path) -> OnnxFacts:
-    """Check the file and say what it takes and gives.
+def onnx_files(path: Path) -> tuple[str, ...]:
+    """The names of all files of the model, relative to its folder; the graph is not checked.
 
     Raises:
         RefusedInputError: the file may not be opened.
-        UsageError: the interface file does not fit the graph.
+        UsageError: the interface file is malformed.
         MissingExtraError: the packages for building are not installed.
     """
     try:
-        from deployopt.graph.checking import check_in_child
-        from deployopt.graph.describing import describe_onnx
         from deployopt.graph.external import external_files
         from deployopt.graph.reading import read_graph
     except ModuleNotFoundError as error:
         raise MissingExtraError("Reading an ONNX model", "build") from error
 
-    described = describe_onnx(path)
-    check_in_child(path)
     files = [path.name, *external_files(read_graph(path), path)]
+    beside = interface_path(path)
+    if beside.exists():
+        files.append(beside.name)
+        inputs = read_interface(beside).inputs
+        if isinstance(inputs, TextInputs):
+            files.append(_tokenizer_name(inputs, path.parent, beside))
+    return tuple(files)
+
+
+def check_graph(path: Path) -> None:
+    """Raise RefusedInputError unless the graph passes the checker, in a child process."""
+    from deployopt.graph.reading import check_onnx
+
+    check_onnx(path)
+
+
+def onnx_precision(path: Path) -> Precision:
+    """The precision of the weights that do the work."""
+    from deployopt.graph.precision import precision_found
+
+    return precision_found(path)
+
+
+def read_onnx(path: Path) -> Interface:
+    """What the model takes and gives.
+
+    Raises:
+        RefusedInputError: the file may not be opened.
+        UsageError: the interface file does not fit the graph.
+    """
+    from deployopt.graph.describing import describe_onnx
+
+    described = describe_onnx(path)
     outputs = tuple(output.name for output in described.outputs)
     beside = interface_path(path)
     if not beside.exists():
         inputs = ArrayInputs(inputs=described.inputs)
-        return OnnxFacts(
-            interface=Interface(task=Task.ANY, inputs=inputs, outputs=outputs),
-            files=tuple(files),
-        )
+        return Interface(task=Task.ANY, inputs=inputs, outputs=outputs)
     interface = read_interface(beside)
     _check_names(interface, tuple(x.name for x in described.inputs), outputs, beside)
-    files.append(beside.name)
-    if isinstance(interface.inputs, TextInputs):
-        files.append(_tokenizer_name(interface.inputs, path.parent, beside))
-    return OnnxFacts(interface=interface, files=tuple(files))
+    return interface
 
 
 def read_interface(path: Path) -> Interface:

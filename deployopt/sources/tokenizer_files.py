@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import UsageError
-from deployopt.sources.checks import read_object
+from deployopt.sources.checks import read_object, read_vocabulary
 
 TOKENIZER: Final = "tokenizer.json"
 _WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
@@ -65,7 +65,7 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> TokenizerFacts
     from tokenizers import Tokenizer
 
     path = folder / TOKENIZER
-    read_object(path)
+    read_vocabulary(path)
     try:
         opened = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     except Exception as error:  # tokenizers raises the bare class

@@ -30,6 +30,7 @@ class FakeHub(ThreadingHTTPServer):
         self.spoiled: dict[str, bytes] = {}
         """File name to the bytes that are sent in place of the listed ones."""
         self.asked: list[str] = []
+        self.broken = False
 
     @property
     def address(self) -> str:
@@ -80,56 +81,59 @@ class _Answers(BaseHTTPRequestHandler):
     def _answer(self, *, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
         self.server.asked.append(f"{self.command} {path}")
+        if self.server.broken:
+            self._send(500, b"", {}, body=body)
+            return
         if path.startswith(_API):
             kind, organisation, name, *rest = path.removeprefix(_API).split("/")
             repository = f"{kind}/{organisation}/{name}"
-            if self._known(repository, "/".join(rest[1:]) if rest else "main", body):
-                self._send(200, _listing(self.server, repository), {}, body)
+            if self._known(repository, "/".join(rest[1:]) if rest else "main", body=body):
+                self._send(200, _listing(self.server, repository), {}, body=body)
             return
         if path.startswith("/large/"):
-            self._file(Path(path.removeprefix("/large")), {}, body)
+            self._file(Path(path.removeprefix("/large")), {}, body=body)
             return
         front, _, back = path.partition("/resolve/")
         repository = front.strip("/")
         if not repository.startswith("datasets/"):
             repository = f"models/{repository}"
         revision, _, name = back.partition("/")
-        if self._known(repository, revision, body):
-            self._resolve(repository, name, body)
+        if self._known(repository, revision, body=body):
+            self._resolve(repository, name, body=body)
 
-    def _known(self, repository: str, revision: str, body: bool) -> bool:
+    def _known(self, repository: str, revision: str, *, body: bool) -> bool:
         if repository not in self.server.folders:
-            self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
+            self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body=body)
         elif repository in self.server.gated:
-            self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
+            self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body=body)
         elif revision not in ("main", self.server.commit(repository)):
-            self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body)
+            self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body=body)
         else:
             return True
         return False
 
-    def _resolve(self, repository: str, name: str, body: bool) -> None:
+    def _resolve(self, repository: str, name: str, *, body: bool) -> None:
         folder = self.server.folders[repository]
         headers = {"X-Repo-Commit": self.server.commit(repository)}
         if name not in files_of(folder):
-            self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"}, body)
+            self._send(404, b"", headers | {"X-Error-Code": "EntryNotFound"}, body=body)
             return
         data = (folder / name).read_bytes()
         if len(data) <= LARGE:
-            self._file(folder / name, headers, body)
+            self._file(folder / name, headers, body=body)
             return
         digest = hashlib.sha256(data).hexdigest()
         headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data))}
         # Another host name, as the store of large files has.
         elsewhere = self.server.address.replace("127.0.0.1", "localhost")
         headers |= {"Location": f"{elsewhere}/large{folder / name}"}
-        self._send(302, b"", headers, body)
+        self._send(302, b"", headers, body=body)
 
-    def _file(self, path: Path, headers: dict[str, str], body: bool) -> None:
+    def _file(self, path: Path, headers: dict[str, str], *, body: bool) -> None:
         data = self.server.spoiled.get(path.name, path.read_bytes())
-        self._send(200, data, headers | {"ETag": f'"{_blob(path.read_bytes())}"'}, body)
+        self._send(200, data, headers | {"ETag": f'"{_blob(path.read_bytes())}"'}, body=body)
 
-    def _send(self, status: int, data: bytes, headers: dict[str, str], body: bool) -> None:
+    def _send(self, status: int, data: bytes, headers: dict[str, str], *, body: bool) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

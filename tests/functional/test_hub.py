@@ -192,9 +192,7 @@ def test_a_repository_of_pickles_is_refused_before_it_is_fetched(
     assert not any("/resolve/" in line for line in hub.asked)
 
 
-def test_code_in_a_config_of_the_hub_is_refused_and_not_stored(
-    hub: FakeHub, store: Store
-) -> None:
+def test_code_in_a_config_of_the_hub_is_refused_and_not_stored(hub: FakeHub, store: Store) -> None:
     path = hub.folders[MODEL] / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(config | {"auto_map": {"AutoModel": "m.M"}}), encoding="utf-8")
@@ -203,8 +201,9 @@ def test_code_in_a_config_of_the_hub_is_refused_and_not_stored(
     assert not list(store.layout.objects.iterdir())
 
 
+@pytest.mark.usefixtures("hub")
 def test_something_else_at_the_address_is_no_hub(
-    hub: FakeHub, store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.fakes.hub._listing", lambda *_: b"<html>hello</html>")
     with pytest.raises(SourceError, match="not a model hub"):
@@ -224,3 +223,21 @@ def test_data_of_the_hub_is_named_by_file(hub: FakeHub, store: Store, tmp_path: 
     assert sum(split.examples for split in data.splits.values()) == 200
     with pytest.raises(UsageError, match="no file"):
         load_dataset(f"hub:{DATA}:data/other.parquet", model=model, store=store)
+
+
+@pytest.mark.parametrize("name", ["../evil.csv", "/evil.csv", "a/../../evil.csv", "a//b.csv"])
+def test_a_listing_that_leaves_its_folder_is_refused(
+    hub: FakeHub, store: Store, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    listing = {"id": "x/y", "sha": "0" * 40, "siblings": [{"rfilename": name, "size": 1}]}
+    model = resolve_model("distilbert", store=store)
+    hub.add("datasets/x/y", hub.folders[MODEL])
+    monkeypatch.setattr("tests.fakes.hub._listing", lambda *_: json.dumps(listing).encode())
+    with pytest.raises(RefusedInputError, match="leaves its folder"):
+        load_dataset("hub:datasets/x/y", model=model, store=store)
+
+
+def test_a_hub_that_breaks_off_is_told(hub: FakeHub, store: Store) -> None:
+    hub.broken = True
+    with pytest.raises(SourceError, match="answered with status 500"):
+        resolve_model("distilbert", store=store)

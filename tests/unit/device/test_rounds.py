@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from deployopt.core.samples import Array, Feed
-from deployopt.device.rounds import RoundPlan, timed_parts, warmed
+from deployopt.device.rounds import RoundPlan, Warmed, timed_parts, warmed
 from deployopt.device.session import Named
 from deployopt.device.timing import REQUESTS_MAX
 
@@ -34,7 +34,8 @@ FEEDS: list[Feed] = [{"x": np.full((1, 2), i, dtype=np.float32)} for i in range(
 
 
 def _count(session: Timed, plan: RoundPlan, guess_s: float) -> int:
-    parts = timed_parts(session, None, FEEDS, plan, guess_s, session.clock)
+    warm = Warmed(first_s=guess_s, warmup_s=(), steady=True, guess_s=guess_s, answer_bytes=8)
+    parts = timed_parts(session, None, FEEDS, plan, warm, session.clock)
     return sum(len(part.samples_s) for part in parts)
 
 

@@ -63,7 +63,6 @@ def test_an_answer_comes_back_after_signs_of_life(request_: EvaluateRequest) -> 
         ("os.kill(os.getpid(), signal.SIGKILL)", "out of memory"),
         ("sys.exit(7)", "exit code 7"),
         ("print('what went wrong', file=sys.stderr); sys.exit(1)", "what went wrong"),
-        ("print('\\x1b[2Jgone', file=sys.stderr); sys.exit(1)", r"\\x1b\[2Jgone"),
         ("channel.sendall(b'\\xff\\xff\\xff\\xff')", "announced"),
         ("channel.sendall(struct.pack('>I', 4) + b'nope')", "nonsense"),
         ("say(type='other')", "nonsense"),
@@ -74,6 +73,12 @@ def test_an_answer_comes_back_after_signs_of_life(request_: EvaluateRequest) -> 
 def test_what_happened_is_said(request_: EvaluateRequest, code: str, says: str) -> None:
     with pytest.raises(DeviceError, match=says):
         _ask(request_, code)
+
+
+def test_last_words_cannot_repaint_a_terminal(request_: EvaluateRequest) -> None:
+    with pytest.raises(DeviceError, match="gone") as caught:
+        _ask(request_, "print('\\x1b[2Jgone', file=sys.stderr); sys.exit(1)")
+    assert str(caught.value).isprintable()
 
 
 def test_a_fault_of_the_files_keeps_its_kind(request_: EvaluateRequest) -> None:

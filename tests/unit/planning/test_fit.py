@@ -40,7 +40,7 @@ def test_one_that_cannot_fit_is_told_what_would() -> None:
     assert not found.fits
     assert found.reason.startswith("even int8 is predicted to need")
     assert found.what_would_fit[0] == (
-        "a model of this kind with at most about 2500 million parameters, in int8"
+        "a model of this kind with at most 2500 million parameters, in int8"
     )
     assert any("target t4" in other for other in found.what_would_fit)
     assert all("rpi" not in other for other in found.what_would_fit[1:])

@@ -1,6 +1,7 @@
 """Arrays from npz files or made up, and files that are not what the graph takes."""
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ArrayInput, ArrayInputs
+from deployopt.core.samples import Array
 from deployopt.sources import arrays
 from deployopt.sources.arrays import list_arrays, read_arrays, synthetic_feeds
 
@@ -19,7 +21,11 @@ INPUTS = ArrayInputs(
 )
 
 
-def good(count: int = 4) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]:
+def save(path: Path, content: Mapping[str, Array]) -> None:
+    np.savez(path, allow_pickle=True, **content)
+
+
+def good(count: int = 4) -> dict[str, Array]:
     return {
         "x": np.arange(count * 3, dtype=np.float32).reshape(count, 3),
         "n": np.zeros((count, 7), dtype=np.int64),
@@ -27,15 +33,15 @@ def good(count: int = 4) -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.ge
 
 
 def test_every_example_keeps_a_batch_of_one(tmp_path: Path) -> None:
-    np.savez(tmp_path / "a.npz", **good(), labels=np.array([0, 1, 1, 0]))
+    save(tmp_path / "a.npz", good() | {"labels": np.array([0, 1, 1, 0])})
     found = read_arrays(tmp_path, list_arrays(tmp_path / "a.npz"), INPUTS)
     assert [feed["x"].tolist() for feed in found.feeds][1] == [[3.0, 4.0, 5.0]]
     assert found.labels == (0, 1, 1, 0)
 
 
 def test_a_folder_is_its_files_in_order(tmp_path: Path) -> None:
-    np.savez(tmp_path / "b.npz", **good(2))
-    np.savez(tmp_path / "a.npz", **good(3))
+    save(tmp_path / "b.npz", good(2))
+    save(tmp_path / "a.npz", good(3))
     assert list_arrays(tmp_path) == ("a.npz", "b.npz")
     found = read_arrays(tmp_path, list_arrays(tmp_path), INPUTS)
     assert len(found.feeds) == 5
@@ -64,10 +70,8 @@ def test_one_array_for_one_input(tmp_path: Path) -> None:
         ({"labels": np.array([0, 1])}, "same count"),
     ],
 )
-def test_other_arrays_than_the_graphs(
-    tmp_path: Path, changed: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]], why: str
-) -> None:
-    np.savez(tmp_path / "a.npz", **(good() | changed))
+def test_other_arrays_than_the_graphs(tmp_path: Path, changed: dict[str, Array], why: str) -> None:
+    save(tmp_path / "a.npz", good() | changed)
     with pytest.raises(UsageError, match=why):
         read_arrays(tmp_path, ("a.npz",), INPUTS)
 

@@ -31,9 +31,7 @@ def reviews(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "reviews.csv", [*rows, rows[0], (" ", "negative")])
 
 
-def test_a_csv_becomes_three_splits(
-    reviews: Path, text_model: SourceModel, store: Store
-) -> None:
+def test_a_csv_becomes_three_splits(reviews: Path, text_model: SourceModel, store: Store) -> None:
     data = load_dataset(str(reviews), model=text_model, store=store)
     assert data.labelled
     assert not data.synthetic
@@ -110,9 +108,7 @@ def test_no_data_and_no_such_data(text_model: SourceModel, store: Store) -> None
         load_dataset("synthetic", model=text_model, store=store)
 
 
-def test_a_folder_with_one_data_file(
-    reviews: Path, text_model: SourceModel, store: Store
-) -> None:
+def test_a_folder_with_one_data_file(reviews: Path, text_model: SourceModel, store: Store) -> None:
     folder = reviews.parent / "folder"
     folder.mkdir()
     reviews.rename(folder / "reviews.csv")

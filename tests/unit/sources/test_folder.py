@@ -20,9 +20,9 @@ from tests.fakes.model_folder import (
 )
 
 
-def spoil(folder: Path, name: str = "config.json", **changed: object) -> Path:
-    tree = json.loads((folder / name).read_text(encoding="utf-8"))
-    write_json(folder / name, tree | changed)
+def spoil(folder: Path, **changed: object) -> Path:
+    tree = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    write_json(folder / "config.json", tree | changed)
     return folder
 
 

@@ -84,3 +84,9 @@ def test_case_does_not_decide_between_two() -> None:
 
 def test_accents_written_in_two_ways_are_one() -> None:
     assert match_labels(["cafe\u0301", "x"], ("caf\u00e9", "x"), where="f").classes == (0, 1)
+
+
+def test_a_name_that_two_classes_share_tells_neither() -> None:
+    assert match_labels(["owl"], ("crane", "owl", "crane"), where="f").classes == (1,)
+    with pytest.raises(UsageError, match="'crane'"):
+        match_labels(["crane"], ("crane", "owl", "crane"), where="f")

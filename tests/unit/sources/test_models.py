@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.errors import IntegrityError, MissingExtraError, UsageError
+from deployopt.core.errors import IntegrityError, MissingExtraError, SourceError, UsageError
 from deployopt.sources.catalogue import CATALOGUE, find_data, find_entry
 from deployopt.sources.hub_names import HubName, parse_hub_name
 from deployopt.sources.locking import encode_lock, lock_of, read_lock
@@ -22,6 +22,18 @@ def test_a_folder_is_copied_once_and_whole(text_folder: Path, store: Store) -> N
     assert model.artifact.path.name == "config.json"
     assert resolve_model(str(text_folder), store=store) == model
     assert model.default_data is None
+
+
+def test_a_folder_beside_is_found_unless_an_alias_has_its_name(
+    text_folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(text_folder.parent)
+    assert resolve_model("model", store=store).name == "model"
+    text_folder.rename(text_folder.parent / "distilbert")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(SourceError, match="never fetched"):
+        resolve_model("distilbert", store=store)
+    assert resolve_model("./distilbert", store=store).name == "./distilbert"
 
 
 def test_another_byte_is_another_model(text_folder: Path, store: Store) -> None:

@@ -59,9 +59,7 @@ def test_without_an_interface_nothing_is_guessed(graph: Callable[..., Path], sto
     assert model.interface.labels == ()
 
 
-def test_made_up_data_says_what_it_cannot_certify(
-    graph: Callable[..., Path], store: Store
-) -> None:
+def test_made_up_data_says_what_it_cannot_certify(graph: Callable[..., Path], store: Store) -> None:
     model = resolve_model(str(graph()), store=store)
     data = load_dataset(None, model=model, store=store)
     assert data.synthetic

@@ -54,9 +54,10 @@ def test_near_duplicates_fall_together() -> None:
     data = Labelled(keys=keys, classes=tuple(label for _, label in base) * 2)
     rows = cut(data, salt="s", sizes=Sizes(calibration=1000, search=1000), where="f")
     for at in rows.values():
-        assert sorted(row % 150 for row in at.tolist())[::2] == sorted(
-            row % 150 for row in at.tolist()
-        )[1::2]
+        assert (
+            sorted(row % 150 for row in at.tolist())[::2]
+            == sorted(row % 150 for row in at.tolist())[1::2]
+        )
 
 
 def test_too_little_and_one_class_are_told_apart() -> None:

@@ -17,12 +17,12 @@ def write(path: Path, content: str | bytes) -> Path:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("a.csv", "text,label\ngood film,1\n\"bad, dull\",0\n"),
-        ("a.csv", "\ufefftext,label\r\ngood film,1\r\n\"bad, dull\",0\r\n"),
+        ("a.csv", 'text,label\ngood film,1\n"bad, dull",0\n'),
+        ("a.csv", '\ufefftext,label\r\ngood film,1\r\n"bad, dull",0\r\n'),
         ("a.csv", "text;label\ngood film;1\nbad, dull;0\n"),
         ("a.csv", "text\tlabel\ngood film\t1\nbad, dull\t0\n"),
         ("a.tsv", "text\tlabel\ngood film\t1\nbad, dull\t0\n"),
-        ("a.csv", "id,Label,Text\n1,1,good film\n\n2,0,\"bad, dull\"\n"),
+        ("a.csv", 'id,Label,Text\n1,1,good film\n\n2,0,"bad, dull"\n'),
         ("a.jsonl", '{"text": "good film", "label": "1"}\n\n{"label": "0", "text": "bad, dull"}\n'),
         ("a.json", '[{"text": "good film", "label": "1"}, {"label": "0", "text": "bad, dull"}]'),
     ],

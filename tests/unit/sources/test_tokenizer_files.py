@@ -86,14 +86,16 @@ def test_the_padding_is_found_or_is_zero(tmp_path: Path) -> None:
         ("vocab.txt", b"one\ntwo\n", r"lacks the tokens \[CLS\]"),
     ],
 )
-def test_files_that_are_no_tokenizer(
-    tmp_path: Path, name: str, content: bytes, why: str
-) -> None:
+def test_files_that_are_no_tokenizer(tmp_path: Path, name: str, content: bytes, why: str) -> None:
     folder = write_text_model(tmp_path / "model")
     (folder / name).write_bytes(content)
     with pytest.raises(UsageError, match=why):
-        write_tokenizer(folder, "distilbert")
-        read_tokenizer(folder, text_config())
+        convert(folder)
+
+
+def convert(folder: Path) -> None:
+    write_tokenizer(folder, "distilbert")
+    read_tokenizer(folder, text_config())
 
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from deployopt.core.bundle import Manifest
 from deployopt.core.errors import IntegrityError, StorageError, UsageError
 from deployopt.store import publishing
+from deployopt.store.manifests import encode_manifest
 from deployopt.store.publishing import add_verification, publish_bundle
 from deployopt.store.verifying import verify_bundle
 
@@ -136,4 +137,21 @@ def test_what_a_killed_publisher_left_is_removed_by_the_next(publish: Publish) -
     leftover = bundle.parent / ".deployopt-1-0123456789abcdef.partial"
     (leftover / "bundle").mkdir(parents=True)
     publish(NEW)
+    assert names(bundle.parent) == ["bundle"]
+
+
+def test_what_a_user_puts_there_meanwhile_is_never_touched(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = publish(OLD)
+    real = encode_manifest
+
+    def planting(manifest: Manifest) -> tuple[bytes, bytes]:
+        (bundle / "thesis").write_bytes(b"thesis")
+        return real(manifest)
+
+    monkeypatch.setattr(publishing, "encode_manifest", planting)
+    with pytest.raises(UsageError, match="not a deployopt bundle"):
+        publish(NEW)
+    assert (bundle / "thesis").read_bytes() == b"thesis"
     assert names(bundle.parent) == ["bundle"]

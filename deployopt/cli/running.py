@@ -1,0 +1,97 @@
+"""`run`: read the inputs, predict, print a line or an object each."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from deployopt import api
+from deployopt.core.codec import encode_pretty
+from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.interface import ArrayInputs, Interface, TextInputs
+from deployopt.core.text import safe_text
+
+if TYPE_CHECKING:
+    from deployopt.device.run import Given, Prediction
+
+_FILE_MAX: Final = 256 * 2**20
+_SHOWN: Final = 60
+
+
+def predict_and_print(bundle: Path, inputs: list[str], file: Path | None, *, json: bool) -> int:
+    """Answer every input, in order.
+
+    Raises:
+        UsageError: no input, or a file that the model cannot take.
+    """
+    predictor = api.Bundle.open(bundle)
+    given: list[Given] = list(inputs)
+    if file is not None:
+        given += read_inputs(file, predictor.interface)
+    if not given:
+        raise UsageError(
+            'There is nothing to predict. Give inputs behind the bundle, such as "some text", or '
+            "a file with --input."
+        )
+    predictions = predictor.predict(given)
+    if json:
+        sys.stdout.write(encode_pretty(predictions).decode())
+    else:
+        for one, prediction in zip(given, predictions, strict=True):
+            sys.stdout.write(_line(one, prediction))
+    return ExitCode.ACCEPTED
+
+
+def read_inputs(path: Path, interface: Interface) -> "list[Given]":
+    """Texts, a line each; arrays of an .npy or .npz file, an entry each; or one image.
+
+    Raises:
+        UsageError: there is no such file, or it is not of these forms.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}. Give one that exists with --input.")
+    if path.stat().st_size > _FILE_MAX:
+        raise UsageError(f"{path} is larger than {_FILE_MAX // 2**20} MiB. Split it.")
+    if isinstance(interface.inputs, TextInputs):
+        return _lines(path)
+    if path.suffix in {".npy", ".npz"}:
+        return _arrays(path, interface)
+    return [path]
+
+
+def _lines(path: Path) -> "list[Given]":
+    try:
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start}). Convert it.") from error
+
+
+def _arrays(path: Path, interface: Interface) -> "list[Given]":
+    """Entries along the first dimension; each keeps a batch dimension of 1 for a plain graph."""
+    try:
+        loaded: Any = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UsageError(f"{path} is not a file of numpy arrays: {error}.") from error
+    names = (
+        [i.name for i in interface.inputs.inputs]
+        if isinstance(interface.inputs, ArrayInputs)
+        else []
+    )
+    arrays = {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else None
+    if not names:
+        images = loaded if arrays is None else next(iter(arrays.values()))
+        return list(images) if images.ndim == 4 else [images]  # noqa: PLR2004 -- [n, h, w, c]
+    arrays = arrays or {names[0]: loaded}
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise UsageError(f"{path} has no array {missing[0]!r}; it has {', '.join(arrays)}.")
+    count = min(len(arrays[name]) for name in names)
+    return [{name: arrays[name][i : i + 1] for name in names} for i in range(count)]
+
+
+def _line(given: "Given", prediction: "Prediction") -> str:
+    if prediction.label is None:
+        return encode_pretty(prediction.outputs).decode()
+    shown = safe_text(str(given), _SHOWN) if isinstance(given, str | Path) else "array"
+    return f"{safe_text(prediction.label, 80)}  {prediction.score:.3f}  {shown}\n"

@@ -1,0 +1,46 @@
+"""deployopt, measuring with fewer and shorter rounds: `python -m tests.fakes.hurried build …`.
+
+Nothing else differs from the command. Too few rounds settle no comparison between candidates, so
+int8 is chosen here only where the float form misses a budget.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+
+from deployopt.cli.main import main
+from deployopt.core.evidence import Evidence
+from deployopt.core.relative import Look
+from deployopt.device import verify
+from deployopt.pipeline import trying
+
+COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried")
+ROUND_S: Final = 0.05
+ROUNDS: Final = 5
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Do so in this process."""
+    patch.setattr(trying, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
+    patch.setattr(trying, "LOOKS", (Look(ROUNDS, 0.0),))
+    patch.setattr(verify, "Schedule", _shorter(verify.Schedule))
+
+
+def _shorter(schedule: type) -> object:
+    def make(**fields: object) -> object:
+        return schedule(min_round_s=ROUND_S, **fields)
+
+    return make
+
+
+def start(arguments: Sequence[str]) -> None:
+    """The whole command, in a hurry."""
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        main(arguments)
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])

@@ -1,0 +1,53 @@
+"""Predicting with a bundle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deployopt.core.errors import DeviceError, IntegrityError, UsageError
+from deployopt.core.examples import decode_examples
+from deployopt.device.accuracy import evaluate
+from deployopt.device.reference import reference_of
+from deployopt.device.run import Predictor, softmax
+from deployopt.device.setup import EvaluationSet, Setup
+
+Make = Callable[..., Path]
+
+
+def test_labels_are_those_of_the_accuracy_run(
+    make_bundle: Make, text_setup: Setup, text_data: EvaluationSet, tmp_path: Path
+) -> None:
+    predictor = Predictor.open(make_bundle())
+    texts = [str(text) for text in decode_examples(text_data.examples).inputs]
+    found = predictor.predict(texts)
+    outputs = evaluate(text_setup, text_data, tmp_path).outputs
+    classes = reference_of(text_data.interface, outputs).classes
+    assert classes is not None
+    assert [p.label for p in found] == [("bad", "good")[c] for c in classes]
+    assert all(abs(sum(p.scores.values()) - 1) < 1e-9 for p in found)
+    assert all(p.score == max(p.scores.values()) for p in found)
+
+
+def test_a_changed_bundle_does_not_answer(make_bundle: Make) -> None:
+    bundle = make_bundle()
+    (bundle / "tokenizer.json").write_text("{}")
+    with pytest.raises(IntegrityError):
+        Predictor.open(bundle)
+
+
+def test_inputs_of_another_kind_are_refused(make_bundle: Make) -> None:
+    predictor = Predictor.open(make_bundle())
+    with pytest.raises(UsageError, match="list"):
+        predictor.predict("a text")
+    with pytest.raises(UsageError, match="takes text"):
+        predictor.predict([np.zeros(3)])
+    assert predictor.predict([]) == []
+
+
+def test_softmax_is_stable_and_refuses_what_is_not_finite() -> None:
+    shares = softmax(np.array([1000.0, 1000.0, -1000.0], dtype=np.float32))
+    np.testing.assert_allclose(shares, [0.5, 0.5, 0.0])
+    with pytest.raises(DeviceError, match="not finite"):
+        softmax(np.array([np.nan, 0.0], dtype=np.float32))

@@ -1,0 +1,32 @@
+"""How an artifact is run."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format, SessionOptions
+from deployopt.core.target import Target
+from deployopt.device.setup import setup_of, threads_here
+
+
+def test_the_target_decides_threads_and_provider(target: Target) -> None:
+    artifact = Artifact(
+        format=Format.ONNX,
+        folder=Path("/m"),
+        entry="model.onnx",
+        digest="d",
+        session=SessionOptions(disabled_optimizers=("A",)),
+    )
+    setup = setup_of(artifact, target, ("logits",))
+    assert setup.model == Path("/m/model.onnx")
+    assert (setup.artifact, setup.threads, setup.provider) == ("d", 1, "cpu")
+    assert setup.session.disabled_optimizers == ("A",)
+    many = msgspec.structs.replace(
+        target, runtime=msgspec.structs.replace(target.runtime, threads=1024)
+    )
+    assert setup_of(artifact, many).threads == len(os.sched_getaffinity(0))
+
+
+def test_threads_are_never_more_than_asked() -> None:
+    assert threads_here(1) == 1

@@ -1,0 +1,103 @@
+"""Verifying a bundle on this machine, for real."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deployopt.core.codec import decode_json, encode_pretty
+from deployopt.core.errors import DeviceError, IntegrityError, StorageError
+from deployopt.core.evidence import Evidence
+from deployopt.core.target import Target
+from deployopt.core.verdict import Outcome
+from deployopt.device import verify as module
+from deployopt.device.machine import describe_machine
+from deployopt.device.verify import Verification, verify
+from deployopt.store.verifying import verify_bundle
+
+Make = Callable[..., Path]
+on_x86 = pytest.mark.skipif(describe_machine().arch != "x86_64", reason="the target is x86_64")
+
+
+@on_x86
+def test_a_good_bundle_is_measured_judged_and_written_beside(make_bundle: Make) -> None:
+    bundle = make_bundle()
+    before = verify_bundle(bundle)
+    result = verify(bundle)
+    assert result.on_target
+    assert result.verdict.outcome is Outcome.ACCEPTED
+    assert result.exit_code == 0
+    assert result.accuracy is not None
+    assert result.accuracy.trial.evidence is Evidence.TARGET
+    assert result.accuracy.trial.lost == 0
+    assert result.written is not None
+    kept = decode_json(Path(result.written).read_bytes(), Verification, where="kept")
+    assert kept.latency is not None
+    assert kept.latency.failure is None
+    assert len(kept.latency.rounds) >= 5
+    assert [s.stage for s in result.stages] == ["Digests", "Accuracy", "Latency"]
+    assert verify_bundle(bundle) == before
+
+
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "measure", lambda *_, **__: (None,))
+
+
+def test_a_proxy_is_said_to_be_one(
+    make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _quick(monkeypatch)
+    board = msgspec.structs.replace(
+        target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
+    )
+    result = verify(make_bundle(**{"target.json": encode_pretty(board).decode()}))
+    assert not result.on_target
+    assert "Raspberry Pi 4" in (result.mismatch or "")
+    assert result.settle is not None
+    assert result.accuracy is not None
+    assert result.accuracy.trial.evidence is Evidence.PROXY
+
+
+@on_x86
+def test_a_runtime_outside_of_the_target_s_range_is_refused_there(
+    make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _quick(monkeypatch)
+    old = msgspec.structs.replace(
+        target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.20.1,<1.21")
+    )
+    with pytest.raises(DeviceError, match="pip install"):
+        verify(make_bundle(**{"target.json": encode_pretty(old).decode()}))
+
+
+def test_another_model_of_the_same_name_is_refused(make_bundle: Make, assets: Path) -> None:
+    bundle = make_bundle()
+    (bundle / "model/model.onnx").write_bytes((assets / "image.onnx").read_bytes())
+    with pytest.raises(IntegrityError):
+        verify(bundle)
+
+
+def test_a_model_that_is_too_new_is_refused(make_bundle: Make) -> None:
+    with pytest.raises(IntegrityError, match="opset 99"):
+        verify(make_bundle("future.onnx"))
+
+
+def test_verifications_are_numbered(make_bundle: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    _quick(monkeypatch)
+    bundle = make_bundle()
+    names = [Path(verify(bundle).written or "").name for _ in range(2)]
+    assert names == ["001.json", "002.json"]
+
+
+def test_a_bundle_that_cannot_be_written_to_is_verified_all_the_same(
+    make_bundle: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("The disk is full.")
+
+    _quick(monkeypatch)
+    monkeypatch.setattr(module, "add_verification", full)
+    result = verify(make_bundle())
+    assert result.written is None
+    assert any("disk is full" in warning for warning in result.warnings)

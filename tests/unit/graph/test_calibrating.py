@@ -1,0 +1,56 @@
+"""Calibration holds one request at a time and sees all of them."""
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from deployopt.core.errors import StepError
+from deployopt.core.samples import Array
+from deployopt.graph.calibrating import calibrate
+
+NAMES = ["image", "c1", "r1", "logits"]
+
+
+def run(
+    model: onnx.ModelProto, feeds: Iterator[dict[str, Array]], folder: Path
+) -> dict[str, tuple[float, float]]:
+    return calibrate(model, NAMES, feeds, folder / "scratch.onnx", (100.0, 1), lambda _: None)
+
+
+def images(count: int) -> Iterator[dict[str, Array]]:
+    random = np.random.default_rng(0)
+    for _ in range(count):
+        yield {"image": random.standard_normal((1, 3, 16, 16)).astype(np.float32)}
+
+
+def test_ranges_are_those_of_all_requests(conv_model: onnx.ModelProto, tmp_path: Path) -> None:
+    found = run(conv_model, images(9), tmp_path)
+    pixels = np.stack([feed["image"] for feed in images(9)])
+    assert found["image"] == (pixels.min(), pixels.max())
+    assert found["r1"][0] == 0.0
+    assert found["c1"][0] < 0 < found["c1"][1]
+    assert set(found) == set(NAMES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_does_not_grow_with_the_requests(
+    conv_model: onnx.ModelProto, tmp_path: Path
+) -> None:
+    run(conv_model, images(2), tmp_path)
+    peaks = []
+    for count in (5, 200):
+        tracemalloc.start()
+        run(conv_model, images(count), tmp_path)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 100_000
+
+
+def test_a_request_that_is_not_finite_is_named(conv_model: onnx.ModelProto, tmp_path: Path) -> None:
+    feeds = [*images(2), {"image": np.full((1, 3, 16, 16), np.nan, np.float32)}]
+    with pytest.raises(StepError, match="'image' is not finite for calibration sample 2"):
+        run(conv_model, iter(feeds), tmp_path)

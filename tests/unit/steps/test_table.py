@@ -1,0 +1,14 @@
+"""The table of steps names each by its own name."""
+
+import msgspec
+
+from deployopt.steps.table import STEPS
+
+
+def test_every_step_stands_under_its_name_and_has_defaults() -> None:
+    assert list(STEPS) == ["export", "optimize", "quantize-dynamic", "quantize-static"]
+    for name, step in STEPS.items():
+        made = step()
+        assert made.name == name
+        assert made.version >= 1
+        assert msgspec.json.decode(msgspec.json.encode(made), type=step) == made
