@@ -39,7 +39,7 @@ def quick(python: Path) -> int:
             ("format", [tools / "ruff", "format", "--check", "."]),
             ("lint", [tools / "ruff", "check", "."]),
             ("types", [python, "-m", "mypy"]),
-            ("imports", [tools / "lint-imports"]),
+            ("imports", [tools / "lint-imports", "--no-cache"]),
             ("generated pages", [python, "tools/generate_docs.py", "--check"]),
             ("tests", [python, "-m", "pytest", "-q"]),
         ]

@@ -32,7 +32,7 @@ def _model(
 ) -> bytes:
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, weights)
     stamps = [helper.make_opsetid("", opset)]
-    return helper.make_model(graph, opset_imports=stamps, ir_version=IR).SerializeToString()
+    return bytes(helper.make_model(graph, opset_imports=stamps, ir_version=IR).SerializeToString())
 
 
 def text_model() -> bytes:

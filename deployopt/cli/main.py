@@ -19,17 +19,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and leave the process with its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _terminate)
-    code = run(words)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    sys.exit(int(code))
+    sys.exit(int(run(words)))
 
 
 def run(words: Sequence[str]) -> int:
     """The exit code of one command line; raises nothing."""
     debug = "--debug" in words
     try:
-        return _dispatch([w for w in words if w != "--debug"])
+        code = _dispatch([w for w in words if w != "--debug"])
+        # A reader that has gone is met here, not when the interpreter ends.
+        sys.stdout.flush()
     except DeployoptError as error:
         return _explain(error, words, debug=debug)
     except KeyboardInterrupt:
@@ -45,6 +44,7 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    return code
 
 
 def _dispatch(words: Sequence[str]) -> int:
@@ -52,6 +52,9 @@ def _dispatch(words: Sequence[str]) -> int:
 
     from deployopt.cli.commands import app
 
+    if not words:
+        _dispatch(["--help"])
+        return ExitCode.USAGE
     # Typer's own base of all wrong command lines; it is not exported under a name.
     wrong_line: type[Exception] = typer.BadParameter.__mro__[2]
     try:
@@ -60,6 +63,9 @@ def _dispatch(words: Sequence[str]) -> int:
         raise KeyboardInterrupt from None
     except typer.Exit as stop:
         return int(stop.exit_code)
+    except SystemExit:
+        # Typer ends the process itself, with 1, where the reader of a pipe has gone.
+        raise BrokenPipeError from None
     except wrong_line as error:
         raise UsageError(_line_problem(error)) from error
     return int(result or 0)

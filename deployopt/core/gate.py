@@ -41,12 +41,14 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of one artifact on one target; None where nothing is.
 
     `predictions` maps a metric's name to its estimate. `doubts` are sentences that keep the
-    artifact from being accepted whatever the checks say.
+    artifact from being accepted whatever the checks say. `accuracy_confidence` is above 95 % where
+    several candidates were tried at the gate (core/multiplicity.py).
     """
 
     artifact: str
     latency: Trial | None = None
     accuracy: AccuracyTrial | None = None
+    accuracy_confidence: float = CONFIDENCE
     size_bytes: int | None = None
     predictions: Mapping[str, Estimate] = {}
     doubts: tuple[str, ...] = ()
@@ -233,7 +235,8 @@ def _judge_accuracy(budget: Budget, findings: Findings) -> Check:
     trial = findings.accuracy
     if trial is None or not trial.examples:
         return _rejected(budget, None, "Accuracy was not measured: there is no evaluation data.")
-    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
+    confidence = findings.accuracy_confidence
+    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, confidence)
     inside, outside = bounds.upper <= budget.limit, bounds.lower > budget.limit
     outcome = Outcome.ACCEPTED if inside else Outcome.UNDECIDED
     outcome = Outcome.REJECTED if outside else outcome
@@ -259,7 +262,7 @@ def _judge_accuracy(budget: Budget, findings: Findings) -> Check:
         observed=bounds.estimate,
         lower=bounds.lower,
         upper=bounds.upper,
-        confidence=CONFIDENCE,
+        confidence=confidence,
         samples=trial.examples,
         reason=reason,
         settle=settle,

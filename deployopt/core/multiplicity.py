@@ -27,3 +27,21 @@ def holm_adjusted(p_values: Sequence[float]) -> tuple[float, ...]:
         running = max(running, min(1.0, (len(p_values) - i) * p_values[candidate]))
         adjusted[candidate] = running
     return tuple(adjusted)
+
+
+def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> tuple[float, ...]:
+    """Return the level that Holm's procedure tests each candidate at.
+
+    The candidate is accepted exactly when its p-value is at most its level, so that a bound at
+    confidence 1 - level tells the same: alpha / (k - i) for the i-th smallest of k, and from the
+    first one that fails on, that one's level for all.
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    levels = [alpha] * len(p_values)
+    failed: float | None = None
+    for i, candidate in enumerate(order):
+        level = alpha / (len(p_values) - i) if failed is None else failed
+        levels[candidate] = level
+        if failed is None and p_values[candidate] > level:
+            failed = level
+    return tuple(levels)

@@ -60,13 +60,15 @@ def compare_trials(trial: Trial, base: Trial) -> RelativeJudgement:
 def latency_summary(
     trial: Trial, quantile: float, *, base: Trial | None = None, arm: int = 0, arms: int = 1
 ) -> LatencySummary | None:
-    """Figures over the counted rounds, seconds; None where nothing was measured.
+    """Figures over the counted rounds, seconds; None where nothing was timed.
+
+    Where every round is void there are rounds to show and no figure.
 
     `arm` of `arms` says where the rounds stood among the interleaved ones.
     """
     counted = trial.counted
     samples = np.asarray([s for r in counted for s in r.samples_s])
-    if not samples.size:
+    if not trial.rounds:
         return None
     return LatencySummary(
         quantile=quantile,
@@ -82,10 +84,12 @@ def latency_summary(
             )
             for index, r in enumerate(trial.rounds)
         ),
-        spread_s=tuple(float(x) for x in np.quantile(samples, np.linspace(0, 1, 101))),
+        spread_s=tuple(float(x) for x in np.quantile(samples, np.linspace(0, 1, 101)))
+        if samples.size
+        else (),
         ratio=None if base is None else _ratio_figure(trial, base),
-        load_s=median(r.load_s for r in counted),
-        first_s=median(r.first_s for r in counted),
+        load_s=median(r.load_s for r in trial.rounds),
+        first_s=median(r.first_s for r in trial.rounds),
         threads=trial.threads,
         batch=trial.batch,
     )

@@ -24,6 +24,7 @@ from deployopt.core.errors import (
     ExitCode,
     IntegrityError,
     RefusedInputError,
+    StorageError,
     UsageError,
 )
 from deployopt.core.examples import decode_examples
@@ -52,6 +53,7 @@ from deployopt.device.rounds import RoundPlan, timed_parts, warmed
 from deployopt.device.session import ORT_FAILURES, Session, open_session
 from deployopt.device.setup import Setup
 from deployopt.device.timing import TimedPart, differing
+from deployopt.store.faults import storage_errors
 from deployopt.store.writing import write_new_file
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -79,6 +81,8 @@ def main(arguments: Sequence[str]) -> int:
             say(Failed(message=str(error), kind="integrity"))
         except UsageError as error:
             say(Failed(message=str(error), kind="usage"))
+        except StorageError as error:
+            say(Failed(message=str(error), kind="storage"))
         except DeployoptError as error:
             say(Failed(message=str(error)))
         except MemoryError:
@@ -194,7 +198,8 @@ def _evaluate(request: EvaluateRequest, say: Say) -> Evaluated:
         outputs.append(result)
     seconds = (time.perf_counter_ns() - start) * _S
     peak = peak_rss_bytes()
-    write_new_file(request.result, encode_samples(outputs))
+    with storage_errors("writing answers", request.result):
+        write_new_file(request.result, encode_samples(outputs))
     return Evaluated(
         requests=len(outputs),
         examples=len(examples),

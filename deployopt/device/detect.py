@@ -80,7 +80,7 @@ def _match(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
 def _hardware(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
     cores = usable_cores(machine)
     free = psutil.virtual_memory().available
-    usable = min(free, machine.memory_limit_bytes or free)
+    usable = min(free, machine.memory_bytes, machine.memory_limit_bytes or free)
     governor = f", governor {machine.governor}" if machine.governor else ""
     gpu: Plain | None = None
     if gpus:

@@ -77,7 +77,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What went wrong, as a paragraph, and which kind of error that is."""
 
     message: str
-    kind: Literal["device", "integrity", "usage"] = "device"
+    kind: Literal["device", "integrity", "storage", "usage"] = "device"
 
 
 Reply = Working | Timed | Evaluated | Failed

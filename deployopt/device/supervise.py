@@ -21,7 +21,13 @@ from typing import Final
 
 import psutil
 
-from deployopt.core.errors import DeployoptError, DeviceError, IntegrityError, UsageError
+from deployopt.core.errors import (
+    DeployoptError,
+    DeviceError,
+    IntegrityError,
+    StorageError,
+    UsageError,
+)
 from deployopt.core.text import safe_text
 from deployopt.device.protocol import (
     HEADER_BYTES,
@@ -56,6 +62,7 @@ _MIB: Final = 2**20
 _ERRORS: Final[dict[str, type[DeployoptError]]] = {
     "device": DeviceError,
     "integrity": IntegrityError,
+    "storage": StorageError,
     "usage": UsageError,
 }
 Progress = Callable[[Working], None]
@@ -72,6 +79,7 @@ def ask(
     Raises:
         DeviceError: it failed, died, or passed one of its limits.
         IntegrityError: it found a file that is not what it should be.
+        StorageError: it could not write its answers.
         UsageError: it found examples that are not what the model takes.
     """
     with _started(command) as (process, channel):

@@ -43,11 +43,13 @@ from deployopt.device.latency import Place, Schedule, measure, requests_per_roun
 from deployopt.device.machine import describe_machine, exact_for, limits_here, matches
 from deployopt.device.reference import decode_reference
 from deployopt.device.setup import Arm, EvaluationSet
+from deployopt.store.faults import storage_errors
 from deployopt.store.paths import VERIFICATIONS
 from deployopt.store.publishing import add_verification
 from deployopt.store.staging import staged_folder
 
 _ROUNDS: Final = 5
+_MIN_ROUND_S: Final = 2.0
 _RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -96,6 +98,7 @@ def verify(
     Raises:
         IntegrityError: the bundle is not the one that was built; lists every mismatch.
         DeviceError: this is the target, and its runtime is not one that the target allows.
+        StorageError: the disk for temporary files is full.
     """
     stages = _Stages(watcher)
     with stages.stage("Digests"):
@@ -104,7 +107,8 @@ def verify(
     mismatch = matches(opened.target, machine)
     warnings = _runtime_warnings(opened, machine, mismatch)
     # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
-    with staged_folder(_scratch()) as workdir:
+    scratch = _scratch()
+    with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
         here = _Here(bundle=opened, machine=machine, mismatch=mismatch, workdir=workdir)
         with stages.stage("Accuracy"):
             evaluation, accuracy = _accuracy(here, watcher)
@@ -161,6 +165,7 @@ def _latency(
     schedule = Schedule(
         looks=(_ROUNDS,),
         requests=requests_per_round(quantiles, _ROUNDS),
+        min_round_s=_MIN_ROUND_S,
         batch=bundle.target.workload.batch,
         seed=seed,
         limits=limits_here(),

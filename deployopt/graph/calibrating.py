@@ -14,6 +14,7 @@ import onnxruntime
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Feed
 from deployopt.graph.ranges import RunningRange
+from deployopt.graph.running import RUN_ERRORS
 from deployopt.graph.writing import save_onnx
 
 
@@ -41,7 +42,14 @@ def calibrate(
         for name in ranges.keys() & given.keys():
             _update(ranges[name], given[name], name, number)
         asked = [name for name in names if name not in given]
-        for name, values in zip(asked, session.run(asked, given), strict=True):
+        try:
+            found = session.run(asked, given)
+        except RUN_ERRORS as error:
+            said = " ".join(str(error).split())[:300]
+            raise StepError(
+                f"Calibration sample {number} does not run: {said}. Check the data."
+            ) from error
+        for name, values in zip(asked, found, strict=True):
             _update(ranges[name], values, name, number)
         seen(number + 1)
     return {name: found.range(percentile) for name, found in ranges.items()}

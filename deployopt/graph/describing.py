@@ -7,6 +7,7 @@ import onnx
 import onnx.helper
 
 from deployopt.core.interface import ArrayInput
+from deployopt.graph.free_sizes import sizes_of
 from deployopt.graph.limits import refuse
 from deployopt.graph.reading import opset_of, read_graph
 
@@ -48,8 +49,4 @@ def _value(value: onnx.ValueInfoProto, path: Path) -> ArrayInput:
         dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     except (KeyError, ValueError):
         refuse(path, f"its input or output {value.name[:64]!r} has no known element type")
-    shape = tuple(
-        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or f"{value.name}_{index}"
-        for index, dim in enumerate(tensor.shape.dim)
-    )
-    return ArrayInput(name=value.name, dtype=dtype, shape=shape)
+    return ArrayInput(name=value.name, dtype=dtype, shape=sizes_of(value))

@@ -15,7 +15,9 @@ from deployopt.core.samples import Feed
 from deployopt.graph.describing import describe_onnx
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.rewrite_heads import gather_heads
 from deployopt.graph.rewrite_qkv import merge_shared_matmuls
+from deployopt.graph.rewrite_reshapes import settle_reshapes
 from deployopt.graph.running import RUN_ERRORS, largest_difference, made_up_feeds, run_graph
 from deployopt.graph.writing import save_onnx
 
@@ -27,6 +29,7 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     """What was done; `checked` is False where no request could be made and nothing was changed."""
 
     lifted: int
+    settled: int
     merged: int
     difference: float
     checked: bool
@@ -46,12 +49,14 @@ def optimize_graph(
         expected = run_graph(source, asked, threads)
     except RUN_ERRORS as error:
         if feeds:
-            raise StepError(f"{source} does not run on the samples given: {error}") from error
+            raise StepError(_not_run(source, asked[0], error)) from error
         save_onnx(load_onnx(source, trusted=True), destination)
-        return Rewritten(lifted=0, merged=0, difference=0.0, checked=False)
+        return Rewritten(lifted=0, settled=0, merged=0, difference=0.0, checked=False)
     model = load_onnx(source, trusted=True)
     lifted = lift_constants(model)
+    settled = settle_reshapes(model)
     merged = merge_shared_matmuls(model) if merge else 0
+    gather_heads(model)
     save_onnx(model, destination)
     del model
     difference = largest_difference(expected, run_graph(destination, asked, threads))
@@ -60,4 +65,15 @@ def optimize_graph(
             f"The rewritten graph differs from {source} by {difference:.2g} of its outputs' scale, "
             f"where {TOLERANCE:.0e} is allowed. Use Optimize(merge_qkv=False)."
         )
-    return Rewritten(lifted=lifted, merged=merged, difference=difference, checked=True)
+    return Rewritten(
+        lifted=lifted, settled=settled, merged=merged, difference=difference, checked=True
+    )
+
+
+def _not_run(source: Path, feed: Feed, error: Exception) -> str:
+    given = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in feed.items())
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"{source.name} does not run on its inputs ({given}): {said}. Give inputs that it takes as "
+        "the data, with --data."
+    )

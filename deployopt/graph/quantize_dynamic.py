@@ -25,6 +25,7 @@ from deployopt.graph.index import (
     initializer,
     replace_nodes,
 )
+from deployopt.graph.naming import name_nodes
 from deployopt.graph.quantize_weights import Floats, quantize_symmetric
 
 MIN_WEIGHTS: Final = 16_384
@@ -53,6 +54,8 @@ class _Rewrite:
 
 def quantize_dynamic(model: onnx.ModelProto, options: DynamicOptions) -> tuple[str, ...]:
     """Quantize in place; the names of the nodes that were."""
+    # New nodes are named after old ones, and a foreign graph may leave its own without names.
+    name_nodes(model)
     rewrite = _Rewrite(model, options)
     replacements: dict[str, list[onnx.NodeProto]] = {}
     names = []
@@ -177,12 +180,12 @@ def _gather(rewrite: _Rewrite, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     integers_name, scales_name, _ = rewrite.done_weights[table]
     make = onnx.helper.make_node
     # Suffixes of their own: the output may be quantized itself, and then has a scale by that name.
-    row, real, scale = f"{output}.row", f"{output}.row.f32", f"{output}.row.scale"
+    row, real, row_scale = f"{output}.row", f"{output}.row.f32", f"{output}.row.scale"
     return [
         make("Gather", [integers_name, rows], [row], name=node.name),
-        make("Gather", [scales_name, rows], [scale], name=f"{node.name}.scale"),
+        make("Gather", [scales_name, rows], [row_scale], name=f"{node.name}.scale"),
         make("Cast", [row], [real], name=f"{node.name}.cast", to=onnx.TensorProto.FLOAT),
-        make("Mul", [real, scale], [output], name=f"{node.name}.rescale"),
+        make("Mul", [real, row_scale], [output], name=f"{node.name}.rescale"),
     ]
 
 

@@ -18,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from deployopt.core.samples import Array
 from deployopt.graph.external import is_external
+from deployopt.graph.free_sizes import sizes_of
 from deployopt.graph.index import attribute
 from deployopt.graph.reading import opset_of
 from deployopt.graph.sizes import elements
@@ -35,7 +36,7 @@ class Known:
         self.types: dict[str, onnx.TypeProto] = {}
         self.numbers: dict[str, Array] = {}
         for value in model.graph.input:
-            self.types[value.name] = _with_sizes(value.type, dims)
+            self.types[value.name] = _with_sizes(value, dims)
         for tensor in model.graph.initializer:
             self.types[tensor.name] = onnx.helper.make_tensor_type_proto(
                 tensor.data_type, tensor.dims
@@ -59,16 +60,24 @@ def known_shapes(model: onnx.ModelProto, dims: Mapping[str, int]) -> tuple[Shape
 
     A free dimension that `dims` does not name has size 1.
     """
-    known = Known(model, dims)
-    for node in model.graph.node:
-        _infer(node, known)
-        _compute(node, known)
+    known = sweep(model, dims)
     shapes = {name: shape for name in known.types if (shape := known.shape(name)) is not None}
     return shapes, {name: known.types[name].tensor_type.elem_type for name in shapes}
 
 
+def sweep(model: onnx.ModelProto, dims: Mapping[str, int]) -> Known:
+    """Go through the graph once; free sizes that `dims` does not name are 1."""
+    known = Known(model, dims)
+    for node in model.graph.node:
+        _infer(node, known)
+        _compute(node, known)
+    return known
+
+
 def _infer(node: onnx.NodeProto, known: Known) -> None:
-    inputs = {name: known.types[name] for name in node.input if name in known.types}
+    if any(name and name not in known.types for name in node.input):
+        return
+    inputs = {name: known.types[name] for name in node.input if name}
     data = {
         name: onnx.numpy_helper.from_array(known.numbers[name], name)
         for name in node.input
@@ -111,10 +120,9 @@ def _compute(node: onnx.NodeProto, known: Known) -> None:
         )
 
 
-def _with_sizes(found: onnx.TypeProto, dims: Mapping[str, int]) -> onnx.TypeProto:
+def _with_sizes(value: onnx.ValueInfoProto, dims: Mapping[str, int]) -> onnx.TypeProto:
     sized = onnx.TypeProto()
-    sized.CopyFrom(found)
-    for dim in sized.tensor_type.shape.dim:
-        if not dim.HasField("dim_value"):
-            dim.dim_value = dims.get(dim.dim_param, 1)
+    sized.CopyFrom(value.type)
+    for dim, size in zip(sized.tensor_type.shape.dim, sizes_of(value), strict=True):
+        dim.dim_value = size if isinstance(size, int) else dims.get(size, 1)
     return sized

@@ -72,8 +72,7 @@ def _export(
     names = tuple(examples[0])
     first = First(module)
     with torch_threads(options.threads):
-        with torch.inference_mode():
-            expected = [first(*example.values()).numpy().copy() for example in examples]
+        expected = [_ask(first, example) for example in examples]
         trace = Trace(
             inputs=names,
             outputs=(OUTPUT,),
@@ -89,6 +88,15 @@ def _export(
         {name: tensor.numpy() for name, tensor in example.items()} for example in examples
     ]
     check_agreement(expected, run_onnx(destination, feeds, options.threads), "The exported graph")
+
+
+def _ask(module: nn.Module, example: Mapping[str, Tensor]) -> Array:
+    try:
+        with torch.inference_mode():
+            answer: Array = module(*example.values()).numpy().copy()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise StepError(f"The module does not run on its example inputs: {error}") from error
+    return answer
 
 
 class First(nn.Module):  # type: ignore[misc] # torch is not followed

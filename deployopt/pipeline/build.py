@@ -12,24 +12,23 @@ import msgspec
 
 from deployopt.core.errors import StepError
 from deployopt.core.evidence import Evidence
-from deployopt.core.gate import Findings, judge
-from deployopt.core.measurement import Split
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult, DataSummary, PlanSummary
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import accuracy_summary, tail_quantile
+from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Outcome
 from deployopt.core.watching import Watcher
-from deployopt.pipeline.answering import candidate_answers, reference_answers
 from deployopt.pipeline.bundling import Judged, bundle_digest, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, Chosen, candidate_result
 from deployopt.pipeline.choosing import choose
-from deployopt.pipeline.doubts import accuracy_doubts
-from deployopt.pipeline.making import Made, check_recipes
+from deployopt.pipeline.judging import Decision, judge_finalists
+from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
-from deployopt.pipeline.trying import accuracy_trial, try_recipes
+from deployopt.pipeline.trying import try_recipes
 from deployopt.sources.locking import encode_lock, lock_of
 from deployopt.sources.modules import GivenModule, module_source
+from deployopt.store.faults import storage_errors
 from deployopt.store.publishing import check_destination
 from deployopt.store.store import Store
 from deployopt.store.writing import atomic_write_bytes
@@ -47,7 +46,7 @@ def run_build(
     `given` is a module from Python, in place of the request's model name.
     """
     stages = TimedStages(watcher)
-    with Store(request.store) as store:
+    with Store(request.store) as store, storage_errors("building", store.layout.root):
         for word in _WORDS:
             check_destination(destination(request, word))
         source = None if given is None else module_source(given, name=request.model, store=store)
@@ -55,63 +54,53 @@ def run_build(
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)
         candidates = try_recipes(prepared, stages)
         chosen = choose(candidates, prepared.budgets)
-        if chosen.candidate is None or chosen.candidate.made is None:
-            raise StepError(
-                "Every candidate failed. "
-                + " ".join(f"{k}: {v}." for k, v in chosen.reasons.items())
-            )
-        judged = _judge(prepared, chosen.candidate, chosen.candidate.made, candidates, stages)
-        result = _result(prepared, candidates, chosen, judged, stages)
+        if not chosen.finalists:
+            reasons = " ".join(f"{name}: {why}." for name, why in chosen.reasons.items())
+            raise StepError(f"Every candidate failed. {reasons}")
+        decision = judge_finalists(prepared, chosen.finalists, stages)
+        judged = _judged(decision, candidates)
+        result = _result(prepared, candidates, _reasons(chosen, decision), judged, stages)
         _write_lock(prepared)
         return _publish(prepared, judged, result, stages)
 
 
-def _judge(
-    prepared: Prepared,
-    candidate: Candidate,
-    made: Made,
-    candidates: tuple[Candidate, ...],
-    watcher: Watcher,
-) -> Judged:
-    """The gate: the chosen candidate on the examples that are used once."""
-    examples = prepared.dataset.splits[Split.GATE].examples
-    watcher.stage("Gate: reference", examples)
-    reference = reference_answers(prepared, Split.GATE, watcher.advance)
-    watcher.stage(f"Gate: {candidate.recipe.name}", examples)
-    answers = candidate_answers(prepared, made.artifact, Split.GATE, watcher.advance)
-    trial = accuracy_trial(prepared, made.artifact, Split.GATE, answers, reference)
-    verdict = judge(
-        prepared.request.target.name,
-        prepared.budgets,
-        Findings(
-            artifact=made.artifact.digest,
-            latency=candidate.trial,
-            accuracy=trial,
-            size_bytes=candidate.size_bytes,
-            predictions=candidate.predictions,
-            doubts=accuracy_doubts(prepared.source, prepared.dataset, trial),
-        ),
-    )
+def _judged(decision: Decision, candidates: tuple[Candidate, ...]) -> Judged:
+    """The winner with everything that its verdict rests on."""
     tried = tuple(c.accuracy for c in candidates if c.accuracy is not None)
     return Judged(
-        made=made,
-        verdict=verdict,
-        predictions=candidate.predictions,
-        reference=reference,
-        accuracy=(trial, *tried),
+        made=decision.winner.made,
+        verdict=decision.verdict,
+        predictions=decision.winner.candidate.predictions,
+        reference=decision.reference,
+        gate=decision.winner.trial,
+        accuracy=(*(f.trial for f in decision.asked), *tried),
         latency=tuple(c.trial for c in candidates if c.trial is not None),
     )
+
+
+def _reasons(chosen: Chosen, decision: Decision) -> dict[str, str]:
+    """Why each was chosen or not; what the gate turned down says so."""
+    reasons = dict(chosen.reasons)
+    for finalist in decision.asked:
+        if finalist is decision.winner:
+            continue
+        loss = accuracy_summary(finalist.trial).loss
+        shown = "" if loss.upper is None else show_quantity(loss.upper, Dimension.SHARE)
+        name = finalist.candidate.recipe.name
+        reasons[name] = f"{reasons.get(name, '')}; at the gate its loss may be {shown}".lstrip("; ")
+    return reasons
 
 
 def _result(
     prepared: Prepared,
     candidates: tuple[Candidate, ...],
-    chosen: Chosen,
+    reasons: dict[str, str],
     judged: Judged,
     stages: TimedStages,
 ) -> BuildResult:
     request, plan, dataset = prepared.request, prepared.plan, prepared.dataset
     quantile = tail_quantile(prepared.budgets)
+    winner = judged.made.recipe.name
     return BuildResult(
         target=request.target.name,
         target_title=request.target.title,
@@ -124,8 +113,11 @@ def _result(
             gate_examples=plan.gate_examples,
             gate_examples_needed=plan.gate_examples_needed,
         ),
-        candidates=tuple(candidate_result(c, candidates, chosen, quantile) for c in candidates),
-        gate=accuracy_summary(judged.accuracy[0]),
+        candidates=tuple(
+            candidate_result(c, candidates, winner, reasons.get(c.recipe.name, ""), quantile)
+            for c in candidates
+        ),
+        gate=accuracy_summary(judged.gate),
         verdict=judged.verdict,
         bundle_digest=bundle_digest(*lasting_files(prepared, judged)),
         machine=prepared.machine,

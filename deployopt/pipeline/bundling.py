@@ -41,6 +41,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     predictions: Mapping[str, Estimate]
     reference: Reference
+    gate: AccuracyTrial
     accuracy: tuple[AccuracyTrial, ...]
     latency: tuple[Trial, ...]
 

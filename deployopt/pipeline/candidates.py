@@ -53,14 +53,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """The candidate for the gate, None where all failed; a reason for every recipe."""
+    """Who goes to the gate, the most wanted first, none where all failed; why, by recipe."""
 
-    candidate: Candidate | None
+    finalists: tuple[Candidate, ...]
     reasons: dict[str, str]
 
 
 def candidate_result(
-    candidate: Candidate, candidates: Sequence[Candidate], chosen: Chosen, quantile: float
+    candidate: Candidate, candidates: Sequence[Candidate], winner: str, why: str, quantile: float
 ) -> CandidateResult:
     """What the report shows of it."""
     base = next((c.trial for c in candidates if c.is_float), None)
@@ -89,6 +89,6 @@ def candidate_result(
         memory=None if trial is None else memory_figure(trial),
         size=None if candidate.size_bytes is None else size_figure(candidate.size_bytes),
         failure=candidate.fault,
-        chosen=chosen.candidate is candidate,
-        why=chosen.reasons.get(candidate.recipe.name, ""),
+        chosen=candidate.recipe.name == winner,
+        why=why,
     )

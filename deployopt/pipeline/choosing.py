@@ -1,7 +1,7 @@
-"""Which candidate goes to the gate: the fastest that may pass, and int8 only if it gains.
+"""Which candidates go to the gate, in which order: int8 only if it gains, the fastest first.
 
-In: candidates with their trials on the search split. Out: one of them, and a reason for each. The
-gate split is not touched here, so what is chosen here is judged there on examples that had no say.
+In: candidates with their trials on the search split. Out: finalists, and a reason for each of the
+others. The gate split is not touched here, so it judges on examples that had no say.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,33 +17,31 @@ from deployopt.pipeline.candidates import Candidate, Chosen
 
 
 def choose(candidates: Sequence[Candidate], budgets: Sequence[Budget]) -> Chosen:
-    """The candidate for the gate.
+    """The finalists, the most wanted first.
 
-    Where none is within all budgets the one that misses fewest is judged all the same, so that the
+    Where none is within all budgets, those that miss fewest are judged all the same, so that the
     verdict can say what was missed; where all failed there is none.
     """
     working = [c for c in candidates if c.fault is None]
     reasons = {c.recipe.name: f"failed: {c.fault}" for c in candidates if c.fault is not None}
     if not working:
-        return Chosen(candidate=None, reasons=reasons)
+        return Chosen(finalists=(), reasons=reasons)
     misses = {c.recipe.name: _misses(c, budgets) for c in working}
     least = min(len(m) for m in misses.values())
     best = [c for c in working if len(misses[c.recipe.name]) == least]
     for candidate in working:
         if candidate not in best:
             reasons[candidate.recipe.name] = f"misses {', '.join(misses[candidate.recipe.name])}"
-    winner, words = _fastest(best)
-    return Chosen(candidate=winner, reasons={**reasons, **words})
+    finalists, words = _by_gain(best)
+    return Chosen(finalists=finalists, reasons={**reasons, **words})
 
 
-def _fastest(best: Sequence[Candidate]) -> tuple[Candidate, dict[str, str]]:
-    """The float one unless another is faster by the relative test."""
+def _by_gain(best: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+    """Those that are proved to be faster than the float one, then the float one."""
     base = next((c for c in best if c.is_float), None)
     if base is None:
-        winner = min(best, key=_median_s)
-        return winner, {winner.recipe.name: "the only form within the budgets"} | {
-            c.recipe.name: "slower than the chosen one" for c in best if c is not winner
-        }
+        ordered = sorted(best, key=_median_s)
+        return tuple(ordered), {c.recipe.name: "within the budgets, and float is not" for c in best}
     words: dict[str, str] = {}
     gains: list[tuple[float, Candidate]] = []
     for candidate in best:
@@ -51,14 +49,12 @@ def _fastest(best: Sequence[Candidate]) -> tuple[Candidate, dict[str, str]]:
             ratio, words[candidate.recipe.name] = _gain(candidate, base)
             if ratio is not None:
                 gains.append((ratio, candidate))
-    if not gains:
-        words[base.recipe.name] = (
-            "nothing else is faster and within the budgets" if words else "the only form left"
-        )
-        return base, words
-    _, winner = min(gains, key=lambda gain: gain[0])
-    words[base.recipe.name] = "slower than the chosen one"
-    return winner, words
+    gains.sort(key=lambda gain: gain[0])
+    others = (
+        "something else is faster" if gains else "nothing else is faster and within the budgets"
+    )
+    words[base.recipe.name] = others
+    return (*(candidate for _, candidate in gains), base), words
 
 
 def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
@@ -92,10 +88,11 @@ def _misses(candidate: Candidate, budgets: Sequence[Budget]) -> list[str]:
 
 
 def _misses_accuracy(candidate: Candidate, budget: Budget) -> bool:
+    """For certain: the search split is small, and who may pass is for the gate to say."""
     trial = candidate.accuracy
     if trial is None:
         return True
-    return loss_bounds(trial.lost, trial.gained, trial.examples).estimate > budget.limit
+    return loss_bounds(trial.lost, trial.gained, trial.examples).lower > budget.limit
 
 
 def _misses_size(candidate: Candidate, budget: Budget) -> bool:

@@ -1,61 +1,85 @@
 """What a model costs, read from its config or its graph before anything is built."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import RefusedInputError
-from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs
+from deployopt.core.interface import ImageInputs, TextInputs
 from deployopt.core.plan import Facts
 from deployopt.core.samples import Feed
 from deployopt.core.source import SourceModel
 from deployopt.core.workload import Workload
 from deployopt.planning.encoders import facts_from_config
 
+RequestShapes = Mapping[str, tuple[int, ...]]
+"""Input name to the shape of one request."""
 _CONVOLUTIONS: Final = frozenset({"conv3x3", "conv", "depthwise"})
 
 
-def source_facts(source: SourceModel, workload: Workload, length: int | None) -> Facts | None:
-    """The facts of the model as it came, for requests of `length` tokens.
+def source_facts(
+    source: SourceModel, workload: Workload, shapes: RequestShapes | None
+) -> Facts | None:
+    """The facts of the model as it came, for requests of these shapes.
 
     None for a family that no closed form is known of: its exported graph is counted instead.
     """
     if source.artifact.format is Format.ONNX:
-        return graph_facts(source.artifact, source, workload, length)
+        return graph_facts(source.artifact, workload, shapes)
     path = source.artifact.folder / "config.json"
     try:
         config = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise RefusedInputError(f"{path} is not JSON: {error}.") from error
-    return facts_from_config(config, workload, length)
+    return facts_from_config(config, workload, _length(source, shapes))
 
 
-def graph_facts(
-    artifact: Artifact, source: SourceModel, workload: Workload, length: int | None
-) -> Facts:
-    """The facts of a graph, its free dimensions filled in with the workload's."""
+def graph_facts(artifact: Artifact, workload: Workload, shapes: RequestShapes | None) -> Facts:
+    """The facts of a graph, its free dimensions filled in with those of a request."""
     from deployopt.graph.counting import facts_from_graph
+    from deployopt.graph.describing import describe_onnx
 
-    return facts_from_graph(artifact.path, request_dims(source, workload, length))
+    dims: dict[str, int] = {}
+    asked: list[str] = []
+    for one in describe_onnx(artifact.path).inputs:
+        known = (shapes or {}).get(one.name, ())
+        sizes = [*known, *[1] * len(one.shape)]
+        sizes[:1] = [workload.batch]
+        free = {name: sizes[at] for at, name in enumerate(one.shape) if isinstance(name, str)}
+        dims |= {name: size for name, size in free.items() if name not in dims}
+        if free and known:
+            asked.append(f"{one.name} {[dims.get(str(size), size) for size in one.shape]}")
+    facts = facts_from_graph(artifact.path, dims)
+    if not asked:
+        return facts
+    return msgspec.structs.replace(facts, basis=f"{facts.basis}, with {', '.join(asked)}")
 
 
-def request_dims(source: SourceModel, workload: Workload, length: int | None) -> dict[str, int]:
-    """What stands for each free dimension of a graph: the batch first, then the length."""
-    inputs = source.interface.inputs
-    dims = {"batch": workload.batch, "length": length or 1, "sequence": length or 1}
-    if isinstance(inputs, ArrayInputs):
-        for one in inputs.inputs:
-            free = [(i, d) for i, d in enumerate(one.shape) if isinstance(d, str)]
-            dims |= {str(d): workload.batch if i == 0 else (length or 1) for i, d in free}
-    return dims
+def request_shapes(
+    requests: Sequence[Feed], source: SourceModel, workload: Workload, quantile: float
+) -> RequestShapes | None:
+    """The shapes of the request at this quantile of the real ones by size; None without any.
 
-
-def request_length(feeds: list[Feed], source: SourceModel, quantile: float) -> int | None:
-    """Tokens of a request at this quantile of the real inputs; None where inputs are no texts."""
-    if not isinstance(source.interface.inputs, TextInputs) or not feeds:
+    A workload that fixes the length of texts decides it.
+    """
+    if not requests:
         return None
-    lengths = sorted(next(iter(feed.values())).shape[1] for feed in feeds)
-    return int(lengths[min(len(lengths) - 1, int(quantile * len(lengths)))])
+    order = sorted(requests, key=lambda request: sum(a.size for a in request.values()))
+    typical = order[min(len(order) - 1, int(quantile * len(order)))]
+    shapes = {name: tuple(array.shape) for name, array in typical.items()}
+    if isinstance(source.interface.inputs, TextInputs) and workload.length != "real":
+        return {name: (shape[0], workload.length) for name, shape in shapes.items()}
+    return shapes
+
+
+def _length(source: SourceModel, shapes: RequestShapes | None) -> int | None:
+    """Tokens of a request; None where inputs are no texts."""
+    if not isinstance(source.interface.inputs, TextInputs) or not shapes:
+        return None
+    return next(iter(shapes.values()))[1]
 
 
 def is_convolutional(source: SourceModel, facts: Facts | None) -> bool:

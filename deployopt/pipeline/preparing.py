@@ -27,7 +27,7 @@ from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import describe_machine, evidence_of
-from deployopt.pipeline.facts import is_convolutional, request_length, source_facts
+from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.recipes import FLOAT, arithmetic_for, recipes_for
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
@@ -57,7 +57,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     recipes: tuple[Recipe, ...]
     reduced_range: bool
     bench: Workbench
-    length: int | None
+    shapes: RequestShapes | None
     facts: Facts | None
     plan: Plan
     warnings: tuple[str, ...]
@@ -98,8 +98,11 @@ def prepare(
         lock=lock,
     )
     calibration = split_feeds(source, dataset, Split.CALIBRATION)
-    length = _length(request.target, source, calibration, budgets)
-    facts = source_facts(source, request.target.workload, length)
+    workload = request.target.workload
+    # A latency budget's quantile falls on requests of that quantile's size.
+    shapes = request_shapes(calibration, source, workload, tail_quantile(budgets))
+    facts = source_facts(source, workload, shapes)
+    _require_fit(request.target, source, facts)
     machine = describe_machine()
     arithmetic = arithmetic_for(request.target, machine)
     recipes = recipes_for(
@@ -120,7 +123,7 @@ def prepare(
         bench=_bench(
             request, store, source, calibration, threads=_threads(request.target, machine)
         ),
-        length=length,
+        shapes=shapes,
         facts=facts,
         plan=_plan(request, source, recipes, facts, size),
         warnings=warnings,
@@ -151,15 +154,6 @@ def _require_fit(target: Target, source: SourceModel, facts: Facts | None) -> No
         raise CannotFitError(
             f"{source.name} cannot fit {target.name}: {fit.reason}. What would fit:{instead}"
         )
-
-
-def _length(
-    target: Target, source: SourceModel, calibration: list[Feed], budgets: tuple[Budget, ...]
-) -> int | None:
-    """The length that a latency budget's quantile falls on."""
-    if target.workload.length != "real":
-        return int(target.workload.length)
-    return request_length(calibration, source, tail_quantile(budgets))
 
 
 def _evaluation_size(dataset: Dataset, budgets: tuple[Budget, ...]) -> EvaluationSize | None:

@@ -104,8 +104,7 @@ def _facts(prepared: Prepared, made: Sequence[Candidate]) -> Facts | None:
     first = next((c.made for c in made if c.made is not None and c.is_float), None)
     if first is None:
         return None
-    target = prepared.request.target
-    return graph_facts(first.artifact, prepared.source, target.workload, prepared.length)
+    return graph_facts(first.artifact, prepared.request.target.workload, prepared.shapes)
 
 
 def _sized(candidate: Candidate, prepared: Prepared, facts: Facts | None) -> Candidate:

@@ -160,7 +160,8 @@ def _story(item: CandidateResult) -> str:
     void = sum(r.void is not None for r in rounds)
     told = f" {void} of {plural(len(rounds), 'round')} void." if void else ""
     steps = f"\n{joined(steps_words(item.steps), ' → ', 54)}" if item.steps else ""
-    return f"{item.reason} {item.why}{told}{steps}".strip()
+    words = ". ".join(part for part in (item.reason, item.why) if part)
+    return f"{words}.{told}{steps}".strip()
 
 
 def _check_row(check: Check) -> "list[Text]":

@@ -199,14 +199,10 @@ def _plan_facts(plan: Plan, warnings: Sequence[str]) -> Iterator[tuple[str, str]
 
 
 def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]]:
-    if needed is None:
+    """What the accuracy budget takes; where there is too little, a warning says so instead."""
+    if needed is None or (there is not None and there < needed):
         return
-    if there is None:
-        have = ""
-    elif there < needed:
-        have = f"; {show_count(there)} are there, too few to prove it"
-    else:
-        have = f", {show_count(there)} are there"
+    have = "" if there is None else f", {show_count(there)} are there"
     yield "Proof", f"the accuracy budget needs about {plural(needed, 'example')}{have}"
 
 

@@ -65,7 +65,8 @@ def _made_up(inputs: ArrayInputs, seed: int) -> Parts:
         Split.SEARCH: Examples(inputs=feeds[first:second], labels=None),
         Split.GATE: Examples(inputs=feeds[second:], labels=None),
     }
-    return Parts(splits=splits, notes=(MADE_UP_NOTE,))
+    shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in feeds[0].items())
+    return Parts(splits=splits, notes=(f"{MADE_UP_NOTE} They are {shapes}.",))
 
 
 def _split(root: Path, names: tuple[str, ...], request: Request, salt: str) -> Parts:

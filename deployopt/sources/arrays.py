@@ -23,6 +23,9 @@ LABELS: Final = "labels"
 SUFFIXES: Final = (".npz", ".npy")
 # A length that may vary, in made-up inputs: long enough to be work, short for any model.
 FREE_LENGTH: Final = 16
+# A side that may vary, where an input looks like images: the commonest, a multiple of 32.
+FREE_SIDE: Final = 224
+_IMAGES_RANK: Final = 4
 SYNTHETIC_BYTES_MAX: Final = 256 * 2**20
 
 
@@ -153,8 +156,9 @@ def _shape(item: ArrayInput) -> tuple[int, ...]:
             f"The graph's input {item.name} is fixed to batches of {item.shape[0]}; deployopt "
             "measures one example at a time. Export it with a batch of 1 or a named dimension."
         )
-    rest = tuple(FREE_LENGTH if isinstance(size, str) else size for size in item.shape[1:])
-    return (1, *rest)
+    images = len(item.shape) == _IMAGES_RANK and np.dtype(item.dtype).kind == "f"
+    free = FREE_SIDE if images else FREE_LENGTH
+    return (1, *(free if isinstance(size, str) else size for size in item.shape[1:]))
 
 
 def _made_up(item: ArrayInput, shape: tuple[int, ...], rng: np.random.Generator) -> Array:

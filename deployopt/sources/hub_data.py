@@ -4,6 +4,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import msgspec
+
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.sources.catalogue import HubData
@@ -66,11 +68,8 @@ def _nothing(_staged: Path) -> None:
 
 
 def _with_columns(options: DataOptions, known: HubData) -> DataOptions:
-    return DataOptions(
-        columns={"text": known.text, "label": known.label} | options.columns,
-        calibration=options.calibration,
-        search=options.search,
-    )
+    columns = {"text": known.text, "label": known.label} | options.columns
+    return msgspec.structs.replace(options, columns=columns)
 
 
 def _choose(

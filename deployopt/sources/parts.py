@@ -14,31 +14,32 @@ from deployopt.core.measurement import Split
 from deployopt.core.source import SourceModel
 from deployopt.sources.locking import Lock
 from deployopt.sources.splits import IndexArray
-from deployopt.sources.splitting import CALIBRATION_MAX, SEARCH_MAX, Sizes
+from deployopt.sources.splitting import CALIBRATION_MAX, GATE_MAX, SEARCH_MAX, Sizes
 from deployopt.store.store import Store
 
 IMAGE_BYTES_MAX: Final = 2**30
 
 
 class DataOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Columns by role ({"text": …, "label": …}), and the most examples beside the gate's."""
+    """Columns by role ({"text": …, "label": …}), and the most examples of each split."""
 
     columns: dict[str, str] = {}
     calibration: int = CALIBRATION_MAX
     search: int = SEARCH_MAX
+    gate: int = GATE_MAX
 
     def check(self) -> None:
         """Raise UsageError where nothing could be split so."""
-        if min(self.calibration, self.search) < 1:
-            raise UsageError("Calibration and search each need at least one example.")
+        if min(self.calibration, self.search, self.gate) < 1:
+            raise UsageError("Calibration, search and gate each need at least one example.")
         unknown = sorted(set(self.columns) - {"text", "label"})
         if unknown:
             raise UsageError(f"There is no column for {unknown[0]!r}; text and label are chosen.")
 
     @property
     def sizes(self) -> Sizes:
-        """The two limits."""
-        return Sizes(calibration=self.calibration, search=self.search)
+        """The limits."""
+        return Sizes(calibration=self.calibration, search=self.search, gate=self.gate)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):

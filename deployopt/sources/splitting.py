@@ -18,6 +18,8 @@ from deployopt.sources.splits import IndexArray, alike, assign_splits
 
 CALIBRATION_MAX: Final = 300
 SEARCH_MAX: Final = 1_000
+# About a quarter of a point at 4 % discordance; more would cost hours on a slow device.
+GATE_MAX: Final = 20_000
 CALIBRATION_SHARE: Final = 0.10
 SEARCH_SHARE: Final = 0.15
 GATE_WANTED: Final = 3_000
@@ -32,10 +34,11 @@ _CLASSES_MIN: Final = 2
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The most examples to calibrate and to search with."""
+    """The most examples of each split."""
 
     calibration: int = CALIBRATION_MAX
     search: int = SEARCH_MAX
+    gate: int = GATE_MAX
 
 
 class Labelled(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,7 @@ def cut(data: Labelled, *, salt: str, sizes: Sizes, where: str) -> dict[Split, I
         )
     splits[Split.CALIBRATION] = splits[Split.CALIBRATION][: sizes.calibration]
     splits[Split.SEARCH] = splits[Split.SEARCH][: sizes.search]
+    splits[Split.GATE] = splits[Split.GATE][: sizes.gate]
     _check_gate(data, splits[Split.GATE], where)
     return splits
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import msgspec
 
 from deployopt.core.bundle import Origin
+from deployopt.core.measurement import Split
 from deployopt.core.source import SourceModel
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.labels import match_labels
 from deployopt.sources.parts import DataOptions, Found, Parts, Request, one_data_file, pick
 from deployopt.sources.splitting import (
     Labelled,
+    Sizes,
     cut,
     cut_two,
     left_out,
@@ -66,7 +68,7 @@ def split_texts(gate: Table, work: Table | None, request: Request, where: str) -
     if work is None:
         rows = cut(judged.labelled, salt=salt, sizes=sizes, where=where)
         splits = {name: pick(judged.texts, judged.classes, at) for name, at in rows.items()}
-        return Parts(splits=splits, notes=judged.notes)
+        return Parts(splits=splits, notes=(*judged.notes, *_capped(len(rows[Split.GATE]), sizes)))
     other = _texts(work, model, f"{where} (to calibrate with)")
     rows, dropped = cut_two(judged.labelled, other.labelled, salt=salt, sizes=sizes, where=where)
     splits = {
@@ -94,3 +96,9 @@ def _texts(table: Table, model: SourceModel, where: str) -> Texts:
         classes=tuple(matched.classes[at] for at in kept),
         notes=(*matched.notes, *left_out(counts, where)),
     )
+
+
+def _capped(count: int, sizes: Sizes) -> tuple[str, ...]:
+    if count < sizes.gate:
+        return ()
+    return (f"The gate was held to {sizes.gate} examples, which is enough to judge by.",)

@@ -79,10 +79,13 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> TokenizerFacts
             "(vocab_size in config.json): the tokenizer is of another model."
         )
     options = _options(folder)
+    pad_id = _pad_id(config, vocabulary, options)
+    if isinstance(rows, int) and pad_id >= rows:
+        raise UsageError(f"The padding token {pad_id} is beyond the model's {rows} embeddings.")
     limit = options.get("model_max_length")
     known = isinstance(limit, int) and 0 < limit < 2**20
     return TokenizerFacts(
-        pad_id=_pad_id(config, vocabulary, options),
+        pad_id=pad_id,
         max_length=limit if known and isinstance(limit, int) else None,
     )
 

@@ -59,6 +59,8 @@ def _nearest_existing(folder: Path) -> Path:
 
 def _sentence(error: OSError, doing: str, where: Path) -> str:
     reason = error.strerror or str(error)
+    if error.filename is not None and str(error.filename) != str(where):
+        reason += f" ({error.filename})"
     if error.errno in _FULL:
         advice = (
             "Nothing was changed. Free some space, with `deployopt gc` for one, or set "

@@ -25,14 +25,7 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     """Do so in this process."""
     patch.setattr(trying, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
     patch.setattr(trying, "LOOKS", (Look(ROUNDS, 0.0),))
-    patch.setattr(verify, "Schedule", _shorter(verify.Schedule))
-
-
-def _shorter(schedule: type) -> object:
-    def make(**fields: object) -> object:
-        return schedule(min_round_s=ROUND_S, **fields)
-
-    return make
+    patch.setattr(verify, "_MIN_ROUND_S", ROUND_S)
 
 
 def start(arguments: Sequence[str]) -> None:

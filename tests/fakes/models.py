@@ -102,7 +102,7 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def train_text_model(folder: Path, steps: int = 60) -> Path:
-    """A DistilBERT of one layer that has learnt what the words say; needs torch."""
+    """A DistilBERT of one layer, just wide enough to quantize, that has learnt what the words say; needs torch."""
     import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
@@ -110,7 +110,7 @@ def train_text_model(folder: Path, steps: int = 60) -> Path:
     write_tokenizer(folder)
     torch.manual_seed(0)
     config = DistilBertConfig(
-        vocab_size=len(VOCABULARY), max_position_embeddings=48, dim=32, hidden_dim=64,
+        vocab_size=len(VOCABULARY), max_position_embeddings=48, dim=64, hidden_dim=256,
         n_heads=2, n_layers=1, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0,
         id2label=dict(enumerate(LABELS)), label2id={label: at for at, label in enumerate(LABELS)},
     )  # fmt: skip
@@ -184,7 +184,7 @@ def train_image_model(folder: Path, images: Path, steps: int = 30) -> Path:
     return folder
 
 
-def write_mlp(path: Path, *, batch: str | int = "batch", width: int = 64, opset: int = 17) -> Path:
+def write_mlp(path: Path, *, batch: str | int = "batch", width: int = 1024, opset: int = 17) -> Path:
     """Two layers from 16 numbers to 4; needs onnx."""
     from onnx import TensorProto, helper, numpy_helper
 

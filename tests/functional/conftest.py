@@ -31,6 +31,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         return json.loads(self.out)
 
 
+    @property
+    def paragraph(self) -> str:
+        """What a person reads on stderr, on one line."""
+        return " ".join(self.err.split())
+
+
 Invoke = Callable[..., Done]
 
 
@@ -75,6 +81,14 @@ def outside(
 def child_environment() -> dict[str, str]:
     """This one's, with the checkout on the path."""
     return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def check_schema(name: str, found: object) -> None:
+    """Hold an object that was printed against the schema that is published."""
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((ROOT / "docs" / f"{name}.schema.json").read_bytes())
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    jsonschema.validate(found, schema)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from deployopt.core.isa import ISA_KNOWN, known_features, saturates
     ],
 )
 def test_saturation_follows_the_instruction_set(
-    arch: str, isa: tuple[str, ...], expected: bool
+    arch: str, isa: tuple[str, ...], *, expected: bool
 ) -> None:
     assert saturates(arch, isa) is expected
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from deployopt.core.multiplicity import holm, holm_adjusted
+from deployopt.core.multiplicity import holm, holm_adjusted, holm_levels
 
 P_VALUES = st.lists(st.floats(0.0, 1.0), max_size=30)
 
@@ -56,3 +56,17 @@ def test_no_candidate_is_accepted_that_benjamini_hochberg_refuses() -> None:
 def test_what_is_no_probability_is_refused(p: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm_adjusted([0.1, p])
+
+
+@given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8))
+def test_a_level_tells_what_holm_tells(p_values: list[float]) -> None:
+    levels = holm_levels(p_values)
+    accepted = tuple(p <= level for p, level in zip(p_values, levels, strict=True))
+    assert accepted == holm(p_values)
+    assert all(0.05 / len(p_values) - 1e-12 <= level <= 0.05 for level in levels)
+
+
+def test_levels_by_hand() -> None:
+    assert holm_levels([0.04, 0.001]) == (0.05, 0.025)
+    assert holm_levels([0.04, 0.03]) == (0.025, 0.025)
+    assert holm_levels([0.04]) == (0.05,)

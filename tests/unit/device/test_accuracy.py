@@ -71,7 +71,10 @@ def test_the_answers_are_the_session_s_own(
     session = open_session(text_setup)
     for feed, expected in zip(inputs.feeds, inputs.expected, strict=True):
         np.testing.assert_array_equal(session.run(["logits"], feed)[0], expected["logits"])
-    assert timing_inputs(text_data, evaluation, seed=1).feeds != inputs.feeds
+    others = timing_inputs(text_data, evaluation, seed=1, most=20).feeds
+    assert [f["input_ids"].tolist() for f in others] != [
+        f["input_ids"].tolist() for f in inputs.feeds
+    ]
 
 
 def test_batches_give_one_answer_an_example_and_timing_takes_full_ones(

@@ -21,7 +21,7 @@ QUIET = Reading(
     wall_ns=0,
     cpu_s=0.0,
     switches=0,
-    run_delay_ns=0,
+    run_delays_ns={"1": 0, "2": 0},
     total_ticks=0,
     steal_ticks=0,
     throttle_flags=None,
@@ -31,7 +31,7 @@ QUIET = Reading(
     frequency_mhz=None,
 )
 LATER = msgspec.structs.replace(
-    QUIET, wall_ns=2_000_000_000, cpu_s=4.0, switches=10, total_ticks=400, run_delay_ns=0
+    QUIET, wall_ns=2_000_000_000, cpu_s=4.0, switches=10, total_ticks=400
 )
 
 
@@ -47,13 +47,13 @@ def test_a_quiet_round_counts() -> None:
     ("change", "word"),
     [
         ({"steal_ticks": 30}, "hypervisor"),
-        ({"run_delay_ns": 600_000_000}, "waiting"),
+        ({"run_delays_ns": {"1": 300_000_000, "3": 300_000_000}}, "waiting"),
         ({"throttle_flags": 0b100}, "throttled"),
         ({"throttle_flags": 1 << 18}, "throttled"),
-        ({"run_delay_ns": None, "switches": 2000}, "interrupted"),
+        ({"run_delays_ns": {}, "switches": 2000}, "interrupted"),
     ],
 )
-def test_steal_preemption_and_throttling_void(change: dict[str, int | None], word: str) -> None:
+def test_steal_preemption_and_throttling_void(change: dict[str, object], word: str) -> None:
     after = msgspec.convert(msgspec.to_builtins(LATER) | change, Reading)
     reason = void_reason(conditions_between(QUIET, after, threads=2), 2)
     assert reason is not None
@@ -71,6 +71,12 @@ def test_an_x86_throttle_counter_that_rises_voids() -> None:
     same = conditions_between(before, msgspec.structs.replace(LATER, throttle_count=3.0), 1)
     more = conditions_between(before, msgspec.structs.replace(LATER, throttle_count=4.0), 1)
     assert (same.throttled, more.throttled) == (False, True)
+
+
+def test_a_thread_that_ended_does_not_hide_what_others_waited() -> None:
+    before = msgspec.structs.replace(QUIET, run_delays_ns={"1": 500_000_000, "2": 9_000_000_000})
+    after = msgspec.structs.replace(LATER, run_delays_ns={"1": 1_500_000_000})
+    assert conditions_between(before, after, threads=1).preempted_share == 0.5
 
 
 def test_limits_are_limits_and_switches_count_only_without_run_delay() -> None:
@@ -96,7 +102,7 @@ def test_a_pi_s_files_are_read(tmp_path: Path) -> None:
         (tmp_path / path).write_text(text)
     reading = read_conditions(tmp_path)
     assert (reading.total_ticks, reading.steal_ticks) == (100, 3)
-    assert reading.run_delay_ns == 42
+    assert reading.run_delays_ns == {"7": 40, "8": 2}
     assert reading.load1 == 0.52
     assert reading.throttle_flags == 0x50005
     assert reading.temperature_c == 61.322
@@ -105,7 +111,7 @@ def test_a_pi_s_files_are_read(tmp_path: Path) -> None:
 
 def test_a_machine_that_tells_nothing_is_not_void(tmp_path: Path) -> None:
     reading = read_conditions(tmp_path)
-    assert reading.run_delay_ns is None
+    assert reading.run_delays_ns == {}
     conditions = conditions_between(reading, read_conditions(tmp_path), 1)
     assert conditions.steal_share is None
     assert conditions.throttled is None

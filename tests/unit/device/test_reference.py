@@ -34,7 +34,7 @@ def test_a_classifier_s_answers_read_back_and_are_always_the_same_bytes(
 
 
 def test_any_other_graph_keeps_its_outputs_by_request(tmp_path: Path, interface: Interface) -> None:
-    free = msgspec.structs.replace(interface, task=Task.ANY)
+    free = msgspec.structs.replace(interface, task=Task.ANY, labels=())
     outputs = [{"y": np.zeros((1, n), dtype=np.float32)} for n in (2, 3)]
     (tmp_path / "r.npz").write_bytes(encode_reference(reference_of(free, outputs)))
     again = decode_reference(tmp_path / "r.npz")

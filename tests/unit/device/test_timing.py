@@ -42,7 +42,7 @@ class Honest:
 
     def __init__(self, seed: int) -> None:
         self.now = 0
-        self.lot = random.Random(seed)
+        self.lot = random.Random(seed)  # noqa: S311 -- noise, not a secret
         self.calls = 0
 
     def get_outputs(self) -> Sequence[Named]:
@@ -222,7 +222,7 @@ def test_only_the_answer_is_inside_the_clock_and_collection_is_off() -> None:
     collecting: list[bool] = []
 
     class Watching(Honest):
-        def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
+        def run(self, _: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
             collecting.append(gc.isenabled())
             self.now += 1_000_000
             return [input_feed["x"]]
@@ -239,7 +239,7 @@ def test_only_the_answer_is_inside_the_clock_and_collection_is_off() -> None:
 
 def test_warm_up_ends_when_windows_are_alike_and_at_the_latest_after_ten() -> None:
     class Drifting(Honest):
-        def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
+        def run(self, _: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
             self.calls += 1
             self.now += 1000 * self.calls if self.drifts else 5000
             return [input_feed["x"]]

@@ -111,7 +111,7 @@ def test_a_verification() -> None:
 def test_a_plan() -> None:
     text = shown(print_plan, results.plan_result())
     assert all(cell_len(x.rstrip()) <= 80 for x in text.splitlines())
-    assert "872 are there, too few to prove it" in one_line(text)
+    assert "Proof" not in text  # too few: the warning says so instead
     rows = [x for x in text.splitlines() if x.startswith("int8-dynamic ")]
     assert "latency p95" in rows[0]
     assert "inside" in rows[0]

@@ -99,6 +99,15 @@ def test_data_that_cannot_judge(
     assert caught.value.exit_code == 2
 
 
+def test_a_gate_that_is_held_is_said_to_be(
+    reviews: Path, text_model: SourceModel, store: Store
+) -> None:
+    options = DataOptions(gate=60)
+    data = load_dataset(str(reviews), model=text_model, store=store, options=options)
+    assert data.splits[Split.GATE].examples == 60
+    assert "held to 60" in data.notes[-1]
+
+
 def test_no_data_and_no_such_data(text_model: SourceModel, store: Store) -> None:
     with pytest.raises(UsageError, match="brings no evaluation data"):
         load_dataset(None, model=text_model, store=store)

@@ -88,6 +88,7 @@ def test_labels_may_be_many_and_in_any_script(tmp_path: Path) -> None:
         ({"id2label": {"0": "a", "1": ""}}, "empty"),
         ({"id2label": ["a", "b"]}, "0 labels"),
         ({"vocab_size": 5}, "another model"),
+        ({"pad_token_id": 2**70}, "padding token"),
         ({"max_position_embeddings": "many"}, "'many'"),
         ({"max_position_embeddings": 1}, "1 tokens"),
     ],

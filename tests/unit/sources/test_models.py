@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.errors import IntegrityError, MissingExtraError, SourceError, UsageError
-from deployopt.sources.catalogue import CATALOGUE, find_data, find_entry
-from deployopt.sources.hub_names import HubName, parse_hub_name
 from deployopt.sources.locking import encode_lock, lock_of, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
@@ -61,15 +59,6 @@ def test_a_locked_folder_that_changed_is_refused(
     assert "tokenizer_config.json has sha256" in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"version": 9}', b'{"versoin": 1}'])
-def test_a_damaged_lock(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "lock").write_bytes(content)
-    with pytest.raises(IntegrityError):
-        read_lock(tmp_path / "lock")
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_lock(tmp_path / "none")
-
-
 @pytest.mark.parametrize(
     ("name", "why"),
     [
@@ -102,44 +91,6 @@ def test_without_the_hubs_client_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match=r"deployopt\[build\]"):
         resolve_model("hub:org/name", store=store)
-
-
-@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: str(entry.alias))
-def test_every_entry_is_whole(entry: object) -> None:
-    found = find_entry(str(getattr(entry, "alias", "")).upper())
-    assert found is entry
-    assert found.repository is None or parse_hub_name(f"hub:{found.repository}")
-    assert found.data in (None, "demo-sentiment") or find_data(found.data)
-    # Four bytes a parameter, and the tokenizer's or batch norm's few besides.
-    assert 0.97 < found.size_bytes / (4 * found.parameters) < 1.05
-    assert all(find_entry(name).parameters < found.parameters for name in found.smaller)
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("hub:org/name", HubName(repository="org/name")),
-        ("hub:o/n@v1.0", HubName(repository="o/n", revision="v1.0")),
-        ("hub:o/n@refs/pr/1", HubName(repository="o/n", revision="refs/pr/1")),
-        (
-            "hub:datasets/o/n@main:data/a-0.csv",
-            HubName(repository="o/n", kind="dataset", revision="main", file="data/a-0.csv"),
-        ),
-    ],
-)
-def test_names_on_the_hub(text: str, name: HubName) -> None:
-    assert parse_hub_name(text) == name
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["hub:", "hub:org", "hub:a/b/c", "hub:../b", "hub:a/..", "hub:o/n@", "hub:o/n@../x",
-     "hub:o/n:file", "hub:datasets/o/n:../x", "hub:datasets/o/n:/etc/passwd", "hub:o/-n",
-     "hub:o/n@-x", "hub:o /n", "hub:o/n@a b", "hub:o/n\n"],
-)  # fmt: skip
-def test_what_is_no_name_on_the_hub(text: str) -> None:
-    with pytest.raises(UsageError, match="not a name on the hub"):
-        parse_hub_name(text)
 
 
 def test_names_are_read_without_heavy_packages() -> None:
