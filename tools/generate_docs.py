@@ -1,17 +1,22 @@
-"""Write the pages of docs/ that follow from code: targets, metrics, exit codes, the target schema.
+"""Write the pages of docs/ that follow from code: targets, metrics, exit codes, commands, schemas.
 
 python tools/generate_docs.py           writes them
 python tools/generate_docs.py --check   writes nothing; exit 1 and a list where one is stale
 """
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import typer
+
+from deployopt.cli.commands import app
 from deployopt.core import errors
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.metric import METRICS
+from deployopt.core.result import RESULTS, json_schema
 from deployopt.core.target import Price, Runtime, Target
 from deployopt.core.units import UNITS, Dimension, show_quantity
 from deployopt.planning.target_schema import target_schema
@@ -104,11 +109,34 @@ def schema_file() -> str:
     return target_schema().decode("utf-8")
 
 
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    parts = [NOTE, "# Commands", ""]
+    group = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):
+        parts += [f"## deployopt {name}", "", command.help or "", ""]
+        rows = [(_written(p), p.help or "") for p in command.params]
+        parts += [*_table(("argument or option", "meaning"), rows), ""]
+    return "\n".join(parts)
+
+
+def _written(parameter: Any) -> str:  # noqa: ANN401 -- typer's own, not exported under a name
+    words = ", ".join(parameter.opts)
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.name.upper()}`"
+    return f"`{words}`" if parameter.is_flag else f"`{words} {parameter.metavar or 'VALUE'}`"
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "targets.md": targets_page,
     "metrics.md": metrics_page,
     "exit-codes.md": exit_codes_page,
+    "commands.md": commands_page,
     "target.schema.json": schema_file,
+    **{
+        f"{name}.schema.json": functools.partial(lambda n: json_schema(n).decode(), name)
+        for name in RESULTS
+    },
 }
 
 

@@ -24,26 +24,42 @@ app = typer.Typer(
 )
 
 TargetOption = Annotated[
-    str | None, typer.Option("--target", "-t", help="A target's name, or a TOML file.")
+    str | None,
+    typer.Option("--target", "-t", metavar="NAME", help="A target's name, or a TOML file."),
 ]
 ModelOption = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="An alias, hub:ORG/NAME[@REV], a folder, or an .onnx file."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME",
+        help="An alias, hub:ORG/NAME[@REV], a folder, or an .onnx file.",
+    ),
 ]
 BudgetOption = Annotated[
     list[str] | None,
-    typer.Option("--budget", "-b", help="A limit, e.g. latency_p95=60ms. Repeatable."),
+    typer.Option(
+        "--budget", "-b", metavar="METRIC=LIMIT", help="A limit, e.g. latency_p95=60ms. Repeatable."
+    ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", "-d", help="Evaluation data: CSV, JSONL, Parquet, a folder, or hub:."),
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="Evaluation data: CSV, JSONL, Parquet, a folder, or hub:.",
+    ),
 ]
 ColumnOption = Annotated[
     list[str] | None,
-    typer.Option("--column", help="Which column is what, e.g. text=review. Repeatable."),
+    typer.Option(
+        "--column", metavar="ROLE=NAME", help="Which column is what, e.g. text=review. Repeatable."
+    ),
 ]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="The cache's folder.", envvar="DEPLOYOPT_HOME")
+    Path | None,
+    typer.Option("--store", metavar="FOLDER", help="The cache's folder.", envvar="DEPLOYOPT_HOME"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 AcceptOption = Annotated[
@@ -62,19 +78,23 @@ def build(  # noqa: PLR0913 -- one parameter an option
     data: DataOption = None,
     column: ColumnOption = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The bundle's folder.")
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The bundle's folder.")
     ] = None,
     accept_predicted: AcceptOption = False,
-    seed: Annotated[int, typer.Option(help="Decides the splits and the order of requests.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Decides the splits and the order of requests.")
+    ] = 0,
     lock: Annotated[
-        Path | None, typer.Option(help="A file that pins what the hub gave; drift is refused.")
+        Path | None, typer.Option(metavar="FILE", help="Pins what the hub gave; drift is refused.")
     ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write a summary for a pull request.")
+        Path | None, typer.Option(metavar="FILE", help="Write a summary for a pull request.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML, a case a budget.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, a case a budget.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
     """Plan, build, measure, judge, and publish the best bundle."""
@@ -109,7 +129,7 @@ def plan(  # noqa: PLR0913 -- one parameter an option
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """What would be tried, and what is expected of it; nothing is built."""
+    """What would be tried and expected; builds nothing."""
     project = read_project(Path.cwd())
     request = _asked(project, target, model)
     result = api.plan(
@@ -131,12 +151,14 @@ def verify(
     accept_predicted: AcceptOption = False,
     json: JsonOption = False,
     markdown: Annotated[
-        Path | None, typer.Option(help="Write a summary for a pull request.")
+        Path | None, typer.Option(metavar="FILE", help="Write a summary for a pull request.")
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML, a case a budget.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, a case a budget.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
-    """On the device: check the digests, measure, judge. Needs only the small install."""
+    """On the device: check digests, measure, judge."""
     with shown_progress(quiet=quiet) as watcher:
         result = api.verify(bundle, accept_predicted=accept_predicted, watcher=watcher)
     emit(result, json=json, markdown=markdown, junit=junit)
@@ -151,7 +173,10 @@ def run(
     input_file: Annotated[
         Path | None,
         typer.Option(
-            "--input", "-i", help="A file of inputs: a text a line, .npy, .npz, or an image."
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="A file of inputs: a text a line, .npy, .npz, or an image.",
         ),
     ] = None,
     json: JsonOption = False,
@@ -190,7 +215,7 @@ def targets(
 
 @app.command()
 def detect(*, json: JsonOption = False) -> int:
-    """This machine as a target profile, by real probes, as TOML on stdout."""
+    """This machine as a target file, by real probes."""
     from deployopt.cli.listing import print_detected
 
     print_detected(json=json)
@@ -202,10 +227,10 @@ def report(
     bundle: BundleArgument,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where the page goes.")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
     ] = None,
 ) -> int:
-    """One self-contained HTML page: verdict, budgets, Pareto plot, lineage."""
+    """Write a bundle's HTML page."""
     from deployopt.cli.listing import write_report
 
     write_report(bundle, output)

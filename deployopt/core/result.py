@@ -140,6 +140,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     verdict: Verdict | None = None
     bundle: str | None = None
     """The folder that was published; None when nothing was."""
+    page: str | None = None
+    """The HTML report of a rejected build; a bundle holds its own."""
     bundle_digest: str | None = None
     settle: str | None = None
     """The one command that settles what is only predicted here."""

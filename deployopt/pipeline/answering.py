@@ -87,9 +87,8 @@ def candidate_answers(
 
 
 def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
-    """The artifact as it runs on the target; on another machine with no more threads than cores."""
-    setup = setup_of(artifact, prepared.request.target, prepared.source.interface.outputs)
-    return msgspec.structs.replace(setup, threads=prepared.bench.threads)
+    """The artifact as it runs on the target, asked for the outputs that count."""
+    return setup_of(artifact, prepared.request.target, prepared.source.interface.outputs)
 
 
 def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:

@@ -19,7 +19,7 @@ from deployopt.core.summaries import accuracy_summary, tail_quantile
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Outcome
 from deployopt.core.watching import Watcher
-from deployopt.pipeline.bundling import Judged, bundle_digest, lasting_files, publish
+from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, Chosen, candidate_result
 from deployopt.pipeline.choosing import choose
 from deployopt.pipeline.judging import Decision, judge_finalists
@@ -139,9 +139,12 @@ def _publish(
 ) -> BuildResult:
     """A bundle under a name that says what it is; of a rejected one only the report."""
     folder = destination(prepared.request, judged.verdict.word)
-    if judged.verdict.outcome is Outcome.REJECTED:
-        return result
     stages.stage("Publish")
+    if judged.verdict.outcome is Outcome.REJECTED:
+        page = folder.with_name(f"{folder.name}.html")
+        result = msgspec.structs.replace(result, page=str(page))
+        atomic_write_bytes(page, bundle_page(prepared, judged, result))
+        return result
     settle = None
     if judged.verdict.outcome is Outcome.UNDECIDED and prepared.evidence is not Evidence.TARGET:
         settle = f"deployopt verify {folder.name}"

@@ -108,9 +108,7 @@ def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination
         "measurements/accuracy.json": encode_pretty(judged.accuracy),
         "verdict.json": encode_pretty(judged.verdict),
         "result.json": encode_pretty(result),
-        "report.html": build_page(
-            result, lineage_of(prepared, judged.made), made_with=f"deployopt {VERSION}"
-        ),
+        "report.html": bundle_page(prepared, judged, result),
         "report.md": build_markdown(result).encode(),
     }
     memo = DigestMemo()
@@ -124,6 +122,12 @@ def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination
         publish_bundle(
             dict(copied) | {name: folder / name for name in written}, manifest, destination
         )
+
+
+def bundle_page(prepared: Prepared, judged: Judged, result: BuildResult) -> bytes:
+    """The HTML report of a build."""
+    lineage = lineage_of(prepared, judged.made)
+    return build_page(result, lineage, made_with=f"deployopt {VERSION}")
 
 
 def provenance(prepared: Prepared, made: Made) -> dict[str, object]:

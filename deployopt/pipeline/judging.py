@@ -1,7 +1,7 @@
 """The gate: finalists on the examples that are used once, by Holm's procedure.
 
 In: finalists, the most wanted first. Out: the first that Holm accepts, with its verdict; where none
-is accepted, the most wanted one's. One whose p-value passes at alpha / k needs no other to be asked.
+is accepted, the most wanted one's. One that passes at alpha / k needs no other to be asked.
 """
 
 from collections.abc import Sequence

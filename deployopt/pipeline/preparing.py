@@ -27,6 +27,7 @@ from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import describe_machine, evidence_of
+from deployopt.device.setup import threads_here
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.recipes import FLOAT, arithmetic_for, recipes_for
@@ -121,7 +122,11 @@ def prepare(
         recipes=recipes,
         reduced_range=arithmetic.reduce_range,
         bench=_bench(
-            request, store, source, calibration, threads=_threads(request.target, machine)
+            request,
+            store,
+            source,
+            calibration,
+            threads=threads_here(request.target.runtime.threads),
         ),
         shapes=shapes,
         facts=facts,
@@ -161,13 +166,6 @@ def _evaluation_size(dataset: Dataset, budgets: tuple[Budget, ...]) -> Evaluatio
     limit = next((b.limit for b in budgets if b.definition.kind is Kind.ACCURACY), None)
     there = dataset.splits[Split.GATE].examples
     return None if limit is None else judge_evaluation_size(there, limit)
-
-
-def _threads(target: Target, machine: Machine) -> int:
-    """The target's; a machine that stands in for it uses no more than its own cores."""
-    if evidence_of(target, machine) is Evidence.TARGET:
-        return target.runtime.threads
-    return min(target.runtime.threads, len(machine.affinity) or machine.cores)
 
 
 def _bench(

@@ -41,6 +41,8 @@ from deployopt.pipeline.preparing import Prepared, predictions
 
 ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
 """Least seconds of timed requests a round; a proxy's latency only says which form is faster."""
+WALL_S: Final = {Evidence.TARGET: 480.0, Evidence.PROXY: 75.0}
+"""After so long no further round is begun: the machine is too noisy to settle it."""
 
 
 def try_recipes(prepared: Prepared, watcher: Watcher) -> tuple[Candidate, ...]:
@@ -189,6 +191,7 @@ def _schedule(prepared: Prepared, arms: int) -> Schedule:
         looks=looks,
         requests=requests_per_round(asked, looks[0]),
         min_round_s=ROUND_S[prepared.evidence],
+        wall_s=WALL_S[prepared.evidence],
         batch=prepared.request.target.workload.batch,
         seed=prepared.request.seed,
         limits=limits_for(prepared),

@@ -73,6 +73,9 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
     if result.bundle is not None:
         heading(console, "Bundle")
         command(console, result.bundle)
+    if result.page is not None:
+        heading(console, "Report")
+        command(console, result.page)
     if result.settle is not None:
         heading(console, "To settle on the device what is only predicted here")
         command(console, result.settle)
