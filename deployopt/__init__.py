@@ -2,7 +2,14 @@
 
 from deployopt.api import Bundle, build, detect, load_target, plan, report, targets, verify
 from deployopt.core.budget import Budget
-from deployopt.core.errors import DeployoptError, ExitCode
+from deployopt.core.errors import (
+    CannotFitError,
+    DeployoptError,
+    ExitCode,
+    IntegrityError,
+    RefusedInputError,
+    UsageError,
+)
 from deployopt.core.result import BuildResult, PlanResult, VerifyResult
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome, Verdict
@@ -13,11 +20,15 @@ __all__ = [
     "Budget",
     "BuildResult",
     "Bundle",
+    "CannotFitError",
     "DeployoptError",
     "ExitCode",
+    "IntegrityError",
     "Outcome",
     "PlanResult",
+    "RefusedInputError",
     "Target",
+    "UsageError",
     "Verdict",
     "VerifyResult",
     "build",

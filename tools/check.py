@@ -117,9 +117,8 @@ def first_failure(parts: list[tuple[str, list[str | Path]]]) -> int:
         sys.stdout.write(f"== {name}\n")
         sys.stdout.flush()
         code = subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
-        sys.stdout.write(
-            f"== {name}: {'ok' if code == 0 else f'FAILED ({code})'}, {time.monotonic() - started:.0f} s\n"
-        )
+        word = "ok" if code == 0 else f"FAILED ({code})"
+        sys.stdout.write(f"== {name}: {word}, {time.monotonic() - started:.0f} s\n")
         sys.stdout.flush()
         if code:
             return code

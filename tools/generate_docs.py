@@ -112,7 +112,7 @@ def schema_file() -> str:
 def commands_page() -> str:
     """Every command with its arguments and options."""
     parts = [NOTE, "# Commands", ""]
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     for name, command in sorted(group.commands.items()):
         parts += [f"## deployopt {name}", "", command.help or "", ""]
         rows = [(_written(p), p.help or "") for p in command.params]

@@ -16,7 +16,6 @@ from deployopt.core.version import VERSION
 app = typer.Typer(
     name="deployopt",
     help="From a trained model and a device to an artifact that is proved to meet its budgets.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -254,12 +253,16 @@ def gc(
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         sys.stdout.write(f"deployopt {VERSION}\n")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        sys.stdout.write(f"{context.get_help()}\n")
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def _asked(project: Project, target: str | None, model: str | None) -> tuple[str, str]:

@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from textwrap import fill
 
 from deployopt import api
 from deployopt.core.codec import encode_pretty
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.report.layout import WIDTH
 
 
 def print_target_list(*, json: bool) -> None:
@@ -72,7 +74,8 @@ def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json
     word = "would be removed" if dry_run else "removed"
     size = show_quantity(gone.freed_bytes, Dimension.SIZE)
     kept = f"; {gone.in_use} in use stay" if gone.in_use else ""
-    sys.stderr.write(
+    text = (
         f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {gone.staging} "
-        f"unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}.\n"
+        f"unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}."
     )
+    sys.stderr.write(fill(text, WIDTH) + "\n")

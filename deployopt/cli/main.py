@@ -52,9 +52,6 @@ def _dispatch(words: Sequence[str]) -> int:
 
     from deployopt.cli.commands import app
 
-    if not words:
-        _dispatch(["--help"])
-        return ExitCode.USAGE
     # Typer's own base of all wrong command lines; it is not exported under a name.
     wrong_line: type[Exception] = typer.BadParameter.__mro__[2]
     try:
@@ -63,11 +60,16 @@ def _dispatch(words: Sequence[str]) -> int:
         raise KeyboardInterrupt from None
     except typer.Exit as stop:
         return int(stop.exit_code)
-    except SystemExit:
-        # Typer ends the process itself, with 1, where the reader of a pipe has gone.
-        raise BrokenPipeError from None
+    except SystemExit as stop:
+        # Typer ends the process itself: with 1 where the reader of a pipe has gone.
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise BrokenPipeError from None
+        return int(stop.code or 0)
     except wrong_line as error:
         raise UsageError(_line_problem(error)) from error
+    if result == ExitCode.INTERRUPTED:
+        # So some versions of Typer answer Ctrl-C; others abort.
+        raise KeyboardInterrupt
     return int(result or 0)
 
 

@@ -1,10 +1,12 @@
 """`run`: read the inputs, predict, print a line or an object each."""
 
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from deployopt import api
 from deployopt.core.codec import encode_pretty
@@ -70,15 +72,16 @@ def _lines(path: Path) -> "list[Given]":
 def _arrays(path: Path, interface: Interface) -> "list[Given]":
     """Entries along the first dimension; each keeps a batch dimension of 1 for a plain graph."""
     try:
-        loaded: Any = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with path.open("rb") as file:
+            loaded: Any = np.load(file, allow_pickle=False)
+            arrays = dict(loaded) if isinstance(loaded, NpzFile) else None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path} is not a file of numpy arrays: {error}.") from error
     names = (
         [i.name for i in interface.inputs.inputs]
         if isinstance(interface.inputs, ArrayInputs)
         else []
     )
-    arrays = {name: loaded[name] for name in loaded.files} if path.suffix == ".npz" else None
     if not names:
         images = loaded if arrays is None else next(iter(arrays.values()))
         return list(images) if images.ndim == 4 else [images]  # noqa: PLR2004 -- [n, h, w, c]
@@ -86,6 +89,8 @@ def _arrays(path: Path, interface: Interface) -> "list[Given]":
     missing = [name for name in names if name not in arrays]
     if missing:
         raise UsageError(f"{path} has no array {missing[0]!r}; it has {', '.join(arrays)}.")
+    if any(arrays[name].ndim == 0 for name in names):
+        raise UsageError(f"{path} holds a single number. Give entries along the first dimension.")
     count = min(len(arrays[name]) for name in names)
     return [{name: arrays[name][i : i + 1] for name in names} for i in range(count)]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.examples import IMAGE, Example
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface
+from deployopt.core.interface import ArrayInput, ArrayInputs, ImageInputs, Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
@@ -88,9 +88,12 @@ class Predictor:
         if isinstance(takes, ArrayInputs):
             if isinstance(given, str | Path):
                 raise UsageError("The model takes arrays, not text.")
-            if isinstance(given, Mapping):
-                return given
-            return {takes.inputs[0].name: np.asarray(given)}
+            arrays = (
+                given if isinstance(given, Mapping) else {takes.inputs[0].name: np.asarray(given)}
+            )
+            for item in takes.inputs:
+                _check_array(item, arrays)
+            return arrays
         if not isinstance(given, str):
             raise UsageError("The model takes text.")
         return given
@@ -114,6 +117,22 @@ class Predictor:
             label=labels[best],
             score=float(scores[best]),
             scores={label: float(score) for label, score in zip(labels, scores, strict=True)},
+        )
+
+
+def _check_array(item: ArrayInput, arrays: Mapping[str, Array]) -> None:
+    """Raise UsageError unless there is such an array, of the type and shape that the graph takes."""
+    if item.name not in arrays:
+        raise UsageError(f"The input {item.name!r} is missing; given are {', '.join(arrays)}.")
+    array = arrays[item.name]
+    fits = array.ndim == len(item.shape) and all(
+        isinstance(want, str) or want == have
+        for want, have in zip(item.shape, array.shape, strict=True)
+    )
+    if not fits or str(array.dtype) != item.dtype:
+        raise UsageError(
+            f"The input {item.name!r} is {array.dtype}{list(array.shape)}; the model takes "
+            f"{item.dtype}{list(item.shape)}."
         )
 
 

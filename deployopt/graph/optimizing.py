@@ -11,11 +11,11 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import StepError
+from deployopt.core.freeing import release_memory
 from deployopt.core.samples import Feed
 from deployopt.graph.describing import describe_onnx
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
-from deployopt.graph.rewrite_heads import gather_heads
 from deployopt.graph.rewrite_qkv import merge_shared_matmuls
 from deployopt.graph.rewrite_reshapes import settle_reshapes
 from deployopt.graph.running import RUN_ERRORS, largest_difference, made_up_feeds, run_graph
@@ -52,13 +52,14 @@ def optimize_graph(
             raise StepError(_not_run(source, asked[0], error)) from error
         save_onnx(load_onnx(source, trusted=True), destination)
         return Rewritten(lifted=0, settled=0, merged=0, difference=0.0, checked=False)
+    release_memory()
     model = load_onnx(source, trusted=True)
     lifted = lift_constants(model)
     settled = settle_reshapes(model)
     merged = merge_shared_matmuls(model) if merge else 0
-    gather_heads(model)
     save_onnx(model, destination)
     del model
+    release_memory()
     difference = largest_difference(expected, run_graph(destination, asked, threads))
     if difference > TOLERANCE:
         raise StepError(

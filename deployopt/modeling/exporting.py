@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 import torch
 
+from deployopt.core.freeing import release_memory
 from deployopt.core.interface import Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.modeling.agreement import check_agreement, run_onnx
@@ -65,6 +66,7 @@ def export_folder(
         options.attach(traced, weights, destination)
         traced.unlink()
         del weights
+    release_memory()
     # The model is gone by now: torch and ONNX Runtime never hold the weights together.
     found = run_onnx(destination, feeds, options.threads)
     return check_agreement(expected, found, "The exported graph")

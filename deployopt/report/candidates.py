@@ -19,6 +19,7 @@ from deployopt.report.words import (
     loss_words,
     metric_words,
     plural,
+    sentences,
     show,
     show_bounds,
     show_figure,
@@ -155,13 +156,12 @@ def _evidence_lines(shared: dict[str, Evidence | None]) -> list[str]:
 
 def _story(item: CandidateResult) -> str:
     if item.failure is not None:
-        return f"{item.reason} Failed: {item.failure}".strip()
+        return sentences(item.reason, f"failed: {item.failure}")
     rounds = item.latency.rounds if item.latency else ()
     void = sum(r.void is not None for r in rounds)
     told = f" {void} of {plural(len(rounds), 'round')} void." if void else ""
     steps = f"\n{joined(steps_words(item.steps), ' → ', 54)}" if item.steps else ""
-    words = ". ".join(part for part in (item.reason, item.why) if part)
-    return f"{words}.{told}{steps}".strip()
+    return f"{sentences(item.reason, item.why)}{told}{steps}".strip()
 
 
 def _check_row(check: Check) -> "list[Text]":

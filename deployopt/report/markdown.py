@@ -21,6 +21,7 @@ from deployopt.report.words import (
     loss_words,
     machine_words,
     metric_words,
+    sentences,
     show,
     show_bounds,
     show_figure,
@@ -153,7 +154,7 @@ def _details(result: BuildResult) -> Iterator[str]:
     for item in result.candidates:
         told = item.failure if item.failure is not None else item.why
         steps = f" ({', '.join(steps_words(item.steps))})" if item.steps else ""
-        yield f"- {escape(item.recipe)}: {escape(f'{item.reason} {told}{steps}'.strip())}"
+        yield f"- {escape(item.recipe)}: {escape(f'{sentences(item.reason, told)}{steps}')}"
     if result.data is not None:
         sizes = ", ".join(f"{n} {name}" for name, n in result.data.splits.items())
         yield f"- Data: {escape(f'{result.data.name}: {sizes}')}"

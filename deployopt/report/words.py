@@ -134,6 +134,15 @@ def check_word(check: Check) -> str:
     return check.outcome.value
 
 
+def sentences(*parts: str | None) -> str:
+    """The parts as one text, each begun with a capital and ended with a full stop."""
+    ended = (part.strip() for part in parts if part and part.strip())
+    return " ".join(
+        f"{part[0].upper()}{part[1:]}{'' if part.endswith(('.', '!', '?')) else '.'}"
+        for part in ended
+    )
+
+
 def check_basis(check: Check) -> str:
     """Evidence, number of samples and confidence of one budget."""
     parts = [evidence_words(check.evidence)]
@@ -150,7 +159,7 @@ def check_notes(verdict: Verdict) -> list[tuple[str, str]]:
     notes: dict[str, list[str]] = {}
     for check in verdict.checks:
         if check.outcome is not Outcome.ACCEPTED:
-            text = " ".join(part for part in (check.reason, check.settle) if part)
+            text = sentences(check.reason, check.settle)
             notes.setdefault(text, []).append(metric_words(check.metric))
     return [(", ".join(names), text) for text, names in notes.items()]
 

@@ -10,6 +10,7 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import StepError
+from deployopt.core.freeing import release_memory
 from deployopt.core.interface import ImageInputs, TextInputs
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
@@ -67,6 +68,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             ),
             samples,
         )
+        release_memory()
         context.progress(1.0, "exported")
         inputs = (
             f"{len(samples)} real samples" if samples else "made-up inputs, for want of samples"

@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.freeing import release_memory
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
@@ -48,7 +49,11 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             threads=context.threads,
         )
         context.progress(1.0, "rewritten")
-        note = f"{done.merged} groups of matrix products that share an input were merged."
+        release_memory()
+        note = (
+            f"{done.merged} groups of matrix products that share an input were merged, and "
+            f"{done.settled} computed shapes became constant."
+        )
         if not done.checked:
             note = "The graph was left as it is: there was no input to check a change with."
         return Artifact(

@@ -25,15 +25,20 @@ class Running:
 
     def __init__(self, folder: Path, words: tuple[object, ...]) -> None:
         self.folder = folder
+        self.ready = folder / "ready"
+        self.ready.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [*hurried.COMMAND, "build", *map(str, words), "-o", "b", "--store", "store"],
-            cwd=folder, env=child_environment(), text=True, start_new_session=True,
+            cwd=folder, env=child_environment() | {hurried.READY: str(self.ready)}, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._seen: set[psutil.Process] = set()
 
     def staged(self, pattern: str) -> bool:
-        return bool(list((self.folder / "store").glob(f"staging/{pattern}")))
+        try:
+            return bool(list((self.folder / "store").glob(f"staging/{pattern}")))
+        except FileNotFoundError:  # it went while it was looked at
+            return False
 
     def has_children(self) -> bool:
         self._look()
@@ -135,7 +140,7 @@ def test_at_any_time(
         number = (signal.SIGINT, signal.SIGTERM)[turn % 2]
         build = begin("-t", here, "-m", mlp, "-d", arrays)
         # Later than Python's own start, where no program can answer a signal.
-        build.wait_for((tmp_path / "store").exists)
+        build.wait_for(build.ready.exists)
         end = time.monotonic() + lot.uniform(0, 3)
         while time.monotonic() < end and build.process.poll() is None:
             build.has_children()

@@ -77,3 +77,8 @@ def test_steps_tell_what_came_from_the_store() -> None:
         "optimize 1.94 s",
         "quantize 2.10 s",
     ]
+
+
+def test_parts_become_sentences() -> None:
+    assert words.sentences("one", None, "two.", " three? ") == "One. Two. Three?"
+    assert words.sentences("", None) == ""

@@ -1,0 +1,257 @@
+"""What was typed becomes a call, and what came back an exit code, never a traceback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+import pytest
+
+from deployopt import api
+from deployopt.cli import main as entry
+from deployopt.cli.commands import app
+from deployopt.cli.main import run
+from deployopt.core import errors
+from deployopt.core.errors import DeployoptError, ExitCode, MissingExtraError, UsageError
+from deployopt.core.result import ErrorResult
+from deployopt.core.version import VERSION
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = ("build", "plan", "verify", "run", "targets", "detect", "report", "gc")
+CODES = {
+    "UsageError": 2,
+    "CannotFitError": 1,
+    "IntegrityError": 4,
+    "RefusedInputError": 4,
+    "StepError": 5,
+    "DeviceError": 5,
+    "StorageError": 5,
+    "SourceError": 5,
+    "MissingExtraError": 2,
+}
+PLAN = ["plan", "--target", "rpi4", "--model", "demo-sentiment"]
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(ROOT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "COLUMNS": "80",
+}
+
+
+def raise_from_plan(patch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """`deployopt plan` ends in this error."""
+
+    def plan(**_: object) -> NoReturn:
+        raise error
+
+    patch.setattr(api, "plan", plan)
+
+
+def kinds(base: type[DeployoptError] = DeployoptError) -> Iterator[type[DeployoptError]]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+
+def test_every_kind_of_error_is_in_the_table() -> None:
+    found = {kind.__name__ for kind in kinds() if kind.__module__ == errors.__name__}
+    assert found == set(CODES)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_an_error_ends_with_its_code_and_one_paragraph(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = getattr(errors, name)
+    error = kind("This", "build") if kind is MissingExtraError else kind("This is wrong. Do that.")
+    raise_from_plan(monkeypatch, error)
+    assert run(PLAN) == CODES[name]
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert " ".join(shown.err.split()) == f"error: {error}"
+    assert "\n\n" not in shown.err.strip()
+
+
+def test_json_gives_the_error_as_one_object(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raise_from_plan(monkeypatch, UsageError("No."))
+    assert run([*PLAN, "--json"]) == ExitCode.USAGE
+    found = msgspec.json.decode(capsys.readouterr().out, type=ErrorResult)
+    assert found == ErrorResult(error="UsageError", message="No.", exit_code=2)
+
+
+def test_debug_shows_where_it_came_from(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raise_from_plan(monkeypatch, UsageError("No."))
+    run(PLAN)
+    assert "Traceback" not in capsys.readouterr().err
+    assert run([*PLAN, "--debug"]) == ExitCode.USAGE
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "word"),
+    [(KeyboardInterrupt(), 130, "Interrupted"), (entry._TerminatedError(), 143, "Terminated")],
+)
+def test_a_stop_is_a_sentence_and_a_code(
+    stop: BaseException,
+    code: int,
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    raise_from_plan(monkeypatch, stop)
+    assert run(PLAN) == code
+    assert capsys.readouterr().err == (
+        f"\n{word}. What was finished is kept; run the same command to go on.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
+)
+def test_a_signal_ends_the_process_so(number: signal.Signals, code: int, word: str) -> None:
+    program = (
+        "import sys, time\n"
+        "from deployopt import api\n"
+        "from deployopt.cli.main import main\n"
+        "def detect():\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(60)\n"
+        "api.detect = detect\n"
+        "main(['detect'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.wait(30) == code
+        assert child.stderr.read().split()[0] == f"{word}."
+
+
+@pytest.mark.parametrize("words", [["targets", "rpi4", "--toml"], ["targets", "--json"]])
+def test_a_reader_that_went_away_is_met_in_silence(words: list[str]) -> None:
+    """Short output meets it when flushed, long output when written; neither means rejected."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "deployopt", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.wait(30) == ExitCode.FAILED
+        assert child.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "--targt", "rpi4"], "--target"),
+        (["targets", "--bogus"], "No such option: --bogus See `deployopt targets --help`."),
+        (["tragets"], "'targets'"),
+        (["build", "--seed", "many"], "--seed"),
+        (["verify"], "Missing argument 'bundle'"),
+    ],
+)
+def test_a_slip_of_the_fingers_is_one_paragraph(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == ExitCode.USAGE
+    shown = capsys.readouterr()
+    assert said in " ".join(shown.err.split()).replace("BUNDLE", "bundle")
+    assert "\n\n" not in shown.err.strip()
+    assert shown.out == ""
+
+
+def test_nothing_typed_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == ExitCode.USAGE
+    nothing = capsys.readouterr()
+    assert run(["--help"]) == ExitCode.ACCEPTED
+    assert nothing.out == capsys.readouterr().out
+    assert nothing.err == ""
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == ExitCode.ACCEPTED
+    assert capsys.readouterr().out == f"deployopt {VERSION}\n"
+
+
+def test_the_commands_are_these() -> None:
+    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)  # fmt: skip  # noqa: E501
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_a_terminal(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([*([command] if command else []), "--help"]) == ExitCode.ACCEPTED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"Usage: deployopt {command or '[OPTIONS]'}")
+    assert max(len(line) for line in lines) <= 80
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["targets"], ["targets", "rpi4"]])
+def test_looking_around_is_light(words: list[str]) -> None:
+    heavy = ["torch", "transformers", "onnxruntime", "onnx", "numpy", "optimum", "tokenizers"]
+    program = (
+        "import sys\n"
+        "from deployopt.cli.main import run\n"
+        f"assert run({words!r}) == 0\n"
+        f"print('heavy:', sorted({{*{heavy!r}}} & {{*sys.modules}}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENVIRONMENT,
+    )
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("bash", "complete -o"), ("zsh", "compdef"), ("fish", "complete --command")])  # fmt: skip  # noqa: E501
+def test_shells_are_given_their_completion(shell: str, mark: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployopt"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT | {"_DEPLOYOPT_COMPLETE": f"source_{shell}"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert mark in done.stdout
+
+
+def test_a_word_is_completed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployopt"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT
+        | {"_DEPLOYOPT_COMPLETE": "complete_bash", "COMP_WORDS": "deployopt ta", "COMP_CWORD": "1"},
+    )
+    assert done.stdout.split() == ["targets"], done.stderr
+
+
+def test_json_objects_are_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["targets", "rpi4", "--json"]) == ExitCode.ACCEPTED
+    assert json.loads(capsys.readouterr().out)["name"] == "rpi4"
