@@ -6,9 +6,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from deployopt.core.errors import DeployoptError, ExitCode, UsageError
+from deployopt.core.text import safe_text
+
+_SHOWN: Final = 200
 
 
 class _TerminatedError(BaseException):
@@ -44,6 +47,8 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001 -- left alone it would end with 1: rejected
+        return _explain(_own_fault(error), words, debug=debug)
     return code
 
 
@@ -95,6 +100,16 @@ def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int
 
     print_error(error)
     return error.exit_code
+
+
+def _own_fault(error: Exception) -> DeployoptError:
+    """A fault of the program's own, which must not be taken for a verdict."""
+    fault = DeployoptError(
+        f"deployopt itself failed: {type(error).__name__}: {safe_text(str(error), _SHOWN)}. This "
+        "is a bug; run the command with --debug and report what it prints."
+    )
+    fault.__cause__ = error
+    return fault
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -- the signal's form

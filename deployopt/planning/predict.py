@@ -42,7 +42,8 @@ _LOADED: Final = 1.27
 _CUDA_CONTEXT_BYTES: Final = 0.9e9
 _CUDA_CONTEXT_BAND: Final = 0.5e9
 
-# The graph itself, tokenizer and label map stand beside the weights.
+# The graph itself, tokenizer and label map stand beside the weights: next to nothing for a graph of
+# arrays, most of it for a text model with a large vocabulary.
 _GRAPH_BYTES: Final = 1.0e6
 # The scales that int8 weights and embeddings carry.
 _SCALES: Final = 1.02
@@ -105,11 +106,11 @@ def predict_memory(target: Target, facts: Facts, precision: Precision) -> Estima
 
 def predict_size(target: Target, facts: Facts, precision: Precision) -> Estimate:
     """Bytes of the files that are deployed; the same on every target."""
-    value = stored_weights(facts, precision) + _GRAPH_BYTES
+    weights = stored_weights(facts, precision)
     return Estimate(
-        value=value,
-        lower=value * (1 - SIZE_BAND),
-        upper=value * (1 + SIZE_BAND),
+        value=weights + _GRAPH_BYTES / 2,
+        lower=weights * (1 - SIZE_BAND),
+        upper=(weights + _GRAPH_BYTES) * (1 + SIZE_BAND),
         coverage=COVERAGE,
         basis=f"parameters at {precision} for {target.name}; {facts.basis}",
     )

@@ -32,7 +32,9 @@ def spectra(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
 def train(x: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
     """Weights and biases of three layers: cross-entropy, momentum, batches of 64, three epochs."""
     sizes = ((BINS, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, len(LABELS)))
-    layers = [rng.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32) for a, b in sizes]
+    layers: list[np.ndarray] = [
+        rng.normal(0, np.sqrt(2 / a), (a, b)).astype(np.float32) for a, b in sizes
+    ]
     layers += [np.zeros(b, np.float32) for _, b in sizes]
     speed = [np.zeros_like(layer) for layer in layers]
     order = np.concatenate([rng.permutation(len(x)) for _ in range(3)])
@@ -60,14 +62,15 @@ def slopes(layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -> list[
 def write_onnx(layers: list[np.ndarray], path: Path) -> None:
     """Three Gemm layers, the batch free."""
     names = ["w1", "w2", "w3", "b1", "b2", "b3"]
-    nodes, value = [], "spectrum"
-    for at in (1, 2, 3):
-        out = "logits" if at == 3 else f"sum{at}"
-        nodes.append(helper.make_node("Gemm", [value, f"w{at}", f"b{at}"], [out]))
-        value = f"hidden{at}"
-        nodes.append(helper.make_node("Relu", [out], [value]))
+    nodes = [
+        helper.make_node("Gemm", ["spectrum", "w1", "b1"], ["sum1"]),
+        helper.make_node("Relu", ["sum1"], ["hidden1"]),
+        helper.make_node("Gemm", ["hidden1", "w2", "b2"], ["sum2"]),
+        helper.make_node("Relu", ["sum2"], ["hidden2"]),
+        helper.make_node("Gemm", ["hidden2", "w3", "b3"], ["logits"]),
+    ]
     graph = helper.make_graph(
-        nodes[:-1],
+        nodes,
         "machine",
         [helper.make_tensor_value_info("spectrum", TensorProto.FLOAT, ["batch", BINS])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],

@@ -4,6 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 target="${1:-rpi4}"
 plain="out/demo-sentiment-$target"
+rm -rf "$plain" "$plain".*
 
 code=0
 deployopt build --target "$target" --model demo-sentiment --accept-predicted \

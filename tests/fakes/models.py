@@ -1,4 +1,4 @@
-"""Tiny models that answer, with data to judge them by: made in seconds, no file of anyone else's."""
+"""Tiny models that answer, with data to judge them by, made in seconds."""
 
 import json
 import random
@@ -102,7 +102,7 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def train_text_model(folder: Path, steps: int = 60) -> Path:
-    """A DistilBERT of one layer, just wide enough to quantize, that has learnt what the words say; needs torch."""
+    """A DistilBERT of one layer, wide enough to quantize, that knows the words; needs torch."""
     import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
@@ -184,7 +184,9 @@ def train_image_model(folder: Path, images: Path, steps: int = 30) -> Path:
     return folder
 
 
-def write_mlp(path: Path, *, batch: str | int = "batch", width: int = 1024, opset: int = 17) -> Path:
+def write_mlp(
+    path: Path, *, batch: str | int = "batch", width: int = 1024, opset: int = 17
+) -> Path:
     """Two layers from 16 numbers to 4; needs onnx."""
     from onnx import TensorProto, helper, numpy_helper
 

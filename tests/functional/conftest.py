@@ -30,7 +30,6 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         """The one object on stdout."""
         return json.loads(self.out)
 
-
     @property
     def paragraph(self) -> str:
         """What a person reads on stderr, on one line."""

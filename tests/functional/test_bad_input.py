@@ -194,9 +194,7 @@ def test_arrays_of_another_shape(build: Invoke, tmp_path: Path, mlp: Path) -> No
 def test_a_model_that_cannot_fit_says_what_would(
     build: Invoke, folder: Path, data: Path, tmp_path: Path
 ) -> None:
-    small = models.write_target(
-        tmp_path / "small.toml", memory="64 MiB", memory_usable="48 MiB"
-    )
+    small = models.write_target(tmp_path / "small.toml", memory="64 MiB", memory_usable="48 MiB")
     done = build("-t", small, "-m", folder, "-d", data)
     said(done, 1, "cannot fit small", "48.0 MiB", "What would fit", "target ")
 

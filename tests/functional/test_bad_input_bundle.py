@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from deployopt.core.bundle import Manifest
@@ -12,8 +13,6 @@ from deployopt.core.codec import decode_json, encode_pretty
 from deployopt.store.digests import file_entry
 from deployopt.store.publishing import publish_bundle
 from tests.functional.conftest import Invoke, check_schema
-
-import msgspec
 
 
 @pytest.fixture

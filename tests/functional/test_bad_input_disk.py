@@ -1,4 +1,4 @@
-"""A disk that is full, and a limit on the size of files: exit 5, nothing left, the old bundle as it was."""
+"""A full disk, a limit on the size of files: exit 5, nothing left, the old bundle untouched."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ def build(
     folder: Path, words: list[object], preexec: Callable[[], None] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     command = [str(word) for word in (*hurried.COMMAND, "build", "--quiet", *words)]
-    return subprocess.run(  # noqa: PLW1509 -- sets a limit and nothing else
+    return subprocess.run(
         command, cwd=folder, env=child_environment(), capture_output=True, text=True, check=False,
         timeout=300, preexec_fn=preexec,
     )  # fmt: skip

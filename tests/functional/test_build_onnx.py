@@ -102,7 +102,8 @@ def test_a_missed_budget_is_a_verdict_and_no_bundle(
     assert done.json["verdict"]["outcome"] == "rejected"
     assert done.json["bundle"] is None
     assert "artifact size" in done.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["junit.xml", "summary.md"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["b.rejected.html", "junit.xml", "summary.md"]
     assert "<failure" in (tmp_path / "junit.xml").read_text("utf-8")
     assert "rejected" in (tmp_path / "summary.md").read_text("utf-8").casefold()
 

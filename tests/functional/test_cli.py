@@ -99,9 +99,9 @@ def test_a_published_schema_refuses_another_object(name: str) -> None:
 def test_a_target_is_printed_to_start_from(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(invoke_here("targets", "rpi4", "--toml").out, "utf-8")
-    assert invoke_here("targets", path, "--json").json == invoke_here(
-        "targets", "rpi4", "--json"
-    ).json
+    assert (
+        invoke_here("targets", path, "--json").json == invoke_here("targets", "rpi4", "--json").json
+    )
     schema = json.loads(invoke_here("targets", "--schema").out)
     assert schema == json.loads((ROOT / "docs" / "target.schema.json").read_bytes())
 
@@ -144,7 +144,7 @@ def test_the_page_of_a_bundle(mlp_bundle: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     page = (tmp_path / "page.html").read_text("utf-8")
     assert done.out.strip() == str(tmp_path / "page.html")
-    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    assert page[:15].casefold() == "<!doctype html>"
 
 
 def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
@@ -164,7 +164,8 @@ def test_the_light_commands_import_nothing_heavy(words: tuple[str, ...], tmp_pat
     code = (
         "import sys; from deployopt.cli.main import run; "
         f"run({list(words)!r}); "
-        "print(sorted({'torch', 'transformers', 'onnxruntime', 'onnx', 'numpy'} & set(sys.modules)))"
+        "heavy = {'torch', 'transformers', 'onnxruntime', 'onnx', 'numpy'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = outside([sys.executable, "-c", code], tmp_path)
     assert done.out.splitlines()[-1] == "[]", done.out + done.err

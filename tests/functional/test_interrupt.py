@@ -29,8 +29,8 @@ class Running:
         self.ready.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [*hurried.COMMAND, "build", *map(str, words), "-o", "b", "--store", "store"],
-            cwd=folder, env=child_environment() | {hurried.READY: str(self.ready)}, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=folder, env=child_environment() | {hurried.READY: str(self.ready)},
+            text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self._seen: set[psutil.Process] = set()
 

@@ -1,4 +1,4 @@
-"""A bundle is verified and answers, in this environment; `test_small_install` does it in another."""
+"""A bundle is verified and answers here; `test_small_install` does it in another environment."""
 
 import json
 import shutil
@@ -46,11 +46,10 @@ def test_it_writes_beside_and_leaves_what_was_built(verified: Done, mlp_build: D
     assert kept["latency"]["rounds"]
 
 
-def test_a_bundle_that_cannot_be_written_to_is_verified_all_the_same(
+def test_a_link_among_the_verifications_is_refused(
     invoke: Invoke, mlp_bundle: Path, tmp_path: Path
 ) -> None:
     bundle = Path(shutil.copytree(mlp_bundle, tmp_path / "bundle"))
-    # As a file of that name would: nothing can be made in it, for root neither.
     (bundle / "verifications").mkdir()
     (bundle / "verifications" / "001.json").symlink_to("/dev/full")
     done = invoke("verify", bundle)
@@ -58,6 +57,8 @@ def test_a_bundle_that_cannot_be_written_to_is_verified_all_the_same(
     assert "verifications" in done.paragraph
 
 
+@pytest.mark.torch
+@pytest.mark.slow
 def test_another_board_is_told_apart(invoke: Invoke, text_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(text_bundle, tmp_path / "bundle"))
     done = invoke("verify", bundle, "--json")
@@ -68,11 +69,6 @@ def test_another_board_is_told_apart(invoke: Invoke, text_bundle: Path, tmp_path
     assert "Raspberry Pi 4" in done.json["settle"]
     accepted = invoke("verify", bundle, "--accept-predicted")
     assert accepted.code == 0
-
-
-test_another_board_is_told_apart = pytest.mark.torch(
-    pytest.mark.slow(test_another_board_is_told_apart)
-)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])

@@ -96,6 +96,19 @@ def test_debug_shows_where_it_came_from(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_fault_of_our_own_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python would end with 1, which a script reads as rejected."""
+    raise_from_plan(monkeypatch, AttributeError("no attribute \x1b[31m"))
+    assert run(PLAN) == ExitCode.FAILED
+    shown = capsys.readouterr()
+    words = " ".join(shown.err.split())
+    assert words.startswith("error: deployopt itself failed: AttributeError: no attribute ")
+    assert "\x1b" not in shown.err
+    assert "Traceback" not in shown.err
+
+
 @pytest.mark.parametrize(
     ("stop", "code", "word"),
     [(KeyboardInterrupt(), 130, "Interrupted"), (entry._TerminatedError(), 143, "Terminated")],

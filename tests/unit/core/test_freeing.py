@@ -12,7 +12,7 @@ def test_blocks_that_the_allocator_keeps_are_given_back() -> None:
     gc.collect()
     start = process.memory_info().rss
     # Small blocks with a live one behind them stay in the heap when they are freed.
-    blocks = [bytes(60_000) for _ in range(2000)]
+    blocks = [b"x" * (60_000 + size) for size in range(2000)]
     kept = blocks[::100]
     filled = process.memory_info().rss
     assert filled > start + 100e6

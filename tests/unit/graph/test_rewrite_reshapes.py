@@ -16,7 +16,7 @@ FLOAT = onnx.TensorProto.FLOAT
 
 
 def model_of(*target: int | str, second: bool = False) -> onnx.ModelProto:
-    """x [batch, length, 12] is reshaped to numbers and to sizes of x, named by their axis."""
+    """An x of [batch, length, 12] is reshaped to numbers and to sizes of x, named by axis."""
     nodes = [make.make_node("Shape", ["x"], ["shape"])]
     weights, parts = [], []
     for place, size in enumerate(target):

@@ -1,0 +1,228 @@
+"""Every example is run as a user would: copied, with its own scripts, nothing put in their place.
+
+Builds that measure on this machine may end undecided when it is noisy; the examples say so, and so
+do these tests. DEPLOYOPT_HOME shares what was fetched.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import deployopt
+from tests.fakes.markup import read_xml
+from tests.fakes.results import build_result
+from tests.functional.conftest import check_schema
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NAMES = ("quickstart", "package", "ci-gate", "own-target", "own-onnx")
+heavy = [pytest.mark.slow, pytest.mark.torch]
+
+
+class Ran:
+    """An example that was run; `folder` is its copy."""
+
+    def __init__(self, folder: Path, *command: str, **environment: str) -> None:
+        self.folder = folder
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ
+            | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+            | environment,
+            capture_output=True,
+            text=True,
+            timeout=540,
+            check=False,
+        )
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def made(self) -> list[str]:
+        """The names in its folder of results."""
+        return [path.name for path in (self.folder / "out").iterdir()]
+
+    @property
+    def all(self) -> str:
+        """For a message when something is wrong."""
+        return f"exit {self.code}\n{self.out}\n{self.err}"
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples as a clone has them, without what earlier runs made."""
+    made = shutil.ignore_patterns("out", "release", "*.onnx", "*.npz", "__pycache__")
+    return Path(shutil.copytree(EXAMPLES, tmp_path_factory.mktemp("at") / "examples", ignore=made))
+
+
+@pytest.fixture(scope="module")
+def own_onnx(copies: Path) -> Ran:
+    return Ran(copies / "own-onnx", "bash", "run.sh")
+
+
+def packaging(copies: Path) -> ModuleType:
+    """The packaging script as a module."""
+    spec = importlib.util.spec_from_file_location("package", copies / "package" / "package.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_has_its_page_and_is_listed() -> None:
+    listed = (EXAMPLES / "README.md").read_text("utf-8")
+    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == set(NAMES)
+    for name in NAMES:
+        assert f"[{name}]({name}/)" in listed
+        page = (EXAMPLES / name / "README.md").read_text("utf-8")
+        assert 10 < len(page.splitlines()) <= 50
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.sh")), ids=lambda p: p.parent.name)
+def test_scripts_are_sound_shell(script: Path) -> None:
+    assert script.read_text("utf-8").startswith("#!/usr/bin/env bash\n")
+    assert "\nset -euo pipefail\n" in script.read_text("utf-8")
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_the_own_target_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    target = deployopt.load_target(EXAMPLES / "own-target" / "my-board.toml")
+    assert (target.name, len(target.limits)) == ("my-board", 4)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_job_runs_the_gate() -> None:
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load((EXAMPLES / "ci-gate" / "deployopt.yml").read_text("utf-8"))
+    steps = job["jobs"]["budgets"]["steps"]
+    commands = [shlex.split(step["run"]) for step in steps if "run" in step]
+    assert commands == [["pip", "install", "deployopt[build]"], ["bash", "gate.sh"]]
+
+
+@pytest.mark.parametrize("word", ["rejected", "undecided"])
+def test_what_may_not_ship_is_explained(
+    word: str, copies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packaging(copies).explain(build_result(word))
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"not released: {word}\n  latency_p95: The ")
+    assert shown.count("\n") == 2
+
+
+class TestQuickstart:
+    pytestmark = heavy
+
+    def test_for_a_board(self, copies: Path) -> None:
+        ran = Ran(copies / "quickstart", "bash", "run.sh")
+        assert ran.code == 0, ran.all
+        assert ran.made == ["demo-sentiment-rpi4.provisional"]
+        assert "deployopt verify demo-sentiment-rpi4.provisional" in ran.err
+        assert [line.split()[0] for line in ran.out.splitlines()] == ["positive", "negative"]
+
+    def test_the_pages_python_reads_that_bundle(self, copies: Path) -> None:
+        """Runs behind the test above: the README's own lines, where the bundle lies."""
+        page = (EXAMPLES.parent / "README.md").read_text("utf-8")
+        blocks = [block.split("```")[0] for block in page.split("```python\n")[1:]]
+        (lines,) = [block for block in blocks if "Bundle.open" in block]
+        folder = copies / "quickstart" / "out"
+        if not folder.is_dir():
+            pytest.skip("the bundle was not built")
+        ran = Ran(folder, sys.executable, "-c", lines)
+        assert ran.code == 0, ran.all
+        assert "positive" in ran.out
+
+    @pytest.mark.skipif(platform.machine() != "x86_64", reason="measures an x86-64 machine")
+    def test_for_this_machine(self, copies: Path) -> None:
+        ran = Ran(copies / "quickstart", "bash", "run.sh", "x86-cpu")
+        plain = ran.folder / "out" / "demo-sentiment-x86-cpu"
+        left = {
+            0: plain,
+            1: plain.with_name(f"{plain.name}.rejected.html"),
+            3: plain.with_name(f"{plain.name}.undecided"),
+        }
+        assert ran.code in left, ran.all
+        assert left[ran.code].exists()
+        assert ran.made == [left[ran.code].name]
+        assert "settle" not in ran.out
+        if ran.code != 1:
+            assert [line.split()[0] for line in ran.out.splitlines()] == ["positive", "negative"]
+        assert {0: "ACCEPTED", 1: "REJECTED", 3: "UNDECIDED"}[ran.code] in ran.err
+
+
+class TestOwnOnnx:
+    pytestmark = heavy
+
+    def test_only_int8_is_small_enough(self, own_onnx: Ran) -> None:
+        assert own_onnx.code == 0, own_onnx.all
+        bundle = own_onnx.folder / "out" / "machine.provisional"
+        result = json.loads((bundle / "result.json").read_bytes())
+        chosen = [one for one in result["candidates"] if one["chosen"]]
+        assert [one["precision"] for one in chosen] == ["int8"]
+        assert "trained: 8" in own_onnx.out
+        assert result["data"]["labelled"]
+
+    def test_a_packaging_script_releases_it_once(self, own_onnx: Ran, copies: Path) -> None:
+        model = own_onnx.folder / "machine.onnx"
+        ran = Ran(
+            copies / "package", sys.executable, "package.py", "--accept-predicted",
+            "--model", str(model), "--data", str(model.with_name("machine.npz")),
+        )  # fmt: skip
+        assert ran.code == 0, ran.all
+        place = ran.folder / "release" / "machine-rpi4.provisional"
+        assert ran.out == f"released {place.relative_to(ran.folder)}\n"
+        deployopt.Bundle.open(place)
+        result = build_result(bundle=str(place))
+        with pytest.raises(deployopt.UsageError, match="released already"):
+            packaging(copies).release(result, place.parent)
+
+    def test_a_packaging_script_passes_errors_on(self, copies: Path) -> None:
+        ran = Ran(copies / "package", sys.executable, "package.py", "--model", "./none.onnx")
+        assert ran.code == 2, ran.all
+        assert ran.err.startswith("not released: There is no file or folder")
+
+
+class TestGate:
+    pytestmark = heavy
+
+    def test_it_lets_a_good_change_in(self, copies: Path) -> None:
+        summary = copies / "summary.md"
+        ran = Ran(copies / "ci-gate", "bash", "gate.sh", GITHUB_STEP_SUMMARY=str(summary))
+        assert ran.code == 0, ran.all
+        assert ran.out.startswith("::notice title=deployopt::")
+        out = ran.folder / "out"
+        found = json.loads((out / "result.json").read_bytes())
+        check_schema("build-result", found)
+        assert found["exit_code"] == 0
+        limits = {budget["metric"]: budget["limit"] for budget in found["budgets"]}
+        assert limits["latency_p95"] == 0.15
+        assert summary.read_text("utf-8") == (out / "summary.md").read_text("utf-8")
+        cases = {str(case.get("name")) for case in read_xml((out / "deployopt.xml").read_bytes()).iter("testcase")}  # fmt: skip  # noqa: E501
+        assert len(cases) == len(limits)
+
+    def test_it_stops_what_was_not_judged(self, copies: Path) -> None:
+        folder = Path(shutil.copytree(copies / "ci-gate", copies / "gate-2"))
+        settings = folder / "deployopt.toml"
+        settings.write_text(settings.read_text("utf-8").replace("latency_p95", "latncy_p95"))
+        ran = Ran(folder, "bash", "gate.sh")
+        assert ran.code == 2, ran.all
+        assert "::error title=deployopt::Nothing was judged (exit 2)" in ran.out
+        assert "latency_p95" in ran.err
+
+
+class TestOwnTarget:
+    pytestmark = heavy
+
+    def test_plan_then_build(self, copies: Path) -> None:
+        ran = Ran(copies / "own-target", "bash", "run.sh")
+        assert ran.code == 0, ran.all
+        assert ran.made == ["demo-sentiment-my-board.provisional"]

@@ -1,0 +1,164 @@
+"""Which candidates go to the gate and in which order, and the words for each."""
+
+import msgspec
+import pytest
+
+from deployopt.core.budget import Budget, parse_budget
+from deployopt.core.measurement import Trial
+from deployopt.pipeline.candidates import Candidate
+from deployopt.pipeline.choosing import choose
+from tests.fakes.candidates import candidate
+from tests.fakes.results import BUDGETS, estimate, trial
+
+
+def changed(one: Candidate, **fields: object) -> Candidate:
+    return msgspec.structs.replace(one, **fields)
+
+
+def names_of(candidates: list[Candidate], budgets: tuple[Budget, ...] = BUDGETS) -> list[str]:
+    """The finalists' names; everyone has a reason."""
+    chosen = choose(candidates, budgets)
+    assert set(chosen.reasons) == {one.recipe.name for one in candidates}
+    assert all(chosen.reasons.values())
+    return [one.recipe.name for one in chosen.finalists]
+
+
+def test_int8_that_is_faster_is_chosen() -> None:
+    both = [candidate("float", 0.020), candidate("int8", 0.010)]
+    assert names_of(both) == ["int8", "float"]
+    reasons = choose(both, BUDGETS).reasons
+    assert reasons["int8"].endswith("x as fast as the float one, measured on the target")
+    assert reasons["int8"].startswith(("1.9", "2.0"))
+    assert reasons["float"] == "something else is faster"
+
+
+@pytest.mark.parametrize("median_s", [0.020, 0.024])
+def test_no_gain_no_int8(median_s: float) -> None:
+    both = [candidate("float", 0.020), candidate("int8", median_s, size_mib=16)]
+    assert names_of(both) == ["float"]
+    reasons = choose(both, BUDGETS).reasons
+    assert reasons["int8"].startswith("no gain over the float one is shown (ratio ")
+    assert reasons["float"] == "nothing else is faster and within the budgets"
+
+
+def test_a_difference_inside_the_noise_is_no_gain() -> None:
+    """Half a per cent is less than what rounds of the same artifact differ by."""
+    assert names_of([candidate("float", 0.0200), candidate("int8", 0.0199)]) == ["float"]
+
+
+def test_a_gain_here_that_the_target_would_not_see_does_not_ship() -> None:
+    slow_there = {"latency_p95": estimate(0.030)}
+    both = [
+        candidate("float", 0.020, proxy=True),
+        changed(candidate("int8", 0.010, proxy=True), predictions=slow_there),
+    ]
+    assert names_of(both) == ["float"]
+    assert choose(both, BUDGETS).reasons["int8"].startswith("faster here, but predicted to be slow")
+    # What was measured on the target itself needs no prediction.
+    measured = [candidate("float", 0.020), changed(both[1], trial=trial("int8", 0.010, proxy=False))]  # fmt: skip  # noqa: E501
+    assert names_of(measured) == ["int8", "float"]
+
+
+def test_int8_ships_without_a_gain_where_only_it_is_small_enough() -> None:
+    both = [candidate("float", 0.020, size_mib=90), candidate("int8", 0.024, size_mib=30)]
+    assert names_of(both) == ["int8"]
+    reasons = choose(both, BUDGETS).reasons
+    assert reasons["float"] == "misses artifact_size"
+    assert reasons["int8"] == "within the budgets, and float is not"
+
+
+def test_int8_that_loses_too_much_stays_behind() -> None:
+    both = [candidate("float", 0.020), candidate("int8", 0.010, lost=60)]
+    assert names_of(both) == ["float"]
+    assert choose(both, BUDGETS).reasons == {
+        "int8": "misses accuracy_drop",
+        "float": "nothing else is faster and within the budgets",
+    }
+
+
+def test_where_none_is_within_the_one_that_misses_fewest_is_judged() -> None:
+    both = [
+        candidate("float", 0.100, size_mib=90),
+        candidate("int8", 0.090, size_mib=30),
+    ]
+    assert names_of(both) == ["int8"]
+    assert choose(both, BUDGETS).reasons["float"] == "misses artifact_size, latency_p95"
+
+
+@pytest.mark.parametrize(
+    ("budget", "inside", "outside"),
+    [
+        ("latency_p50=15ms", "int8", "float"),
+        ("memory_peak=150MiB", "int8", "float"),
+    ],
+)
+def test_measured_figures_count_on_the_target(budget: str, inside: str, outside: str) -> None:
+    """The float form takes 20 ms and 164 MiB, the int8 one 10 ms and 142 MiB."""
+    metric, _, limit = budget.partition("=")
+    budgets = (parse_budget(metric, limit),)
+    both = [candidate(outside, 0.020), candidate(inside, 0.010)]
+    chosen = choose(both, budgets)
+    assert chosen.finalists == (both[1],)
+    assert chosen.reasons[outside] == f"misses {metric}"
+
+
+def test_predictions_count_where_the_target_is_not_at_hand() -> None:
+    budgets = (parse_budget("memory_peak", "120 MiB"), parse_budget("energy", "1 J"))
+    hungry = {"memory_peak": estimate(100 * 2**20), "energy": estimate(0.5)}
+    modest = {"memory_peak": estimate(80 * 2**20), "energy": estimate(0.5)}
+    both = [
+        changed(candidate("float", 0.020, proxy=True), predictions=hungry),
+        changed(candidate("int8", 0.030, proxy=True), predictions=modest),
+    ]
+    chosen = choose(both, budgets)
+    assert chosen.reasons["float"] == "misses memory_peak"
+    assert chosen.finalists == (both[1],)
+
+
+def test_a_failure_is_named_and_the_other_goes_on() -> None:
+    both = [candidate("float", 0.020), changed(candidate("int8", 0.010), failure="no kernel")]
+    assert names_of(both) == ["float"]
+    assert choose(both, BUDGETS).reasons["int8"] == "failed: no kernel"
+
+
+def test_where_all_failed_there_is_none() -> None:
+    both = [
+        changed(candidate(name, 0.02), failure=f"{name} broke", made=None, trial=None)
+        for name in ("float", "int8")
+    ]
+    chosen = choose(both, BUDGETS)
+    assert chosen.finalists == ()
+    assert chosen.reasons == {"float": "failed: float broke", "int8": "failed: int8 broke"}
+
+
+def test_without_the_float_form_the_fastest_of_the_others_is_first() -> None:
+    rest = [candidate("int8", 0.020), candidate("int8-static", 0.010)]
+    assert names_of(rest) == ["int8-static", "int8"]
+
+
+def test_of_those_that_gain_the_greatest_gain_is_first() -> None:
+    three = [
+        candidate("float", 0.020),
+        candidate("int8", 0.015),
+        candidate("int8-static", 0.010),
+    ]
+    assert names_of(three) == ["int8-static", "int8", "float"]
+
+
+def test_a_small_search_split_turns_no_one_away_that_may_pass() -> None:
+    """15 of 1 200 is 1.25 points, and the bound below it is under the budget of one."""
+    both = [candidate("float", 0.020), candidate("int8", 0.010, lost=15)]
+    assert names_of(both) == ["int8", "float"]
+
+
+def test_without_rounds_that_count_no_gain_is_shown() -> None:
+    """A machine too noisy to time on: what was not measured is no reason to ship int8."""
+
+    def void(one: Trial | None) -> Trial:
+        assert one is not None
+        rounds = tuple(msgspec.structs.replace(r, void="steal") for r in one.rounds)
+        return msgspec.structs.replace(one, rounds=rounds)
+
+    both = [candidate("float", 0.020), candidate("int8", 0.010)]
+    assert names_of([changed(c, trial=void(c.trial)) for c in both]) == ["float"]
+    assert names_of([changed(c, trial=None) for c in both]) == ["float"]

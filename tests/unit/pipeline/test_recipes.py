@@ -1,0 +1,102 @@
+"""Which recipes are tried: by the opset and arithmetic of the target, and by the kind of net."""
+
+import msgspec
+import pytest
+
+from deployopt.core.artifact import Format, Precision
+from deployopt.core.errors import UsageError
+from deployopt.core.measurement import Machine
+from deployopt.core.target import Target
+from deployopt.pipeline.recipes import Arithmetic, arithmetic_for, recipes_for
+from deployopt.planning.targets import load_target
+from deployopt.steps.export import Export
+from deployopt.steps.optimize import Optimize
+from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
+from tests.fakes.candidates import source
+from tests.fakes.results import MACHINE, PI
+
+EIGHT = Arithmetic(reduce_range=False, reason="8-bit weights")
+SEVEN = Arithmetic(reduce_range=True, reason="7-bit weights")
+AVX2 = msgspec.structs.replace(MACHINE, isa=("avx2", "fma"))
+
+
+def with_isa(target: Target, *isa: str) -> Target:
+    return msgspec.structs.replace(
+        target, hardware=msgspec.structs.replace(target.hardware, isa=isa)
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "machine", "reduced"),
+    [
+        (load_target("rpi4"), PI, False),
+        (load_target("rpi4"), MACHINE, False),
+        (load_target("rpi4"), AVX2, True),
+        (load_target("x86-cpu"), MACHINE, True),
+        (with_isa(load_target("x86-cpu"), "avx2", "avx512f"), MACHINE, True),
+        (with_isa(load_target("x86-cpu"), "avx2", "avx_vnni"), MACHINE, False),
+        (with_isa(load_target("x86-cpu"), "avx2", "avx_vnni"), AVX2, True),
+    ],
+)
+def test_seven_bits_where_eight_would_saturate(
+    target: Target,
+    machine: Machine,
+    reduced: bool,  # noqa: FBT001 -- a column of the table
+) -> None:
+    found = arithmetic_for(target, machine)
+    assert found.reduce_range is reduced
+    assert found.reason.startswith("7-bit" if reduced else "8-bit")
+
+
+def test_the_reason_says_whose_arithmetic_it_is() -> None:
+    assert "on the target" in arithmetic_for(load_target("x86-cpu"), MACHINE).reason
+    assert "here" in arithmetic_for(load_target("rpi4"), AVX2).reason
+
+
+@pytest.mark.parametrize("arithmetic", [EIGHT, SEVEN])
+def test_transformers_are_quantized_dynamically(arithmetic: Arithmetic) -> None:
+    plain, int8 = recipes_for(source(), load_target("rpi4"), arithmetic, convolutional=False)
+    assert (plain.name, int8.name) == ("float", "int8")
+    assert plain.steps == (Export(opset=17), Optimize())
+    reduced = arithmetic.reduce_range
+    assert int8.steps == (*plain.steps, QuantizeDynamic(per_channel=True, reduce_range=reduced))
+    assert arithmetic.reason in int8.reason
+
+
+@pytest.mark.parametrize("arithmetic", [EIGHT, SEVEN])
+def test_convolution_nets_are_quantized_with_calibration(arithmetic: Arithmetic) -> None:
+    _, int8 = recipes_for(source(), load_target("rpi4"), arithmetic, convolutional=True)
+    assert int8.steps[-1] == QuantizeStatic(reduce_range=arithmetic.reduce_range)
+
+
+def test_a_graph_is_not_exported() -> None:
+    plain, _ = recipes_for(
+        source(form=Format.ONNX), load_target("rpi4"), EIGHT, convolutional=False
+    )
+    assert plain.steps == (Optimize(),)
+
+
+@pytest.mark.parametrize("precision", [Precision.INT8, Precision.MIXED])
+def test_what_is_int8_already_is_left_so(precision: Precision) -> None:
+    found = recipes_for(
+        source(form=Format.ONNX, precision=precision),
+        load_target("rpi4"),
+        EIGHT,
+        convolutional=False,
+    )
+    assert [recipe.name for recipe in found] == ["float"]
+
+
+def test_no_newer_opset_than_the_runtime_reads() -> None:
+    target = load_target("rpi4")
+    old = msgspec.structs.replace(
+        target, runtime=msgspec.structs.replace(target.runtime, opset_max=13)
+    )
+    plain, _ = recipes_for(source(), old, EIGHT, convolutional=False)
+    assert plain.steps[0] == Export(opset=13)
+
+
+@pytest.mark.parametrize("name", ["t4", "jetson-orin-nano", "a100x4"])
+def test_a_gpu_target_is_refused_in_words(name: str) -> None:
+    with pytest.raises(UsageError, match=f"Target {name} runs on .* CPU runtimes only"):
+        recipes_for(source(), load_target(name), EIGHT, convolutional=False)
