@@ -32,7 +32,9 @@ MEASURED = """
 import json, resource, sys
 from deployopt.cli.main import run
 code = run(sys.argv[1:])
-sys.stdout.write("\\n" + str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
+sizes = [resource.getrusage(who).ru_maxrss * 1024
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+sys.stdout.write("\\n" + json.dumps(sizes))
 sys.exit(0 if code in (0, 1, 3) else code)
 """
 

@@ -10,7 +10,7 @@ from deployopt.core.target import Target
 class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One operator of a model for one request of the workload.
 
-    `kind` is one of gemm, conv3x3, conv, depthwise, elementwise. `macs` are multiply-adds,
+    `kind` is one of gemm, conv1x1, conv3x3, conv, depthwise, elementwise. `macs` are multiply-adds,
     `weights` parameters read, `activations` elements read and written.
     """
 

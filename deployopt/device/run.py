@@ -121,7 +121,7 @@ class Predictor:
 
 
 def _check_array(item: ArrayInput, arrays: Mapping[str, Array]) -> None:
-    """Raise UsageError unless there is such an array, of the type and shape that the graph takes."""
+    """Raise UsageError unless there is such an array, of the graph's type and shape."""
     if item.name not in arrays:
         raise UsageError(f"The input {item.name!r} is missing; given are {', '.join(arrays)}.")
     array = arrays[item.name]

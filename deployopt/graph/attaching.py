@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 
 from deployopt.core.samples import Array
-from deployopt.graph.index import attribute, initializer
+from deployopt.graph.index import attribute
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.reading import read_graph
 from deployopt.graph.rewrite_constants import lift_constants
@@ -32,13 +32,12 @@ def attach_weights(traced: Path, weights: Mapping[str, Array], destination: Path
     _fold_transposes(model.graph, weights)
     lift_constants(model)
     read = {name for node in model.graph.node for name in node.input}
+    arrays = {name: array for name, array in weights.items() if name in read}
     for name, array in weights.items():
-        if name in read:
-            model.graph.initializer.append(initializer(name, array))
         if name + _TRANSPOSED in read:
-            model.graph.initializer.append(initializer(name + _TRANSPOSED, array.T))
+            arrays[name + _TRANSPOSED] = array.T
     _name_after_weights(model, weights)
-    save_onnx(model, destination)
+    save_onnx(model, destination, beside=arrays)
 
 
 def _fold_transposes(graph: onnx.GraphProto, weights: Mapping[str, Array]) -> None:

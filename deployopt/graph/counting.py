@@ -131,7 +131,7 @@ def _convolution_kind(node: onnx.NodeProto, kernel: tuple[int, ...]) -> str:
         return "depthwise" if kernel[1] == 1 else "conv"
     window = kernel[2:]
     if all(size == 1 for size in window):
-        return "gemm"
+        return "conv1x1"
     strides = attribute(node, "strides")
     plain = strides is None or strides == [1] * len(window)
     return "conv3x3" if plain and window == (3, 3) else "conv"

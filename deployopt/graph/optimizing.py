@@ -10,10 +10,12 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.artifact import Precision
 from deployopt.core.errors import StepError
 from deployopt.core.freeing import release_memory
 from deployopt.core.samples import Feed
 from deployopt.graph.describing import describe_onnx
+from deployopt.graph.precision import precision_of
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.rewrite_qkv import merge_shared_matmuls
@@ -33,6 +35,7 @@ class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     merged: int
     difference: float
     checked: bool
+    precision: Precision
 
 
 def optimize_graph(
@@ -50,13 +53,13 @@ def optimize_graph(
     except RUN_ERRORS as error:
         if feeds:
             raise StepError(_not_run(source, asked[0], error)) from error
-        save_onnx(load_onnx(source, trusted=True), destination)
-        return Rewritten(lifted=0, settled=0, merged=0, difference=0.0, checked=False)
+        return _left_alone(source, destination)
     release_memory()
     model = load_onnx(source, trusted=True)
     lifted = lift_constants(model)
     settled = settle_reshapes(model)
     merged = merge_shared_matmuls(model) if merge else 0
+    precision = precision_of(model)
     save_onnx(model, destination)
     del model
     release_memory()
@@ -67,7 +70,22 @@ def optimize_graph(
             f"where {TOLERANCE:.0e} is allowed. Use Optimize(merge_qkv=False)."
         )
     return Rewritten(
-        lifted=lifted, settled=settled, merged=merged, difference=difference, checked=True
+        lifted=lifted,
+        settled=settled,
+        merged=merged,
+        difference=difference,
+        checked=True,
+        precision=precision,
+    )
+
+
+def _left_alone(source: Path, destination: Path) -> Rewritten:
+    model = load_onnx(source, trusted=True)
+    save_onnx(model, destination)
+    lift_constants(model)
+    precision = precision_of(model)
+    return Rewritten(
+        lifted=0, settled=0, merged=0, difference=0.0, checked=False, precision=precision
     )
 
 

@@ -39,6 +39,11 @@ def precision_found(path: Path) -> Precision:
     """The precision of the file's weights; FP32 where it multiplies with none."""
     model = read_graph(path)
     lift_constants(model)
+    return precision_of(model)
+
+
+def precision_of(model: onnx.ModelProto) -> Precision:
+    """The same of a model in memory whose constants are initializers."""
     shares = weight_shares(model)
     total = sum(shares.values())
     if not total:

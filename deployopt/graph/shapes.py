@@ -107,8 +107,10 @@ def _compute(node: onnx.NodeProto, known: Known) -> None:
     sizes = [known.shape(name) for name in node.output]
     if any(size is None or np.prod(size) > _SMALL for size in sizes):
         return
+    # A copy: evaluators hang in reference cycles, and a node of the model would keep all of it.
+    alone = onnx.NodeProto.FromString(node.SerializeToString())
     try:
-        evaluator = ReferenceEvaluator(node, opsets={"": known.opset})
+        evaluator = ReferenceEvaluator(alone, opsets={"": known.opset})
         results = evaluator.run(None, {name: known.numbers[name] for name in given})
     except (RuntimeError, ValueError, TypeError, NotImplementedError, IndexError):
         return

@@ -1,11 +1,18 @@
 """Element counts and bytes of tensors from their headers alone."""
 
 import math
+from typing import Final
 
 import onnx
 import onnx.helper
 
-_TWO_A_BYTE = frozenset({onnx.TensorProto.INT4, onnx.TensorProto.UINT4})
+# Types that share a byte: how many of them do. An older onnx does not know all of them.
+_NAMES_A_BYTE: Final = {"INT4": 2, "UINT4": 2, "FLOAT4E2M1": 2, "INT2": 4, "UINT2": 4}
+_A_BYTE: Final = {
+    getattr(onnx.TensorProto, name): count
+    for name, count in _NAMES_A_BYTE.items()
+    if hasattr(onnx.TensorProto, name)
+}
 
 
 def elements(tensor: onnx.TensorProto) -> int:
@@ -15,8 +22,8 @@ def elements(tensor: onnx.TensorProto) -> int:
 
 def tensor_bytes(tensor: onnx.TensorProto) -> int:
     """Bytes of the tensor's numbers, packed as raw data; 0 for strings and unknown types."""
-    if tensor.data_type in _TWO_A_BYTE:
-        return (elements(tensor) + 1) // 2
+    if tensor.data_type in _A_BYTE:
+        return -(-elements(tensor) // _A_BYTE[tensor.data_type])
     return elements(tensor) * item_bytes(tensor.data_type)
 
 

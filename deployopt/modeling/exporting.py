@@ -21,7 +21,7 @@ from deployopt.modeling.threads import torch_threads
 from deployopt.modeling.tracing import Exporter, Trace, trace_to_onnx
 from deployopt.modeling.wrapping import Logits, dynamic_axes, input_names, tensors
 
-CHECKED_SAMPLES: Final = 8
+CHECKED_SAMPLES: Final = 4
 
 
 Attach: TypeAlias = Callable[[Path, Mapping[str, Array], Path], None]

@@ -17,7 +17,7 @@ from deployopt.planning.encoders import facts_from_config
 
 RequestShapes = Mapping[str, tuple[int, ...]]
 """Input name to the shape of one request."""
-_CONVOLUTIONS: Final = frozenset({"conv3x3", "conv", "depthwise"})
+_CONVOLUTIONS: Final = frozenset({"conv", "conv1x1", "conv3x3", "depthwise"})
 
 
 def source_facts(

@@ -23,7 +23,7 @@ MEMORY_BAND: Final = 0.15
 ENERGY_BAND: Final = 0.20
 SIZE_BAND: Final = 0.05
 COVERAGE: Final = 0.8
-CONVOLUTIONS: Final = frozenset({"conv", "conv3x3", "depthwise"})
+CONVOLUTIONS: Final = frozenset({"conv", "conv1x1", "conv3x3", "depthwise"})
 
 # How much slower a quantile is than the middle of the requests on a quiet machine: assumed.
 _TAILS: Final[tuple[tuple[float, float], ...]] = (

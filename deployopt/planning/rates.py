@@ -13,10 +13,20 @@ from deployopt.core.artifact import Precision
 from deployopt.core.target import Target
 
 # The share of peak that each kind of operator reaches. ONNX Runtime's float convolution nets reach
-# 27 to 35 % of a Pi 4's four-core peak; its linear layers about 60 % of an x86 core's.
-_ARM: Final = {"gemm": 0.40, "conv3x3": 0.45, "conv": 0.30, "depthwise": 0.10, "elementwise": 0.10}
-_X86: Final = {"gemm": 0.60, "conv3x3": 0.50, "conv": 0.40, "depthwise": 0.12, "elementwise": 0.10}
-_GPU: Final = {"gemm": 0.50, "conv3x3": 0.45, "conv": 0.35, "depthwise": 0.05, "elementwise": 0.05}
+# 27 to 35 % of a Pi 4's four-core peak; its linear layers about 60 % of an x86 core's. A
+# convolution of one point is a matrix product.
+_ARM: Final = {
+    "gemm": 0.40, "conv1x1": 0.40, "conv3x3": 0.45, "conv": 0.30, "depthwise": 0.10,
+    "elementwise": 0.10,
+}  # fmt: skip
+_X86: Final = {
+    "gemm": 0.60, "conv1x1": 0.60, "conv3x3": 0.50, "conv": 0.40, "depthwise": 0.12,
+    "elementwise": 0.10,
+}  # fmt: skip
+_GPU: Final = {
+    "gemm": 0.50, "conv1x1": 0.50, "conv3x3": 0.45, "conv": 0.35, "depthwise": 0.05,
+    "elementwise": 0.05,
+}  # fmt: skip
 _UNKNOWN_KIND: Final = 0.20
 
 # Seconds that an operator costs before it computes: dispatch on a CPU, a kernel launch on a GPU.

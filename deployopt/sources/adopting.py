@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.core.bundle import FileEntry
-from deployopt.core.errors import IntegrityError
+from deployopt.core.errors import IntegrityError, RefusedInputError, UsageError
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import Store, StoredObject
 from deployopt.store.writing import copy_new_file, make_folders
@@ -50,5 +50,13 @@ def adopt(
             copied = copy_new_file((folder / entry.path).resolve(), target)
             if copied != (entry.size_bytes, entry.sha256):
                 raise IntegrityError(f"{folder / entry.path} changed while it was read.")
-        check(staged)
+        check_as(staged, str(folder), check)
         return store.commit(staged, key)
+
+
+def check_as(staged: Path, where: str, check: Callable[[Path], None]) -> None:
+    """Check a copy; what is wrong is said of `where` it came from, not of the copy."""
+    try:
+        check(staged)
+    except (UsageError, RefusedInputError) as error:
+        raise type(error)(str(error).replace(str(staged), where)) from error

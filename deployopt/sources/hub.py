@@ -22,6 +22,7 @@ from deployopt.core.errors import (
     SourceError,
     UsageError,
 )
+from deployopt.sources.adopting import check_as
 from deployopt.sources.hub_files import HubFile, is_plain, mismatch
 from deployopt.sources.hub_names import HubName
 from deployopt.store.keys import cache_key
@@ -110,7 +111,7 @@ def fetch_files(
                 f"{name.written} changed between listing and fetching, or was damaged on the way: "
                 f"{'; '.join(drift)}. Nothing was kept; run the same command again."
             )
-        check(staged)
+        check_as(staged, name.written, check)
         return store.commit(staged, key)
 
 

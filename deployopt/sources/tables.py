@@ -117,7 +117,7 @@ def _column(
     looked = f"named {wanted[0]!r}" if role in chosen else f"for the {role} ({', '.join(known)})"
     raise UsageError(
         f"{path} has no column {looked}; its columns are {', '.join(names) or '(none)'}. Say which "
-        f"one holds the {role}."
+        f"one holds the {role} with --column {role}=NAME; every text needs its label."
     )
 
 

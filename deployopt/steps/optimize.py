@@ -37,7 +37,6 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write model.onnx and compare it with the source."""
         from deployopt.graph.optimizing import optimize_graph
-        from deployopt.graph.precision import precision_found
 
         samples = decode_samples(context.samples) if context.samples else []
         context.progress(0.0, "rewriting the graph")
@@ -61,7 +60,7 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             folder=context.workdir,
             entry=MODEL_FILE,
             digest="",
-            precision=precision_found(context.workdir / MODEL_FILE),
+            precision=done.precision,
             session=CPU_SESSION,
             notes=(*source.notes, note),
         )

@@ -48,7 +48,12 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write model.onnx."""
-        from deployopt.graph.quantize_dynamic import DynamicOptions, quantize_dynamic
+        from deployopt.graph.precision import precision_of
+        from deployopt.graph.quantize_dynamic import (
+            MIN_WEIGHTS,
+            DynamicOptions,
+            quantize_dynamic,
+        )
         from deployopt.graph.reading import load_onnx
         from deployopt.graph.rewrite_constants import lift_constants
         from deployopt.graph.writing import save_onnx
@@ -65,12 +70,14 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         names = quantize_dynamic(model, options)
         if not names:
             raise StepError(
-                f"{source.path} has no matrix product with constant float weights that could be "
-                "quantized. Leave the quantizing out of the recipe."
+                "The graph has no matrix product with enough constant float32 weights "
+                f"({MIN_WEIGHTS:,} or more) to gain anything from int8. The float form stands."
             )
+        found = precision_of(model)
         save_onnx(model, context.workdir / MODEL_FILE)
         context.progress(1.0, "quantized")
-        return _artifact(source, context, f"{len(names)} nodes were quantized, with dynamic range.")
+        note = f"{len(names)} nodes were quantized, with dynamic range."
+        return _artifact(source, context, found, note)
 
 
 class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +114,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Calibrate, then write model.onnx."""
+        from deployopt.graph.precision import precision_found
         from deployopt.graph.quantize_static import StaticOptions, quantize_static
 
         if context.samples is None:
@@ -124,7 +132,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         )
         context.progress(1.0, "quantized")
         note = f"{len(names)} nodes were quantized, calibrated on {len(feeds)} samples."
-        return _artifact(source, context, note)
+        return _artifact(source, context, precision_found(context.workdir / MODEL_FILE), note)
 
 
 def _need_float(step: str, source: Artifact) -> None:
@@ -132,15 +140,13 @@ def _need_float(step: str, source: Artifact) -> None:
         raise StepError(f"The step {step} takes a float model, and this one is quantized already.")
 
 
-def _artifact(source: Artifact, context: StepContext, note: str) -> Artifact:
-    from deployopt.graph.precision import precision_found
-
+def _artifact(source: Artifact, context: StepContext, precision: Precision, note: str) -> Artifact:
     return Artifact(
         format=Format.ONNX,
         folder=context.workdir,
         entry=MODEL_FILE,
         digest="",
-        precision=precision_found(context.workdir / MODEL_FILE),
+        precision=precision,
         session=CPU_SESSION,
         notes=(*source.notes, note),
     )

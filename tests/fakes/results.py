@@ -122,7 +122,7 @@ def estimate(value: float, spread: float = 0.35) -> Estimate:
     )
 
 
-def candidate(  # noqa: PLR0913 -- a builder of what has many parts
+def candidate(
     name: str,
     reason: str,
     median_s: float,

@@ -90,6 +90,7 @@ def test_another_seed_gives_another_bundle(
     assert done.json["bundle_digest"] != mlp_build.json["bundle_digest"]
 
 
+@pytest.mark.slow
 def test_a_missed_budget_is_a_verdict_and_no_bundle(
     invoke: Invoke, shelf: Path, tmp_path: Path, mlp: Path, arrays: Path, here: Path
 ) -> None:

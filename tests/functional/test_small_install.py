@@ -65,6 +65,7 @@ def test_the_targets_came_along(device: Device) -> None:
     assert {"rpi4", "x86-cpu", "h100"} <= {target["name"] for target in done.json}
 
 
+@pytest.mark.slow
 def test_a_graph_is_verified_and_answers(device: Device, mlp_bundle: Path) -> None:
     bundle = shutil.copytree(mlp_bundle, device.folder / "bundle")
     done = device("verify", "bundle", "--json")

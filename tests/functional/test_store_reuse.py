@@ -46,6 +46,7 @@ def test_a_second_build_runs_no_step_and_asks_no_model(
     assert again.json["gate"]["trial"] == mlp_build.json["gate"]["trial"]
 
 
+@pytest.mark.slow
 def test_a_damaged_object_is_made_again_and_gives_the_same(
     invoke: Invoke, mlp_build: Done, tmp_path: Path, mlp: Path, arrays: Path, here: Path
 ) -> None:

@@ -21,6 +21,7 @@ def verified(invoke: Invoke, mlp_bundle: Path, tmp_path_factory: pytest.TempPath
     return invoke("verify", bundle, "--json")
 
 
+@pytest.mark.slow
 def test_a_device_judges_what_was_built(verified: Done, mlp_build: Done) -> None:
     found = verified.json
     check_schema("verify-result", found)
@@ -34,6 +35,7 @@ def test_a_device_judges_what_was_built(verified: Done, mlp_build: Done) -> None
     assert found["accuracy"]["trial"]["split"] == "gate"
 
 
+@pytest.mark.slow
 def test_it_writes_beside_and_leaves_what_was_built(verified: Done, mlp_build: Done) -> None:
     bundle = Path(verified.json["bundle"])
     manifest = verify_bundle(bundle)

@@ -103,3 +103,13 @@ def test_a_weight_read_in_two_ways_keeps_both(
     assert "q.w" in {tensor.name for tensor in text_model.graph.initializer}
     after = np.concatenate(answers(text_model, texts))
     assert np.abs(after - before).max() / np.abs(before).max() < 0.05
+
+
+def test_a_graph_of_nameless_nodes_still_loads(
+    text_model: onnx.ModelProto, texts: Feeds, answers: Answers
+) -> None:
+    """The runtime refuses two nodes of one name, and makers need not name theirs at all."""
+    for node in text_model.graph.node:
+        node.name = ""
+    assert len(quantize_dynamic(text_model, DynamicOptions())) > 2
+    assert all(np.isfinite(answer).all() for answer in answers(text_model, texts))

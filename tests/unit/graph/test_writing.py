@@ -44,3 +44,26 @@ def test_above_the_limit_weights_go_to_one_file_beside(
         for m in (path, whole.SerializeToString())
     ]
     assert np.array_equal(*outputs)
+
+
+@pytest.mark.parametrize("limit", [0, 2**40])
+def test_weights_beside_the_model_are_written_as_if_they_were_in_it(
+    text_model: onnx.ModelProto, tmp_path: Path, limit: int
+) -> None:
+    whole = onnx.ModelProto.FromString(text_model.SerializeToString())
+    arrays = {t.name: onnx.numpy_helper.to_array(t) for t in text_model.graph.initializer}
+    # A view in another order, a scalar, and an empty one.
+    arrays["last.w"] = np.asfortranarray(arrays["last.w"])
+    arrays["one"] = np.array(3, np.int64)
+    arrays["none"] = np.zeros((0, 2), np.float32)
+    whole.graph.initializer.extend(
+        onnx.numpy_helper.from_array(arrays[name], name) for name in ("one", "none")
+    )
+    del text_model.graph.initializer[:]
+    path = tmp_path / "model.onnx"
+    save_onnx(text_model, path, limit, arrays)
+    found = load_onnx(path, trusted=True)
+    assert [t.name for t in found.graph.initializer] == [t.name for t in whole.graph.initializer]
+    for one, other in zip(found.graph.initializer, whole.graph.initializer, strict=True):
+        expected = onnx.numpy_helper.to_array(other)
+        assert np.array_equal(onnx.numpy_helper.to_array(one), expected)
