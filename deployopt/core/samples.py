@@ -29,7 +29,7 @@ def encode_samples(feeds: Sequence[Feed]) -> bytes:
             for name in sorted(feed):
                 entry = io.BytesIO()
                 np.lib.format.write_array(
-                    entry, np.ascontiguousarray(feed[name]), allow_pickle=False
+                    entry, np.asarray(feed[name], order="C"), allow_pickle=False
                 )
                 archive.writestr(
                     zipfile.ZipInfo(f"{index:06d}/{name}.npy", _EPOCH), entry.getvalue()

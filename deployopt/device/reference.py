@@ -83,7 +83,7 @@ def encode_reference(reference: Reference) -> bytes:
         for name, array in arrays.items():
             if array is not None:
                 entry = io.BytesIO()
-                np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+                np.lib.format.write_array(entry, np.asarray(array, order="C"), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), entry.getvalue())
     return buffer.getvalue()
 

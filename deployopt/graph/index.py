@@ -48,7 +48,7 @@ class GraphIndex:
 
 def initializer(name: str, array: Array) -> onnx.TensorProto:
     """The array as a raw-data tensor."""
-    return onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+    return onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
 def attribute(node: onnx.NodeProto, name: str, default: float | None = None) -> object:

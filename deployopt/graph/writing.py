@@ -78,11 +78,11 @@ def save_onnx(
         for own, array in arrays:
             file.write(_GRAPH_INITIALIZER + _varint(_with_raw(own, array.nbytes)) + own)
             file.write(_TENSOR_RAW_DATA + _varint(array.nbytes))
-            file.write(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def _as_tensor(name: str, array: Array) -> onnx.TensorProto:
-    return onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+    return onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
 
 
 def _head_of_array(name: str, array: Array) -> bytes:

@@ -55,7 +55,10 @@ def run_build(
         candidates = try_recipes(prepared, stages)
         chosen = choose(candidates, prepared.budgets)
         if not chosen.finalists:
-            reasons = " ".join(f"{name}: {why}." for name, why in chosen.reasons.items())
+            reasons = " ".join(
+                f"{name}: {why.removeprefix('failed: ').rstrip('.')}."
+                for name, why in chosen.reasons.items()
+            )
             raise StepError(f"Every candidate failed. {reasons}")
         decision = judge_finalists(prepared, chosen.finalists, stages)
         judged = _judged(decision, candidates)

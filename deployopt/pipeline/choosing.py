@@ -105,7 +105,7 @@ def _misses_latency(candidate: Candidate, budget: Budget) -> bool:
         return _misses_prediction(candidate, budget)
     samples = sorted(s for r in trial.counted for s in r.samples_s)
     if not samples:
-        return True
+        return False  # every round is void: nothing is known, which the gate calls undecided
     rank = min(len(samples) - 1, int((budget.definition.quantile or 0.5) * len(samples)))
     return samples[rank] > budget.limit
 

@@ -156,7 +156,7 @@ def _shape(item: ArrayInput) -> tuple[int, ...]:
             f"The graph's input {item.name} is fixed to batches of {item.shape[0]}; deployopt "
             "measures one example at a time. Export it with a batch of 1 or a named dimension."
         )
-    images = len(item.shape) == _IMAGES_RANK and np.dtype(item.dtype).kind == "f"
+    images = len(item.shape) == _IMAGES_RANK and np.dtype(item.dtype).kind in "fu"
     free = FREE_SIDE if images else FREE_LENGTH
     return (1, *(free if isinstance(size, str) else size for size in item.shape[1:]))
 

@@ -88,6 +88,13 @@ def read_onnx(path: Path) -> Interface:
     from deployopt.graph.describing import describe_onnx
 
     described = describe_onnx(path)
+    texts = [item.name for item in described.inputs if item.dtype == "object"]
+    if texts:
+        raise UsageError(
+            f"{path.name} takes strings (its input {texts[0]}), and deployopt feeds numbers. Export "
+            "the model without its text preprocessing, and name its tokenizer in "
+            f"{interface_path(path).name}."
+        )
     outputs = tuple(output.name for output in described.outputs)
     beside = interface_path(path)
     if not beside.exists():

@@ -151,7 +151,7 @@ def test_a_target_is_started_as_the_page_says(
 
 @pytest.mark.slow
 def test_this_machine_is_described_as_the_page_says(tmp_path: Path) -> None:
-    (words,) = [w for w in ours(README) if w == ["detect"]]
+    words = next(w for w in ours(README) if w == ["detect"])
     done = outside([sys.executable, "-m", "deployopt", *words], tmp_path)
     assert done.code == ExitCode.ACCEPTED, done.err
     (tmp_path / "my-board.toml").write_text(done.out)
