@@ -5,9 +5,6 @@ the target itself a runtime outside of the target's range. Needs only the small 
 """
 
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -21,7 +18,8 @@ from deployopt.core.examples import decode_examples
 from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
-from deployopt.core.result import StageTime, VerifyResult
+from deployopt.core.result import VerifyResult
+from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
     accuracy_summary,
     latency_summary,
@@ -62,21 +60,6 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     accuracy: AccuracyTrial | None
 
 
-class _Stages:
-    """Names each stage to the watcher and keeps how long it took."""
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self.times: list[StageTime] = []
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self._watcher.stage(name)
-        start = time.perf_counter()
-        yield
-        self.times.append(StageTime(stage=name, seconds=time.perf_counter() - start))
-
-
 class _Here(msgspec.Struct, frozen=True, kw_only=True):
     """The bundle, this machine, and how they fit."""
 
@@ -100,9 +83,9 @@ def verify(
         DeviceError: this is the target, and its runtime is not one that the target allows.
         StorageError: the disk for temporary files is full.
     """
-    stages = _Stages(watcher)
-    with stages.stage("Digests"):
-        opened = open_bundle(bundle)
+    stages = TimedStages(watcher)
+    stages.stage("Digests")
+    opened = open_bundle(bundle)
     machine = describe_machine()
     mismatch = matches(opened.target, machine)
     warnings = _runtime_warnings(opened, machine, mismatch)
@@ -110,12 +93,12 @@ def verify(
     scratch = _scratch()
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
         here = _Here(bundle=opened, machine=machine, mismatch=mismatch, workdir=workdir)
-        with stages.stage("Accuracy"):
-            evaluation, accuracy = _accuracy(here, watcher)
-        with stages.stage("Latency"):
-            latency = _latency(here, evaluation, watcher, seed)
+        stages.stage("Accuracy")
+        evaluation, accuracy = _accuracy(here, watcher)
+        stages.stage("Latency", quiet=True)
+        latency = _latency(here, evaluation, watcher, seed)
     result = _result(here, accuracy, latency, accept_predicted=accept_predicted)
-    result = msgspec.structs.replace(result, stages=tuple(stages.times), warnings=warnings)
+    result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
     return _write(bundle, Verification(result=result, latency=latency, accuracy=accuracy))
 
 

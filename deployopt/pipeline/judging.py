@@ -4,7 +4,7 @@ In: finalists, the most wanted first. Out: the first that Holm accepts, with its
 is accepted, the most wanted one's. One that passes at alpha / k needs no other to be asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -64,12 +64,21 @@ def judge_finalists(
             return Decision(
                 winner=asked[-1], verdict=alone, asked=tuple(asked), reference=reference
             )
+    winner, verdict = pick(asked, lambda finalist, level: _verdict(prepared, finalist, level))
+    return Decision(winner=winner, verdict=verdict, asked=tuple(asked), reference=reference)
+
+
+def pick(
+    asked: Sequence[Finalist], verdict_at: Callable[[Finalist, float], Verdict]
+) -> tuple[Finalist, Verdict]:
+    """The first that passes at the level Holm gives it, else the most wanted one.
+
+    `verdict_at` judges a finalist with its accuracy bound at confidence 1 - level.
+    """
     levels = holm_levels([f.p_value for f in asked], _ALPHA)
-    verdicts = [_verdict(prepared, f, level) for f, level in zip(asked, levels, strict=True)]
+    verdicts = [verdict_at(f, level) for f, level in zip(asked, levels, strict=True)]
     best = next((i for i, v in enumerate(verdicts) if _passes(v)), 0)
-    return Decision(
-        winner=asked[best], verdict=verdicts[best], asked=tuple(asked), reference=reference
-    )
+    return asked[best], verdicts[best]
 
 
 def _passes(verdict: Verdict) -> bool:

@@ -1,0 +1,32 @@
+"""Stages are passed on, and their times kept."""
+
+from collections.abc import Iterator
+
+from deployopt.core.stages import TimedStages
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.words: list[tuple[object, ...]] = []
+
+    def stage(self, name: str, total: int | None = None, *, quiet: bool = False) -> None:
+        self.words.append((name, total, quiet))
+
+    def advance(self, share: float, words: str = "") -> None:
+        self.words.append((share, words))
+
+    def note(self, text: str) -> None:
+        self.words.append((text,))
+
+
+def test_times_are_of_the_stage_they_began_with() -> None:
+    ticks: Iterator[int] = iter([0, 2_000_000_000, 2_000_000_000, 2_500_000_000])
+    heard = Heard()
+    stages = TimedStages(heard, clock_ns=lambda: next(ticks))
+    assert stages.times == ()
+    stages.stage("a", 3)
+    stages.advance(0.5, "half")
+    stages.stage("b", quiet=True)
+    stages.note("a word")
+    assert [(t.stage, t.seconds) for t in stages.times] == [("a", 2.0), ("b", 0.5)]
+    assert heard.words == [("a", 3, False), (0.5, "half"), ("b", None, True), ("a word",)]
