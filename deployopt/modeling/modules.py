@@ -94,13 +94,13 @@ def _ask(module: nn.Module, example: Mapping[str, Tensor]) -> Array:
     try:
         with torch.inference_mode():
             answer: Array = module(*example.values()).numpy().copy()
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise StepError(f"The module does not run on its example inputs: {error}") from error
     return answer
 
 
 class First(nn.Module):  # type: ignore[misc] # torch is not followed
-    """The first output of a module that gives one, or several as a tuple."""
+    """The first output of a module that gives one, or several as a tuple or by name."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -110,6 +110,8 @@ class First(nn.Module):  # type: ignore[misc] # torch is not followed
     def forward(self, *inputs: Tensor) -> Tensor:
         """That output."""
         found = self.module(*inputs)
+        if isinstance(found, Mapping):
+            found = tuple(found.values())
         first: Tensor = found[0] if isinstance(found, tuple | list) else found
         return first
 

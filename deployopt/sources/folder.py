@@ -37,6 +37,7 @@ INPUT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "albert": _WITH_TYPES,
     "bert": _WITH_TYPES,
     "camembert": _IDS_AND_MASK,
+    "deberta-v2": _IDS_AND_MASK,
     "distilbert": _IDS_AND_MASK,
     "electra": _WITH_TYPES,
     "mobilebert": _WITH_TYPES,

@@ -12,6 +12,7 @@ from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.interface import Interface
 from deployopt.core.source import SourceModel
 from deployopt.sources.catalogue import SYNTHETIC
+from deployopt.sources.onnx_file import check_labels
 from deployopt.store.digests import folder_entries
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store
@@ -39,6 +40,7 @@ def module_source(given: GivenModule, *, name: str, store: Store) -> SourceModel
     """
     try:
         from deployopt.graph.attaching import attach_weights
+        from deployopt.graph.describing import describe_onnx
         from deployopt.modeling.exporting import ExportOptions
         from deployopt.modeling.modules import export_module, is_module
     except ImportError as error:
@@ -51,7 +53,10 @@ def module_source(given: GivenModule, *, name: str, store: Store) -> SourceModel
     examples = _named(given)
     with store.stage() as folder:
         options = ExportOptions(attach=attach_weights)
-        interface = export_module(given.module, examples, folder / _FILE, options)
+        interface = _labelled(
+            export_module(given.module, examples, folder / _FILE, options), given.labels
+        )
+        check_labels(interface, describe_onnx(folder / _FILE).outputs, f"The module {name}")
         entries = folder_entries(folder)
         key = cache_key({"source": "module", "files": [[e.path, e.sha256] for e in entries]})
         stored = store.lookup(key) or store.commit(folder, key)
@@ -66,7 +71,7 @@ def module_source(given: GivenModule, *, name: str, store: Store) -> SourceModel
     return SourceModel(
         name=name,
         artifact=artifact,
-        interface=_labelled(interface, given.labels),
+        interface=interface,
         origin=Origin(asked=name, resolved=f"module {kind}", files=stored.files),
         default_data=SYNTHETIC,
     )

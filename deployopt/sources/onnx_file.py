@@ -15,6 +15,7 @@ A classifier of texts names its tokenizer, a file beside the model:
      "inputs": {"type": "text", "tokenizer": "tokenizer.json", "max_length": 256}}
 """
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -23,7 +24,14 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.explain import explain
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, Task, TextInputs
+from deployopt.core.interface import (
+    ArrayInput,
+    ArrayInputs,
+    ImageInputs,
+    Interface,
+    Task,
+    TextInputs,
+)
 from deployopt.sources.checks import check_regular
 
 INTERFACE_MAX_BYTES: Final = 4 * 2**20
@@ -33,6 +41,7 @@ _KINDS: Final[dict[Task, type]] = {
     Task.ANY: ArrayInputs,
 }
 _CLASSES_MIN: Final = 2
+_LOGITS_RANK: Final = 2
 
 
 def interface_path(path: Path) -> Path:
@@ -91,8 +100,8 @@ def read_onnx(path: Path) -> Interface:
     texts = [item.name for item in described.inputs if item.dtype == "object"]
     if texts:
         raise UsageError(
-            f"{path.name} takes strings (its input {texts[0]}), and deployopt feeds numbers. Export "
-            "the model without its text preprocessing, and name its tokenizer in "
+            f"{path.name} takes strings (its input {texts[0]}), and deployopt feeds numbers. "
+            "Export the model without its text preprocessing, and name its tokenizer in "
             f"{interface_path(path).name}."
         )
     outputs = tuple(output.name for output in described.outputs)
@@ -102,7 +111,21 @@ def read_onnx(path: Path) -> Interface:
         return Interface(task=Task.ANY, inputs=inputs, outputs=outputs)
     interface = read_interface(beside)
     _check_names(interface, tuple(x.name for x in described.inputs), outputs, beside)
+    check_labels(interface, described.outputs, str(beside))
     return interface
+
+
+def check_labels(interface: Interface, outputs: Sequence[ArrayInput], where: str) -> None:
+    """Raise UsageError where the graph says that it gives another number of classes."""
+    if not interface.classifies:
+        return
+    first = next(output for output in outputs if output.name == interface.outputs[0])
+    width = first.shape[-1] if len(first.shape) == _LOGITS_RANK else None
+    if isinstance(width, int) and width != len(interface.labels):
+        raise UsageError(
+            f"{where}: {len(interface.labels)} labels are given, and the output {first.name} has "
+            f"the form {list(first.shape)}. Give one label a class, in the order of the output."
+        )
 
 
 def read_interface(path: Path) -> Interface:

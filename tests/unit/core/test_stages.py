@@ -28,5 +28,6 @@ def test_times_are_of_the_stage_they_began_with() -> None:
     stages.advance(0.5, "half")
     stages.stage("b", quiet=True)
     stages.note("a word")
-    assert [(t.stage, t.seconds) for t in stages.times] == [("a", 2.0), ("b", 0.5)]
+    times = stages.times
+    assert [(one.stage, one.seconds) for one in times] == [("a", 2.0), ("b", 0.5)]
     assert heard.words == [("a", 3, False), (0.5, "half"), ("b", None, True), ("a word",)]
