@@ -113,16 +113,19 @@ def timing_inputs(
     full = len(examples) // batch
     order = list(range(full))
     random.Random(f"inputs {seed}").shuffle(order)  # noqa: S311 -- a choice, not a secret
-    chosen: list[int] = []
+    drawn = [
+        example
+        for index in order[:most]
+        for example in examples.inputs[index * batch : (index + 1) * batch]
+    ]
     made: list[Feed] = []
     size = 0
-    for index in order[:most]:
-        part = examples.inputs[index * batch : (index + 1) * batch]
-        made += feeds(data.interface, data.folder, part, data.workload)
-        chosen.append(index)
-        size += sum(array.nbytes for array in made[-1].values())
+    for feed in feeds(data.interface, data.folder, drawn, data.workload):
+        made.append(feed)
+        size += sum(array.nbytes for array in feed.values())
         if size > TIMING_BYTES and len(made) >= TIMING_LEAST:
             break
+    chosen = order[: len(made)]
     return TimingInputs(
         feeds=tuple(made), expected=tuple(evaluation.outputs[index] for index in chosen)
     )

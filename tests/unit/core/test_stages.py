@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from deployopt.core.result import StageTime
 from deployopt.core.stages import TimedStages
 
 
@@ -23,11 +24,9 @@ def test_times_are_of_the_stage_they_began_with() -> None:
     ticks: Iterator[int] = iter([0, 2_000_000_000, 2_000_000_000, 2_500_000_000])
     heard = Heard()
     stages = TimedStages(heard, clock_ns=lambda: next(ticks))
-    assert stages.times == ()
     stages.stage("a", 3)
     stages.advance(0.5, "half")
     stages.stage("b", quiet=True)
     stages.note("a word")
-    times = stages.times
-    assert [(one.stage, one.seconds) for one in times] == [("a", 2.0), ("b", 0.5)]
+    assert stages.times == (StageTime(stage="a", seconds=2.0), StageTime(stage="b", seconds=0.5))
     assert heard.words == [("a", 3, False), (0.5, "half"), ("b", None, True), ("a word",)]
