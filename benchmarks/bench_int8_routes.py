@@ -25,7 +25,7 @@ import numpy as np
 
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.interface import Interface, Task, TextInputs
-from deployopt.core.recipe import StepContext
+from deployopt.core.recipe import Step, StepContext
 from deployopt.steps.export import Export
 from deployopt.steps.optimize import Optimize
 from deployopt.steps.quantize import QuantizeDynamic
@@ -65,9 +65,10 @@ def built(folder: Path) -> dict[str, Route]:
     """Each route's model file."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    plain, merged, ours = steps(random_distilbert(folder / "distilbert"), folder)
+    plain, merged, ours, per_tensor = steps(random_distilbert(folder / "distilbert"), folder)
     routes: dict[str, Route] = {
         OURS: ("onnxruntime", ours, NO_SKIP),
+        f"{OURS}, per tensor": ("onnxruntime", per_tensor, NO_SKIP),
         "ORT fp32, plain export": ("onnxruntime", plain, ()),
     }
     for name, source, per_channel, disabled in (
@@ -101,22 +102,26 @@ def random_distilbert(folder: Path) -> Artifact:
     return Artifact(format=Format.TRANSFORMERS, folder=folder, entry="config.json", digest="")
 
 
-def steps(source: Artifact, folder: Path) -> tuple[Path, Path, Path]:
-    """The files of export, of export with merged products only, and of the whole recipe."""
+def steps(source: Artifact, folder: Path) -> tuple[Path, Path, Path, Path]:
+    """The files of export, of merged products only, of the recipe, and of it per tensor."""
     from deployopt.graph.reading import load_onnx
     from deployopt.graph.rewrite_qkv import merge_shared_matmuls
     from deployopt.graph.writing import save_onnx
 
-    artifact, paths = source, []
-    for step in (Export(), Optimize(), QuantizeDynamic()):
-        context = StepContext(workdir=folder / step.name, interface=INTERFACE, threads=2)
-        context.workdir.mkdir()
-        artifact = step.run(artifact, context)
-        paths.append(artifact.path)
-    model = load_onnx(paths[0], trusted=True)
+    exported = ran(Export(), source, folder / "export")
+    optimized = ran(Optimize(), exported, folder / "optimize")
+    ours = ran(QuantizeDynamic(), optimized, folder / "ours")
+    per_tensor = ran(QuantizeDynamic(per_channel=False), optimized, folder / "per-tensor")
+    model = load_onnx(exported.path, trusted=True)
     merge_shared_matmuls(model)
     save_onnx(model, folder / "merged.onnx")
-    return paths[0], folder / "merged.onnx", paths[2]
+    return exported.path, folder / "merged.onnx", ours.path, per_tensor.path
+
+
+def ran(step: Step, source: Artifact, folder: Path) -> Artifact:
+    """What the step makes in this folder."""
+    folder.mkdir()
+    return step.run(source, StepContext(workdir=folder, interface=INTERFACE, threads=2))
 
 
 def fused(plain: Path, folder: Path) -> Path:

@@ -68,7 +68,7 @@ def recipes_for(
         quantize = QuantizeStatic(reduce_range=arithmetic.reduce_range)
         reason = "static int8 with calibration, the form that pays on convolution nets"
     else:
-        quantize = QuantizeDynamic(per_channel=True, reduce_range=arithmetic.reduce_range)
+        quantize = QuantizeDynamic(reduce_range=arithmetic.reduce_range)
         reason = "dynamic int8, the form that pays on transformers"
     int8 = Recipe(name=INT8, steps=(*start, quantize), reason=f"{reason}; {arithmetic.reason}")
     return (float_recipe, int8)

@@ -34,7 +34,7 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = False
 
-    per_channel: bool = False
+    per_channel: bool = True
     reduce_range: bool = False
     embeddings: bool = True
     exclude: tuple[str, ...] = ()
