@@ -91,7 +91,7 @@ def other_pythons() -> list[tuple[str, list[str | Path]]]:
         parts += [
             (f"environment {version}", [found, "-m", "venv", folder]),
             (f"install {version}", [python, "-m", "pip", "install", "-q", "-e", ".", *packages]),
-            (f"tests {version}", [python, "-m", "pytest", "-q"]),
+            (f"tests {version}", [python, "-m", "pytest", "-q", "tests/unit"]),
         ]
     return parts
 

@@ -41,7 +41,7 @@ from deployopt.pipeline.preparing import Prepared, predictions
 
 ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
 """Least seconds of timed requests a round; a proxy's latency only says which form is faster."""
-WALL_S: Final = {Evidence.TARGET: 480.0, Evidence.PROXY: 75.0}
+WALL_S: Final = {Evidence.TARGET: 240.0, Evidence.PROXY: 75.0}
 """After so long no further round is begun: the machine is too noisy to settle it."""
 
 
