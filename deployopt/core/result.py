@@ -13,6 +13,7 @@ from deployopt.core.budget import Budget
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.plan import Forecast, Plan
+from deployopt.core.schemas import schema_bytes
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
 
@@ -218,7 +219,7 @@ def json_schema(name: str) -> bytes:
     """The JSON Schema of one of `RESULTS`, indented, as it is published."""
     schema = msgspec.json.schema(RESULTS[name], schema_hook=_schema_hook)
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return msgspec.json.format(msgspec.json.encode(dialect | schema), indent=2) + b"\n"
+    return schema_bytes(dialect | schema)
 
 
 def _schema_hook(kind: type) -> dict[str, object]:

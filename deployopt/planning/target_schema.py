@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from deployopt.core.metric import METRICS
+from deployopt.core.schemas import schema_bytes
 from deployopt.core.target import Target
 from deployopt.core.units import UNITS, Quantity, quantity_pattern
 
@@ -24,7 +25,7 @@ def target_schema() -> bytes:
         **reference,
         "$defs": parts,
     }
-    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+    return schema_bytes(schema)
 
 
 def _quantity_schema(kind: type) -> dict[str, Any]:
