@@ -22,6 +22,7 @@ from deployopt.core.quantiles import (
     quantile_bounds,
     requests_needed,
 )
+from deployopt.core.sample_size import examples_to_settle
 from deployopt.core.standing import Standing
 from deployopt.core.units import show_quantity
 from deployopt.core.verdict import Check, Outcome, Verdict
@@ -240,7 +241,7 @@ def _judge_accuracy(budget: Budget, findings: Findings) -> Check:
     inside, outside = bounds.upper <= budget.limit, bounds.lower > budget.limit
     outcome = Outcome.ACCEPTED if inside else Outcome.UNDECIDED
     outcome = Outcome.REJECTED if outside else outcome
-    settle = None if inside or outside else "more evaluation examples would narrow the interval"
+    settle = None if inside or outside else _more_examples(trial, budget.limit, confidence)
     reason = (
         f"{trial.lost} lost and {trial.gained} gained of {trial.examples}"
         if trial.labelled
@@ -267,6 +268,13 @@ def _judge_accuracy(budget: Budget, findings: Findings) -> Check:
         reason=reason,
         settle=settle,
     )
+
+
+def _more_examples(trial: AccuracyTrial, limit: float, confidence: float) -> str:
+    more = examples_to_settle(trial.lost, trial.gained, trial.examples, limit, confidence)
+    if more is None:
+        return "the loss seen is the budget's own: no number of examples is likely to settle it"
+    return f"evaluate on about {more:,} more examples"
 
 
 def _judge_prediction(budget: Budget, findings: Findings) -> Check:

@@ -1,5 +1,6 @@
 """The gate fails closed: every way not to know is undecided or rejected, never accepted."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -178,6 +179,9 @@ def test_non_finite_outputs_reject() -> None:
 def test_a_loss_at_the_budget_is_undecided_and_a_large_one_rejected() -> None:
     at = judge("t", (LOSS,), findings(accuracy=compared(60, 30)))
     assert at.outcome is Outcome.UNDECIDED
+    assert "no number of examples" in (at.checks[0].settle or "")
+    near = judge("t", (LOSS,), findings(accuracy=compared(50, 30)))
+    assert re.search(r"about [\d,]+ more examples", near.checks[0].settle or "")
     far = judge("t", (LOSS,), findings(accuracy=compared(150, 10)))
     assert far.outcome is Outcome.REJECTED
 
