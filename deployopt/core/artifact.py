@@ -14,12 +14,19 @@ class Format(StrEnum):
 
 
 class Precision(StrEnum):
-    """The precision found in the weights that do the work, not the one that was asked for."""
+    """The precision found in the weights that do the work, not the one that was asked for.
+
+    An artifact is never tf32, which is fp32 weights with shorter products; plans speak of it.
+    """
 
     FP32 = "fp32"
-    FP16 = "fp16"
+    TF32 = "tf32"
     BF16 = "bf16"
+    FP16 = "fp16"
+    FP8 = "fp8"
     INT8 = "int8"
+    INT4 = "int4"
+    NF4 = "nf4"
     MIXED = "mixed"
 
 

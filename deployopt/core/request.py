@@ -1,11 +1,14 @@
-"""What is asked of a build, read and complete: what the API hands to the pipeline."""
+"""What is asked of a command, read and complete: what the API hands to the pipeline."""
 
 from pathlib import Path
 
 import msgspec
 
+from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget, merge_budgets
+from deployopt.core.memory import Method, Optimizer, Sharding
 from deployopt.core.target import Target
+from deployopt.core.tasks import ModelTask
 
 
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,3 +29,58 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     def limits(self) -> tuple[Budget, ...]:
         """The target's budgets with the asked ones in their place."""
         return merge_budgets(self.target.limits, self.budgets)
+
+
+class ByHand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sizes that a person gives in place of a config; None is worked out from the parameters."""
+
+    parameters: int
+    layers: int | None = None
+    hidden: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    ffn: int | None = None
+    vocabulary: int | None = None
+    encoder: bool = False
+    """An encoder (BERT, ViT) rather than a decoder that generates."""
+
+
+class FitRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `fit` is asked; None and empty stand for "look at all of them"."""
+
+    model: str | None
+    by_hand: ByHand | None = None
+    target: Target
+    training: bool = False
+    precisions: tuple[Precision, ...] = ()
+    batch: int = 1
+    context: int | None = None
+    """Tokens in all; by default 2048 or what the model allows, 128 for encoders."""
+    methods: tuple[Method, ...] = ()
+    optimizer: Optimizer = Optimizer.ADAMW
+    checkpointing: bool | None = None
+    """None: with it for models that generate, without for others."""
+    sharding: Sharding | None = None
+    """None: what the target's devices need."""
+    lock: Path | None = None
+    store: Path | None = None
+
+
+class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What `recommend` is asked."""
+
+    task: ModelTask
+    target: Target
+    examples: int | None = None
+    """Labelled examples for fine-tuning; None: none, the model is used as it comes."""
+    realtime: bool = False
+    """A person or a camera waits: 30 a second for vision, 100 ms for text, reading speed for
+    generated text, unless a latency budget says otherwise."""
+    budgets: tuple[Budget, ...] = ()
+    length: int | None = None
+    """Tokens of a request; None: the task's usual length."""
+    requests_per_day: float | None = None
+    commercial: bool = False
+    """Leave out licences that forbid commercial use."""
+    prices: Path | None = None
+    """A file of prices in place of the shipped one."""

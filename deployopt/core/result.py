@@ -11,8 +11,10 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.fit import Fit
 from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.plan import Forecast, Plan
+from deployopt.core.recommendation import Recommendation
 from deployopt.core.schemas import schema_bytes
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
@@ -195,6 +197,22 @@ class PlanResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     exit_code: int
 
 
+class FitResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt fit` worked out; nothing was run or downloaded but configs and headers."""
+
+    schema_version: int = SCHEMA_VERSION
+    fit: Fit
+    exit_code: int
+
+
+class RecommendResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt recommend` advises."""
+
+    schema_version: int = SCHEMA_VERSION
+    recommendation: Recommendation
+    exit_code: int
+
+
 class ErrorResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What any command prints under `--json` when it ends in an error."""
 
@@ -209,6 +227,8 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "build-result": BuildResult,
     "verify-result": VerifyResult,
     "plan-result": PlanResult,
+    "fit-result": FitResult,
+    "recommend-result": RecommendResult,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from deployopt.catalogue.models import SYNTHETIC
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Examples
@@ -16,7 +17,6 @@ from deployopt.core.samples import Feed
 from deployopt.core.source import SourceModel
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.arrays import list_arrays, read_arrays, synthetic_feeds
-from deployopt.sources.catalogue import SYNTHETIC
 from deployopt.sources.parts import Found, Parts, Request, pick
 from deployopt.sources.splitting import Labelled, cut
 

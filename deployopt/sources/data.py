@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
+from deployopt.catalogue.models import DATA, DEMO, SYNTHETIC, find_data
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import encode_examples
 from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs
 from deployopt.core.measurement import Split
 from deployopt.core.source import Dataset, SourceModel, SplitFile
 from deployopt.sources.array_data import find_arrays, make_up
-from deployopt.sources.catalogue import DATA, DEMO, SYNTHETIC, find_data
 from deployopt.sources.demo_data import find_demo
 from deployopt.sources.hub_data import find_hub_data
 from deployopt.sources.hub_names import PREFIX

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+from deployopt.catalogue.models import DEMO
 from deployopt.core.bundle import Origin
 from deployopt.core.measurement import Split
 from deployopt.core.source import SourceModel
-from deployopt.sources.catalogue import DEMO
 from deployopt.sources.demo import DATA, LABELS, demo_splits, fetch_demo_data, read_demo_data
 from deployopt.sources.demo_card import check_splits, read_card
 from deployopt.sources.labels import match_labels

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
+from deployopt.catalogue.models import HubData
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
-from deployopt.sources.catalogue import HubData
 from deployopt.sources.hub import HubListing, fetch_files, list_repository
 from deployopt.sources.hub_names import HubName, parse_hub_name
 from deployopt.sources.locking import locked_commit

@@ -8,13 +8,13 @@ from typing import Final
 
 import msgspec
 
+from deployopt.catalogue.models import CATALOGUE, DEMO, SYNTHETIC, Entry, find_entry
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.core.interface import Task
 from deployopt.core.source import DeclaredAccuracy, SourceModel
 from deployopt.sources.adopting import adopt, file_entries, source_key
-from deployopt.sources.catalogue import CATALOGUE, DEMO, SYNTHETIC, Entry, find_entry
 from deployopt.sources.checks import list_model_folder, wanted_files
 from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
 from deployopt.sources.demo_card import SHIPPED, read_card

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
+from deployopt.catalogue.models import SYNTHETIC
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.interface import Interface
 from deployopt.core.source import SourceModel
-from deployopt.sources.catalogue import SYNTHETIC
 from deployopt.sources.onnx_file import check_labels
 from deployopt.store.digests import folder_entries
 from deployopt.store.keys import cache_key

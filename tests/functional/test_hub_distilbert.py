@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deployopt.catalogue.models import find_entry
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import Split
-from deployopt.sources.catalogue import find_entry
 from deployopt.sources.data import load_dataset
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployopt.sources.catalogue import CATALOGUE, find_data, find_entry
+from deployopt.catalogue.models import CATALOGUE, find_data, find_entry
 from deployopt.sources.hub_names import parse_hub_name
 
 

@@ -1,0 +1,1 @@
+"""What is known in advance: models, and the data that judges them."""

@@ -1,0 +1,98 @@
+"""A model's shape as its config tells it: what memory, operations and advice are worked out from.
+
+Sizes are counts of elements; nothing here is measured. A stack is a run of like layers; a model has
+one (BERT, Llama, ViT), two (T5, Whisper, CLIP) or none (a convolution net, whose operators are
+given as they are).
+"""
+
+import msgspec
+
+from deployopt.core.plan import Operation
+
+
+class Stack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Transformer layers of one kind that a request passes through.
+
+    `kv_heads` < `heads` is grouped-query attention. `gated`: the feed-forward has three matrices
+    (SwiGLU, GeGLU), else two. `causal` stacks generate and keep keys and values.
+    """
+
+    name: str
+    """encoder, decoder, vision, text or audio."""
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    """Width of a dense feed-forward."""
+    gated: bool = False
+    causal: bool = False
+    cross: bool = False
+    """Attends to the stack before it as well."""
+    rms: bool = False
+    """RMSNorm, which is computed in fp32, rather than LayerNorm."""
+    tokens: int | None = None
+    """Positions a request always has (patches, audio frames); None: as long as the text."""
+    window: int | None = None
+    """Tokens that a sliding-window layer looks back on."""
+    window_layers: int = 0
+    experts: int = 0
+    """Routed experts in a mixture-of-experts layer; 0 where every layer is dense."""
+    experts_used: int = 0
+    expert_ffn: int = 0
+    shared_ffn: int = 0
+    """Width of the experts that every token passes, together."""
+    dense_layers: int = 0
+    """Layers with a dense feed-forward although others have experts."""
+    kv_elements: int | None = None
+    """Elements kept a token and layer where they are not 2 x kv_heads x head_dim (latent)."""
+
+    @property
+    def kept(self) -> int:
+        """Elements of keys and values that one layer keeps of one token."""
+        return 2 * self.kv_heads * self.head_dim if self.kv_elements is None else self.kv_elements
+
+
+class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model without its weights. All parameters are counted once, tied ones too."""
+
+    model_type: str
+    stacks: tuple[Stack, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    """Of one item (an image, 30 s of sound) outside the stacks: convolutions, stems, heads."""
+    activations: int = 0
+    """Elements alive at once in `operations`, for one item."""
+    vocabulary: int = 0
+    positions: int | None = None
+    """The longest context that the config allows."""
+    labels: int = 0
+    """Outputs of a classification head; 0 without one."""
+    tied: bool = False
+    """The output head is the input embedding."""
+    image_size: int | None = None
+    parameters: int
+    embedding_parameters: int = 0
+    """Lookup tables; with `tied`, the head as well."""
+    head_parameters: int = 0
+    """An output head over the vocabulary of its own."""
+    expert_parameters: int = 0
+    """In routed experts, of which a token uses `experts_used` of `experts`."""
+    dtype: str | None = None
+    """As the config or the weights say: float32, bfloat16, ..."""
+    stored: dict[str, int] = {}
+    """Parameters by dtype in the weights' headers; empty where only a config was read."""
+    stored_bytes: int | None = None
+    basis: str
+    """E.g. `config.json and the headers of 4 safetensors files`."""
+
+    @property
+    def active_parameters(self) -> int:
+        """Parameters that one token passes through."""
+        used = next((s.experts_used / s.experts for s in self.stacks if s.experts), 1.0)
+        return self.parameters - round(self.expert_parameters * (1 - used))
+
+    @property
+    def generates(self) -> bool:
+        """Whether it makes its output token by token."""
+        return any(stack.causal for stack in self.stacks)
