@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that follow from code: targets, metrics, exit codes, commands, schemas.
+"""Write the pages of docs/ that follow from code: targets, models, metrics, commands, schemas.
 
 python tools/generate_docs.py           writes them
 python tools/generate_docs.py --check   writes nothing; exit 1 and a list where one is stale
@@ -12,12 +12,15 @@ from typing import Any, Final
 
 import typer
 
-from deployopt.cli.commands import app
+from deployopt.catalogue.models import Entry, entries
+from deployopt.cli.main import command_line
 from deployopt.core import errors
+from deployopt.core.counts import show_short
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.metric import METRICS
 from deployopt.core.result import RESULTS, json_schema
 from deployopt.core.target import Price, Runtime, Target
+from deployopt.core.tasks import ModelTask
 from deployopt.core.units import UNITS, Dimension, show_quantity
 from deployopt.planning.target_schema import target_schema
 from deployopt.planning.targets import load_target, target_names
@@ -104,6 +107,45 @@ def exit_codes_page() -> str:
     )
 
 
+def models_page() -> str:
+    """A table a task: what `--model` takes by a short name."""
+    parts = [
+        NOTE,
+        "# Models",
+        "",
+        "The catalogue: models that are known by a short name. `fit`, `recommend` and `plan`",
+        "know their shapes without a network; `build` takes those marked so. Licences are as the",
+        "models' pages state them, and decide; *no* means not for closed commercial products.",
+        "Quality is published, not measured here. Under *from examples*: labelled examples below",
+        "which fine-tuning makes little sense, a rule of thumb.",
+    ]
+    head = ("alias", "model", "parameters", "tier", "licence", "commercial", "quality",
+            "from examples", "`build`")  # fmt: skip
+    for task in ModelTask:
+        rows = [_model_row(entry, task) for entry in entries(task)]
+        parts += ["", f"## {task.value}", "", *_table(head, rows)]
+    return "\n".join((*parts, ""))
+
+
+def _model_row(entry: Entry, task: ModelTask) -> tuple[str, ...]:
+    found = entry.quality_of(task)
+    quality = NOTHING if found is None else (
+        f"{found.metric} {found.value:g}, {found.data} ({found.source})"
+    )  # fmt: skip
+    commercial = {True: "yes", False: "no", None: "unclear"}[entry.commercial]
+    return (
+        ", ".join(f"`{name}`" for name in (entry.alias, *entry.variants)),
+        entry.title,
+        show_short(entry.parameters),
+        entry.tier,
+        entry.licence,
+        commercial,
+        quality,
+        f"{entry.least_examples}",
+        "yes" if entry.buildable else NOTHING,
+    )
+
+
 def schema_file() -> str:
     """The JSON Schema of a target file."""
     return target_schema().decode("utf-8")
@@ -112,7 +154,7 @@ def schema_file() -> str:
 def commands_page() -> str:
     """Every command with its arguments and options."""
     parts = [NOTE, "# Commands", ""]
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     for name, command in sorted(group.commands.items()):
         parts += [f"## deployopt {name}", "", command.help or "", ""]
         rows = [(_written(p), p.help or "") for p in command.params]
@@ -130,6 +172,7 @@ def _written(parameter: Any) -> str:  # noqa: ANN401 -- typer's own, not exporte
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "targets.md": targets_page,
     "metrics.md": metrics_page,
+    "models.md": models_page,
     "exit-codes.md": exit_codes_page,
     "commands.md": commands_page,
     "target.schema.json": schema_file,

@@ -1,201 +1,164 @@
-"""Models and data known by a short name: what they are and where the hub keeps them.
+"""Models known by a short name: what they are, what they are good for, where the hub keeps them.
 
-A literal table, no file and no network. Sizes are the fp32 weights' as the hub lists them. An
-entry whose main branch holds only pickles names the revision where the hub's own converter put the
-same weights as safetensors.
+In: `models.toml`, which stands beside this file, read strictly and once. Out: entries, by task or
+by alias. No network: an entry carries the shape of its model.
 """
 
 import difflib
-from typing import Final
+import functools
+import tomllib
+from pathlib import Path
+from typing import Final, Literal
 
 import msgspec
 
 from deployopt.core.errors import UsageError
-from deployopt.core.interface import Task
+from deployopt.core.explain import explain
+from deployopt.core.plan import Operation
+from deployopt.core.tasks import ModelTask
+from deployopt.core.text import safe_text
 
 DEMO: Final = "demo-sentiment"
-# Seeded inputs of the declared shapes, for a graph that comes without data.
-SYNTHETIC: Final = "synthetic"
+PAGE: Final = "docs/models.md"
+FILE: Final = Path(__file__).with_name("models.toml")
+Tier = Literal["light", "middle", "large"]
+_LOWER_IS_BETTER: Final = frozenset({"WER", "FID", "perplexity"})
+_NEAREST: Final = 8
+_SHOWN: Final = 12
+_NAME: Final = 80
 
 
-class HubData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Labelled data on the hub: which files judge (`gate`), and which calibrate and search."""
+class Quality(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A published figure, in per cent unless the metric says otherwise."""
 
-    name: str
-    repository: str
-    gate: str
-    """A path in the repository; `*` stands for anything but `/`."""
-    work: str | None = None
-    """None: all three splits come from `gate`."""
-    text: str
-    label: str
-    examples: int
-    """Rows in the gate's files."""
-    licence: str
+    metric: str
+    value: float
+    data: str
+    source: str
+    task: ModelTask | None = None
+    """What it is a figure of; None: of the entry's first task."""
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether less of it is better, as with word error rates."""
+        return self.metric in _LOWER_IS_BETTER
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model: `smaller` are aliases with the same labels that cost less."""
+    """One model. `operations` and `activations` are of one item and beside what `config` says."""
 
     alias: str
     title: str
-    task: Task
-    repository: str | None
-    """None: needs no hub."""
+    tasks: tuple[ModelTask, ...]
+    """The first is what its weights do; others it can be fine-tuned for, or does as well."""
+    tier: Tier
+    family: str
+    repository: str | None = None
+    """None: needs no hub, or is not on it."""
     revision: str | None = None
     parameters: int
     size_bytes: int
+    """Of the weights as the hub keeps them."""
     licence: str
-    data: str | None = None
+    commercial: bool | None = None
+    """Whether the licence allows commercial use; None where it is not clear."""
+    quality: tuple[Quality, ...] = ()
     smaller: tuple[str, ...] = ()
+    """Aliases for the same task that cost less; of a classifier, with the same labels."""
+    students: tuple[str, ...] = ()
+    """Aliases that it can be distilled into: the same labels, or the same tokenizer."""
+    least_examples: int
+    """Labelled examples below which fine-tuning it makes little sense: a rule of thumb."""
+    config: dict[str, object] = {}
+    """What of its config.json the shape follows from."""
+    operations: tuple[Operation, ...] = ()
+    activations: int = 0
+    """The most elements alive at once in `operations`."""
+    image_size: int | None = None
+    context: int | None = None
+    """Tokens that it takes at most."""
+    buildable: bool = False
+    """Whether `build` takes it as it comes."""
+    data: str | None = None
     accuracy: float | None = None
-    """Share right that the model's page states for the gate's files."""
+    """Share right that the model's page states for the gate's files of `data`."""
     accuracy_examples: int = 0
+    variants: dict[str, str] = {}
+    """Further aliases of the same shape, each with its repository."""
+
+    def quality_of(self, task: ModelTask) -> Quality | None:
+        """The first published figure for this task."""
+        first = self.tasks[0]
+        return next((found for found in self.quality if (found.task or first) is task), None)
 
 
-SST2: Final = HubData(
-    name="sst2",
-    repository="stanfordnlp/sst2",
-    gate="data/validation-*.parquet",
-    work="data/train-*.parquet",
-    text="sentence",
-    label="label",
-    examples=872,
-    licence="unknown",
-)
-DATA: Final[tuple[HubData, ...]] = (SST2,)
+class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    models: tuple[Entry, ...]
 
-_TEXT: Final = Task.TEXT_CLASSIFICATION
-_IMAGE: Final = Task.IMAGE_CLASSIFICATION
-CATALOGUE: Final[tuple[Entry, ...]] = (
-    Entry(
-        alias=DEMO,
-        title="MiniLM in DistilBERT's class, six layers, on rated movie snippets",
-        task=_TEXT,
-        repository=None,
-        parameters=22_713_218,
-        size_bytes=90_900_000,
-        licence="Apache-2.0",
-        data=DEMO,
-    ),
-    Entry(
-        alias="distilbert",
-        title="DistilBERT base, SST-2",
-        task=_TEXT,
-        repository="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-        parameters=66_955_010,
-        size_bytes=267_832_558,
-        licence="apache-2.0",
-        data="sst2",
-        smaller=("mobilebert", "minilm"),
-        accuracy=0.9105504587155964,
-        accuracy_examples=872,
-    ),
-    Entry(
-        alias="mobilebert",
-        title="MobileBERT, SST-2",
-        task=_TEXT,
-        repository="Muhusjf/mobilebert-uncased-finetuned-sst2",
-        parameters=24_582_914,
-        size_bytes=98_500_000,
-        licence="not stated",
-        data="sst2",
-        smaller=("minilm",),
-    ),
-    Entry(
-        alias="minilm",
-        title="MiniLM, six layers, SST-2",
-        task=_TEXT,
-        repository="philschmid/MiniLM-L6-H384-uncased-sst2",
-        revision="refs/pr/1",
-        parameters=22_713_986,
-        size_bytes=90_900_000,
-        licence="not stated",
-        data="sst2",
-    ),
-    Entry(
-        alias="bert-base",
-        title="BERT base uncased, SST-2",
-        task=_TEXT,
-        repository="JeremiahZ/bert-base-uncased-sst2",
-        parameters=109_483_778,
-        size_bytes=438_000_000,
-        licence="apache-2.0",
-        data="sst2",
-        smaller=("distilbert", "mobilebert", "minilm"),
-    ),
-    Entry(
-        alias="roberta-base",
-        title="RoBERTa base, SST-2",
-        task=_TEXT,
-        repository="textattack/roberta-base-SST-2",
-        parameters=124_647_170,
-        size_bytes=501_000_000,
-        licence="not stated",
-        data="sst2",
-        smaller=("distilbert", "mobilebert", "minilm"),
-    ),
-    Entry(
-        alias="mobilenet-v2",
-        title="MobileNetV2 1.0, 224 pixels, ImageNet-1k with a background class",
-        task=_IMAGE,
-        repository="google/mobilenet_v2_1.0_224",
-        parameters=3_538_984,
-        size_bytes=14_200_000,
-        licence="other",
-    ),
-    Entry(
-        alias="efficientnet-b0",
-        title="EfficientNet B0, 224 pixels, ImageNet-1k",
-        task=_IMAGE,
-        repository="google/efficientnet-b0",
-        revision="refs/pr/3",
-        parameters=5_288_548,
-        size_bytes=21_400_000,
-        licence="apache-2.0",
-    ),
-    Entry(
-        alias="resnet-50",
-        title="ResNet-50, 224 pixels, ImageNet-1k",
-        task=_IMAGE,
-        repository="microsoft/resnet-50",
-        parameters=25_557_032,
-        size_bytes=102_000_000,
-        licence="apache-2.0",
-        smaller=("efficientnet-b0",),
-    ),
-    Entry(
-        alias="vit-base",
-        title="ViT base, patch 16, 224 pixels, ImageNet-1k",
-        task=_IMAGE,
-        repository="google/vit-base-patch16-224",
-        parameters=86_567_656,
-        size_bytes=346_000_000,
-        licence="apache-2.0",
-        smaller=("resnet-50", "efficientnet-b0"),
-    ),
-)
+
+def read_models(text: str, *, where: str) -> tuple[Entry, ...]:
+    """The entries of a TOML text.
+
+    Raises:
+        UsageError: it is not TOML, or a key is unknown, missing or of the wrong kind.
+    """
+    try:
+        return msgspec.convert(tomllib.loads(text), _Table).models
+    except msgspec.ValidationError as error:
+        message = explain(str(error), _Table)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+    raise UsageError(f"{where}: {message}.")
+
+
+def entries(task: ModelTask | None = None) -> tuple[Entry, ...]:
+    """All entries, or those that serve a task, in the catalogue's order."""
+    return tuple(entry for entry in _entries() if task is None or task in entry.tasks)
+
+
+def aliases() -> tuple[str, ...]:
+    """Every name that `find_entry` knows, variants too, sorted."""
+    return tuple(sorted(_by_alias()))
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of an alias.
+    """The entry of an alias or a variant, whatever its case.
 
     Raises:
-        UsageError: no such alias; names the nearest one and all of them.
+        UsageError: no such alias; names the nearest ones, and where all of them stand.
     """
-    by_alias = {entry.alias: entry for entry in CATALOGUE}
-    entry = by_alias.get(name.casefold())
+    entry = _by_alias().get(name.casefold())
     if entry is not None:
         return entry
-    close = difflib.get_close_matches(name.casefold(), sorted(by_alias), n=1, cutoff=0.5)
+    known = aliases()
+    close = difflib.get_close_matches(name.casefold()[:_NAME], known, n=_NEAREST, cutoff=0.5)
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    common = [e.alias for e in _entries() if e.buildable and e.alias not in close]
+    shown = sorted([*close, *common][:_SHOWN])
     raise UsageError(
-        f"There is no model {name!r}: it is no alias, no folder and no .onnx file.{hint} The "
-        f"aliases are {', '.join(sorted(by_alias))}; a model of the hub is written hub:ORG/NAME or "
-        "hub:ORG/NAME@REVISION."
+        f"There is no model {safe_text(name, _NAME)!r}: it is no alias, no folder and no .onnx "
+        f"file.{hint} Among the {len(known)} aliases are {', '.join(shown)}; {PAGE} lists them "
+        "all. A model of the hub is written hub:ORG/NAME or hub:ORG/NAME@REVISION."
     )
 
 
-def find_data(name: str) -> HubData | None:
-    """The hub data of a short name, or None."""
-    return next((data for data in DATA if data.name == name), None)
+@functools.cache
+def _entries() -> tuple[Entry, ...]:
+    return read_models(FILE.read_text("utf-8"), where=FILE.name)
+
+
+@functools.cache
+def _by_alias() -> dict[str, Entry]:
+    found = {entry.alias: entry for entry in _entries()}
+    for entry in _entries():
+        for alias, repository in entry.variants.items():
+            found[alias] = msgspec.structs.replace(
+                entry,
+                alias=alias,
+                title=f"{entry.title}, as {repository.partition('/')[2]}",
+                repository=repository,
+                revision=None,
+                quality=(),
+                variants={},
+            )
+    return found

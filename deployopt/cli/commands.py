@@ -1,71 +1,28 @@
-"""The commands and their options; every body parses, calls the API and prints."""
+"""The commands that build, check and list; every body parses, calls the API and prints."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deployopt import api
-from deployopt.cli.output import emit, shown_progress
-from deployopt.core.budget import Budget, merge_budgets, parse_budget_option
-from deployopt.core.errors import ExitCode, UsageError
-from deployopt.core.project import Project, read_project
-from deployopt.core.version import VERSION
-
-app = typer.Typer(
-    name="deployopt",
-    help="From a trained model and a device to an artifact that is proved to meet its budgets.",
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 accepted, 1 rejected, 2 usage, 3 undecided, 4 integrity, 5 failed.",
+from deployopt.cli.app import (
+    AcceptOption,
+    BudgetOption,
+    BundleArgument,
+    ColumnOption,
+    DataOption,
+    JsonOption,
+    ModelOption,
+    StoreOption,
+    TargetOption,
+    app,
+    asked,
+    asked_budgets,
 )
-
-TargetOption = Annotated[
-    str | None,
-    typer.Option("--target", "-t", metavar="NAME", help="A target's name, or a TOML file."),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        metavar="NAME",
-        help="An alias, hub:ORG/NAME[@REV], a folder, or an .onnx file.",
-    ),
-]
-BudgetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--budget", "-b", metavar="METRIC=LIMIT", help="A limit, e.g. latency_p95=60ms. Repeatable."
-    ),
-]
-DataOption = Annotated[
-    str | None,
-    typer.Option(
-        "--data",
-        "-d",
-        metavar="DATA",
-        help="Evaluation data: CSV, JSONL, Parquet, a folder, or hub:.",
-    ),
-]
-ColumnOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column", metavar="ROLE=NAME", help="Which column is what, e.g. text=review. Repeatable."
-    ),
-]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="FOLDER", help="The cache's folder.", envvar="DEPLOYOPT_HOME"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-AcceptOption = Annotated[
-    bool,
-    typer.Option("--accept-predicted", help="Exit 0 for a provisional bundle as well."),
-]
-BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.")]
+from deployopt.cli.output import emit, shown_progress
+from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.project import read_project
 
 
 @app.command()
@@ -98,12 +55,12 @@ def build(  # noqa: PLR0913 -- one parameter an option
 ) -> int:
     """Plan, build, measure, judge, and publish the best bundle."""
     project = read_project(Path.cwd())
-    request = _asked(project, target, model)
+    request = asked(project, target, model)
     with shown_progress(quiet=quiet) as watcher:
         result = api.build(
             model=request[1],
             target=request[0],
-            budgets=_budgets(project, budget),
+            budgets=asked_budgets(project, budget),
             data=data or project.data,
             columns=_columns(column),
             output=output or (Path(project.output) if project.output else None),
@@ -130,11 +87,11 @@ def plan(  # noqa: PLR0913 -- one parameter an option
 ) -> int:
     """What would be tried and expected; builds nothing."""
     project = read_project(Path.cwd())
-    request = _asked(project, target, model)
+    request = asked(project, target, model)
     result = api.plan(
         model=request[1],
         target=request[0],
-        budgets=_budgets(project, budget),
+        budgets=asked_budgets(project, budget),
         data=data or project.data,
         columns=_columns(column),
         store=store,
@@ -144,10 +101,11 @@ def plan(  # noqa: PLR0913 -- one parameter an option
 
 
 @app.command()
-def verify(
+def verify(  # noqa: PLR0913 -- one parameter an option
     bundle: BundleArgument,
     *,
     accept_predicted: AcceptOption = False,
+    store: StoreOption = None,
     json: JsonOption = False,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a summary for a pull request.")
@@ -159,7 +117,7 @@ def verify(
 ) -> int:
     """On the device: check digests, measure, judge."""
     with shown_progress(quiet=quiet) as watcher:
-        result = api.verify(bundle, accept_predicted=accept_predicted, watcher=watcher)
+        result = api.verify(bundle, accept_predicted=accept_predicted, store=store, watcher=watcher)
     emit(result, json=json, markdown=markdown, junit=junit)
     return result.exit_code
 
@@ -213,11 +171,21 @@ def targets(
 
 
 @app.command()
-def detect(*, json: JsonOption = False) -> int:
+def detect(
+    *,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Time operators and small models too, for predictions; 1 to 3 min."
+        ),
+    ] = False,
+    json: JsonOption = False,
+) -> int:
     """This machine as a target file, by real probes."""
     from deployopt.cli.listing import print_detected
 
-    print_detected(json=json)
+    with shown_progress(quiet=not calibrate) as watcher:
+        print_detected(json=json, calibrate=calibrate, watcher=watcher)
     return ExitCode.ACCEPTED
 
 
@@ -249,35 +217,6 @@ def gc(
 
     collect_garbage(store, everything=everything, dry_run=dry_run, json=json)
     return ExitCode.ACCEPTED
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    context: typer.Context,
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
-        sys.stdout.write(f"deployopt {VERSION}\n")
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        sys.stdout.write(f"{context.get_help()}\n")
-        raise typer.Exit(ExitCode.USAGE)
-
-
-def _asked(project: Project, target: str | None, model: str | None) -> tuple[str, str]:
-    target, model = target or project.target, model or project.model
-    if not target:
-        raise UsageError("No target was given. Add --target NAME; `deployopt targets` lists them.")
-    if not model:
-        raise UsageError(
-            "No model was given. Add --model NAME; demo-sentiment is one that needs no hub."
-        )
-    return target, model
-
-
-def _budgets(project: Project, options: list[str] | None) -> tuple[Budget, ...]:
-    return merge_budgets(project.limits, tuple(parse_budget_option(o) for o in options or []))
 
 
 def _columns(options: list[str] | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from textwrap import fill
 from deployopt import api
 from deployopt.core.codec import encode_pretty
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.core.watching import SILENT, Watcher
 from deployopt.report.layout import WIDTH
 
 
@@ -44,11 +45,11 @@ def print_target_schema() -> None:
     sys.stdout.write(target_schema().decode())
 
 
-def print_detected(*, json: bool) -> None:
+def print_detected(*, json: bool, calibrate: bool = False, watcher: Watcher = SILENT) -> None:
     """This machine as a target file."""
     from deployopt.device.detect import to_toml
 
-    target = api.detect()
+    target = api.detect(calibrate=calibrate, watcher=watcher)
     sys.stdout.write(encode_pretty(target).decode() if json else to_toml(target))
 
 

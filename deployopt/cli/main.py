@@ -5,13 +5,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from deployopt.core.errors import DeployoptError, ExitCode, UsageError
 from deployopt.core.text import safe_text
 
+if TYPE_CHECKING:
+    import typer
+
 _SHOWN: Final = 200
+_ROOMS: Final = ("deployopt.cli.commands", "deployopt.cli.advising")
 
 
 class _TerminatedError(BaseException):
@@ -52,15 +57,22 @@ def run(words: Sequence[str]) -> int:
     return code
 
 
+def command_line() -> "typer.Typer":
+    """Every command, in the order of the help: importing its room puts a command on the app."""
+    for room in _ROOMS:
+        import_module(room)
+    from deployopt.cli.app import app
+
+    return app
+
+
 def _dispatch(words: Sequence[str]) -> int:
     import typer
-
-    from deployopt.cli.commands import app
 
     # Typer's own base of all wrong command lines; it is not exported under a name.
     wrong_line: type[Exception] = typer.BadParameter.__mro__[2]
     try:
-        result = app(args=list(words), prog_name="deployopt", standalone_mode=False)
+        result = command_line()(args=list(words), prog_name="deployopt", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except typer.Exit as stop:

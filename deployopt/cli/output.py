@@ -9,9 +9,17 @@ from typing import Final
 
 from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import UsageError
-from deployopt.core.result import BuildResult, PlanResult, VerifyResult
+from deployopt.core.result import (
+    BuildResult,
+    FitResult,
+    PlanResult,
+    RecommendResult,
+    VerifyResult,
+)
 from deployopt.core.watching import SILENT, Watcher
 
+Planned = PlanResult | FitResult | RecommendResult
+"""What is worked out and not judged: there is nothing to summarise for a pull request."""
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """A CI service names a file here that its page shows."""
 
@@ -29,7 +37,7 @@ def shown_progress(*, quiet: bool) -> Iterator[Watcher]:
 
 
 def emit(
-    result: BuildResult | PlanResult | VerifyResult,
+    result: BuildResult | VerifyResult | Planned,
     *,
     json: bool,
     markdown: Path | None = None,
@@ -40,14 +48,27 @@ def emit(
     Raises:
         StorageError: a file cannot be written.
     """
-    if not isinstance(result, PlanResult):
+    if not isinstance(result, Planned):
         _write_files(result, markdown, junit)
     _print_person(result)
     if json:
         sys.stdout.write(encode_pretty(result).decode())
 
 
-def _print_person(result: BuildResult | PlanResult | VerifyResult) -> None:
+def _print_person(result: BuildResult | VerifyResult | Planned) -> None:
+    if isinstance(result, FitResult):
+        from deployopt.report.fit import print_fit
+
+        print_fit(result)
+    elif isinstance(result, RecommendResult):
+        from deployopt.report.recommendation import print_recommendation
+
+        print_recommendation(result)
+    else:
+        _print_built(result)
+
+
+def _print_built(result: BuildResult | VerifyResult | PlanResult) -> None:
     from deployopt.report import terminal
 
     if isinstance(result, BuildResult):

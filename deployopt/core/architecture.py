@@ -47,6 +47,20 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Layers with a dense feed-forward although others have experts."""
     kv_elements: int | None = None
     """Elements kept a token and layer where they are not 2 x kv_heads x head_dim (latent)."""
+    query_latent: int = 0
+    """Width that latent attention makes its queries from; 0: straight from the input."""
+    rope_dim: int = 0
+    """Of `head_dim`, what carries the position apart from a latent key."""
+    value_dim: int = 0
+    """Width of a head's values where it is not `head_dim`."""
+    relative: int = 0
+    """Distances that two more products compare queries and keys with (DeBERTa)."""
+    bottleneck: int = 0
+    """Width inside a layer that narrows its input and widens its output (MobileBERT); else 0."""
+    feed_forwards: int = 1
+    """Feed-forwards a layer, one after another."""
+    shared_weights: bool = False
+    """All layers have the same weights (ALBERT)."""
 
     @property
     def kept(self) -> int:
@@ -71,6 +85,8 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tied: bool = False
     """The output head is the input embedding."""
     image_size: int | None = None
+    embedding_width: int = 0
+    """Width that a projection brings to the first stack's; 0 where there is no projection."""
     parameters: int
     embedding_parameters: int = 0
     """Lookup tables; with `tied`, the head as well."""

@@ -74,8 +74,24 @@ def decode_toml(data: bytes, kind: type[T], *, where: str) -> T:
     Raises:
         UsageError: one line, with the file, the key path and the nearest right word.
     """
+    return convert_tree(read_toml(data, where=where), kind, where=where)
+
+
+def read_toml(data: bytes, *, where: str) -> dict[str, object]:
+    """The tables of a file that a person wrote, as they are; raises UsageError."""
     try:
-        tree = _read_tree(data)
+        return _read_tree(data)
+    except ValueError as error:
+        raise UsageError(safe_text(f"{where}: {error}.", _LINE_MAX)) from error
+
+
+def convert_tree(tree: dict[str, object], kind: type[T], *, where: str) -> T:
+    """Tables that were read, or put together from several files, as a record.
+
+    Raises:
+        UsageError: as `decode_toml`.
+    """
+    try:
         return msgspec.convert(tree, kind, dec_hook=_decode_hook)
     except msgspec.ValidationError as error:
         message = explain(_with_key(str(error), tree, kind), kind)

@@ -55,6 +55,10 @@ class StepError(DeployoptError):
     """A step of a recipe cannot work or did not."""
 
 
+class TrainingError(StepError):
+    """Training came to nothing: its loss was no finite number, or its time was too short."""
+
+
 class DeviceError(DeployoptError):
     """A measurement's child process failed, hung, or ate its memory."""
 

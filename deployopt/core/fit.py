@@ -18,6 +18,8 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     batch: int
     context: int | None = None
     """Tokens in all, the prompt and the answer; None for models without text."""
+    devices: int = 1
+    """GPUs that one copy of the model is split over by tensor parallelism; 1 where it is whole."""
     need: MemoryNeed
     available_bytes: float
     """Usable on one device."""

@@ -13,25 +13,25 @@ n, and for b = c = 0 the "rule of three". Its coverage is conjectured by its aut
 in this project's tests.
 """
 
-import math
 from functools import lru_cache
-from typing import Final, overload
+from typing import TYPE_CHECKING, Final, overload
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from deployopt.core.distributions import binomial_at_least, normal_cdf, normal_quantile
 from deployopt.core.roots import rising_root
 
+if TYPE_CHECKING:  # a plan that only asks Tango's bound should not cost a person numpy's import
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
 EXACT_BELOW: Final = 10
 """Discordant examples from which Tango's bound stands alone."""
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(128)
 _PRECISION: Final = 1e-10
 _TINY: Final = 1e-300
-
-Floats = npt.NDArray[np.float64]
 
 
 class LossBounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,7 +78,9 @@ def loss_p_value(b: int, c: int, n: int, margin: float) -> float:
     tango = normal_cdf(tango_score(b, c, n, margin))
     if b + c >= EXACT_BELOW:
         return tango
-    return max(tango, 1.0 - _melded_cdf(margin, b, c, n))
+    from deployopt.core.melded import melded_cdf
+
+    return max(tango, 1.0 - melded_cdf(margin, b, c, n))
 
 
 def tango_upper(b: float, c: float, n: float, confidence: float = 0.95) -> float:
@@ -100,8 +102,10 @@ def tango_lower(b: float, c: float, n: float, confidence: float = 0.95) -> float
 @overload
 def tango_score(b: float, c: float, n: float, loss: float) -> float: ...
 @overload
-def tango_score(b: Floats, c: Floats, n: float, loss: float) -> Floats: ...
-def tango_score(b: float | Floats, c: float | Floats, n: float, loss: float) -> float | Floats:
+def tango_score(b: "Floats", c: "Floats", n: float, loss: float) -> "Floats": ...
+def tango_score(
+    b: "float | Floats", c: "float | Floats", n: float, loss: float
+) -> "float | Floats":
     """Return the score statistic of "the loss is `loss`"; it falls as `loss` grows.
 
     Takes whole arrays of tables too. Without variance under the hypothesis the sign alone counts.
@@ -116,48 +120,19 @@ def tango_score(b: float | Floats, c: float | Floats, n: float, loss: float) -> 
 
 def exact_upper(b: int, c: int, n: int, confidence: float = 0.95) -> float:
     """Return the melded one-sided upper bound on the loss (module docstring)."""
+    from deployopt.core.melded import melded_cdf
+
     _require_table(b, c, n)
     if b == n:
         return 1.0
     return rising_root(
-        lambda loss: _melded_cdf(loss, b, c, n) - confidence, -1.0, 1.0, precision=_PRECISION
+        lambda loss: melded_cdf(loss, b, c, n) - confidence, -1.0, 1.0, precision=_PRECISION
     )
 
 
 def mcnemar_p_value(b: int, c: int) -> float:
     """Return McNemar's exact two-sided p-value; it is reported and never gated on."""
     return min(1.0, 2.0 * binomial_at_least(max(b, c), b + c, 0.5))
-
-
-def _melded_cdf(loss: float, b: int, c: int, n: int) -> float:
-    """Return P(X - Y <= loss) for (X, Y, rest) ~ Dirichlet(b + 1, c, n - b - c).
-
-    X - Y is S * u with S ~ Beta(b + c + 1, n - b - c), the discordance, and (1 + u) / 2 ~
-    Beta(b + 1, c), the share of it that is loss. Where |u| < |loss| the answer does not depend on
-    S; over the rest of u the integral is by Gauss and Legendre.
-    """
-    if c == 0:
-        return float(_discordance_cdf(np.array([loss]), b, n)[0])
-    middle = 0.5 * (1.0 + loss)
-    start, width = (middle, 1.0 - middle) if loss >= 0.0 else (0.0, middle)
-    share = start + 0.5 * width * (_NODES + 1.0)
-    scale = math.exp(math.lgamma(b + c + 1) - math.lgamma(b + 1) - math.lgamma(c))
-    density = scale * share**b * (1.0 - share) ** (c - 1)
-    within = _discordance_cdf(loss / (2.0 * share - 1.0), b + c, n)
-    part = 0.5 * width * float(np.sum(_WEIGHTS * density * within))
-    return binomial_at_least(b + 1, b + c, middle) + math.copysign(part, loss)
-
-
-def _discordance_cdf(level: Floats, discordant: int, n: int) -> Floats:
-    """Return P(S <= level) for S ~ Beta(discordant + 1, n - discordant), by its binomial sum."""
-    inside = np.clip(level, 0.0, 1.0)
-    term = (1.0 - inside) ** n
-    odds = inside / np.where(inside < 1.0, 1.0 - inside, 1.0)
-    fewer = term.copy()
-    for k in range(discordant):
-        term = term * odds * ((n - k) / (k + 1.0))
-        fewer += term
-    return np.where(inside < 1.0, 1.0 - fewer, 1.0)
 
 
 def _require_table(b: float, c: float, n: float) -> None:

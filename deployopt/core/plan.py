@@ -39,10 +39,15 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recipe: str
     reason: str
     estimates: dict[str, Estimate]
+    hopeless: str | None = None
+    """Why it cannot meet the budgets: the lower end of a band is over its limit."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whether it fits, what is tried, what data can prove. Nothing is built yet."""
+    """Whether it fits, what is tried, what data can prove. Nothing is built yet.
+
+    Forecasts stand in the order of their hope: fastest first, hopeless ones last.
+    """
 
     target: Target
     model: str
@@ -52,4 +57,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     forecasts: tuple[Forecast, ...]
     gate_examples: int | None
     gate_examples_needed: int | None
+    build_s: Estimate | None = None
+    """Wall seconds that `build` would take on this machine; None where it would not start."""
     warnings: tuple[str, ...] = ()

@@ -14,6 +14,19 @@ def _silent(done: float, what: str) -> None:
     """No one is watching."""
 
 
+class Lesson(msgspec.Struct, frozen=True, kw_only=True):
+    """What a student learns from: the teacher's folder, and two files of examples as model inputs.
+
+    The files are as core/examples.py writes feeds; a label of -1 says that there is none. `digest`
+    is of all three.
+    """
+
+    teacher: Path
+    train: Path
+    validation: Path
+    digest: str
+
+
 class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     """Where a step works and what it may read.
 
@@ -26,6 +39,7 @@ class StepContext(msgspec.Struct, frozen=True, kw_only=True):
     interface: Interface
     samples: Path | None = None
     samples_digest: str = ""
+    lesson: Lesson | None = None
     seed: int = 0
     threads: int = 1
     progress: Callable[[float, str], None] = _silent
@@ -35,7 +49,7 @@ class Step(Protocol):
     """A frozen record whose fields are its options; everything the target decides is a field.
 
     `version` goes up when the same options give other bytes; `tools` are the packages whose
-    versions decide the result; `uses_samples` says that the samples' digest does too.
+    versions decide the result; `uses_samples` and `uses_lesson` say that their digests do too.
     """
 
     name: ClassVar[str]
@@ -44,6 +58,7 @@ class Step(Protocol):
     consumes: ClassVar[Format]
     produces: ClassVar[Format]
     uses_samples: ClassVar[bool]
+    uses_lesson: ClassVar[bool]
 
     def requires(self, source: Artifact, context: StepContext) -> None:
         """Raise StepError, saying what to change, if run cannot work. Cheap; no heavy import."""

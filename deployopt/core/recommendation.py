@@ -42,7 +42,11 @@ class TrainingAdvice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model of the catalogue on the target; the numbers are at `precision` and `batch`."""
+    """One model of the catalogue on the target, at `precision`.
+
+    `latency_s`, `ttft_s`, `decode_tps` and `energy_j` are of one request alone; `memory`,
+    `standing`, `throughput_per_s` and `batch_latency_s` are at `batch`.
+    """
 
     alias: str
     title: str
@@ -60,7 +64,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     standing: Standing
     memory: MemoryNeed | None
     predicted: dict[str, Estimate] = {}
-    """latency_s, throughput_per_s, energy_j, decode_tps, ttft_s: those that can be predicted."""
+    """Those of the above that can be predicted, in base units."""
     within_latency: Standing | None = None
     """Against the latency budget; None where it cannot be predicted or there is none."""
     training: TrainingAdvice | None = None

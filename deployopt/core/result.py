@@ -16,6 +16,7 @@ from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
 from deployopt.core.schemas import schema_bytes
+from deployopt.core.training_result import FinetuneResult
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
 
@@ -180,6 +181,8 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     latency: LatencySummary | None = None
     memory: Figure | None = None
     size: Figure | None = None
+    predicted: dict[str, Estimate] = {}
+    """Metric name to what was expected of the target when it was built."""
     written: str | None = None
     """Where the measurement and the verdict were put."""
     settle: str | None = None
@@ -229,6 +232,7 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "plan-result": PlanResult,
     "fit-result": FitResult,
     "recommend-result": RecommendResult,
+    "finetune-result": FinetuneResult,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

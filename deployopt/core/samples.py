@@ -1,20 +1,23 @@
 """Model inputs as one npz file: a list of examples, each a mapping of input name to array.
 
 Used for calibration and for checking an export, so that steps need no tokenizer and no labels.
+Numpy is imported where arrays are read and written: a plan, which only names them, starts without.
 """
 
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deployopt.core.errors import RefusedInputError
 
-Array: TypeAlias = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array: TypeAlias = npt.NDArray[Any]
+else:
+    Array = Any
 Feed: TypeAlias = Mapping[str, Array]
 """One request: input name to array, the batch dimension first."""
 
@@ -23,6 +26,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def encode_samples(feeds: Sequence[Feed]) -> bytes:
     """The npz bytes; the same feeds give the same bytes."""
+    import numpy as np
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for index, feed in enumerate(feeds):
@@ -43,6 +48,8 @@ def decode_samples(path: Path) -> list[dict[str, Array]]:
     Raises:
         RefusedInputError: not such a file, or an array of objects.
     """
+    import numpy as np
+
     feeds: dict[int, dict[str, Array]] = {}
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -9,6 +9,7 @@ import numpy as np
 
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
+from deployopt.core.experience import Measured
 from deployopt.core.gate import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.metric import Kind
@@ -111,6 +112,26 @@ def memory_figure(trial: Trial) -> Figure | None:
         samples=len(peaks),
         evidence=trial.evidence,
     )
+
+
+def measured_of(
+    trial: Trial, budgets: Sequence[Budget], size_bytes: float | None = None
+) -> dict[str, Measured]:
+    """What each budget's metric came to; a latency only where enough rounds count."""
+    found: dict[str, Measured] = {}
+    samples = np.asarray([s for r in trial.counted for s in r.samples_s])
+    memory = memory_figure(trial)
+    for budget in budgets:
+        kind, quantile = budget.definition.kind, budget.definition.quantile
+        if kind is Kind.LATENCY and quantile is not None:
+            if len(trial.counted) >= least_rounds() and samples.size:
+                value = float(np.quantile(samples, quantile))
+                found[budget.metric] = Measured(value=value, samples=int(samples.size))
+        elif kind is Kind.MEMORY and memory is not None and memory.value is not None:
+            found[budget.metric] = Measured(value=memory.value, samples=memory.samples)
+        elif kind is Kind.SIZE and size_bytes is not None:
+            found[budget.metric] = Measured(value=size_bytes, samples=1)
+    return found
 
 
 def size_figure(size_bytes: int) -> Figure:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from deployopt.core.budget import Budget, parse_budget
+from deployopt.core.calibration import Calibration
 from deployopt.core.units import Bandwidth, Compute, Power, Quantity, Size
 from deployopt.core.versions import lowest, opset_read_by, parse_range
 from deployopt.core.workload import Workload
@@ -190,6 +191,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     hardware: Hardware
     runtime: Runtime
     workload: Workload = Workload()
+    calibration: Calibration | None = None
+    """What `deployopt detect --calibrate` measured; predictions rest on it instead of the peaks."""
     budgets: dict[str, str] = {}
 
     def __post_init__(self) -> None:

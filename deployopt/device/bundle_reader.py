@@ -14,6 +14,7 @@ from deployopt.core.bundle import Lineage, Manifest
 from deployopt.core.codec import decode_json
 from deployopt.core.errors import IntegrityError
 from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.experience import Foreseen
 from deployopt.core.target import Target
 from deployopt.core.verdict import Verdict
 from deployopt.device.setup import EvaluationSet, Setup, threads_here
@@ -23,6 +24,7 @@ from deployopt.store.verifying import verify_bundle
 REFERENCE: Final = "gate/reference.npz"
 _EXAMPLES: Final = ("gate/examples.jsonl", "gate/examples.npz")
 _PREDICTIONS: Final = "predictions.json"
+_FORECAST: Final = "forecast.json"
 _REDUCED: Final = "reduce_range"
 _T = TypeVar("_T")
 
@@ -86,6 +88,12 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
             and check.lower is not None
             and check.upper is not None
         }
+
+    def foreseen(self) -> Foreseen | None:
+        """The prediction that no experience had corrected; None in bundles without one."""
+        if not any(f.path == _FORECAST for f in self.manifest.files):
+            return None
+        return self._read(_FORECAST, Foreseen)
 
     def lineage(self) -> Lineage:
         """How it was built."""

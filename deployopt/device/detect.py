@@ -128,15 +128,15 @@ def _line(text: str) -> str:
     return safe_text(text, _LINE_MAX).strip() or "unknown"
 
 
-def _plain(record: msgspec.Struct) -> Plain:
-    """The record's fields in TOML's types, empty ones left out."""
+def _plain(record: msgspec.Struct, *, whole: bool = False) -> Plain:
+    """The record's fields in TOML's types, empty ones left out; `whole`: rates of integers."""
     fields: Plain = {}
     for name in record.__struct_fields__:
         value = getattr(record, name)
         if isinstance(value, msgspec.Struct):
-            fields[name] = _plain(value)
+            fields[name] = _plain(value, whole=name == "int8")
         elif isinstance(value, Quantity):
-            fields[name] = _written(value, whole=name == "int8")
+            fields[name] = _written(value, whole=whole or name == "int8")
         elif value is not None:
             fields[name] = list(value) if isinstance(value, tuple) else value
     return fields

@@ -29,8 +29,8 @@ _UNLIMITED: Final = 1 << 60
 """cgroup v1 says "no limit" with a number near 2^63."""
 
 
-def describe_machine(system: Path = SYSTEM) -> Machine:
-    """The machine that this process runs on."""
+def describe_machine(system: Path = SYSTEM, *, runtime: bool = True) -> Machine:
+    """The machine that this process runs on; without the runtime's own word where none is run."""
     cpuinfo = read_text(system / "proc/cpuinfo") or ""
     return Machine(
         arch=_ARCH.get(platform.machine(), platform.machine()),
@@ -45,8 +45,8 @@ def describe_machine(system: Path = SYSTEM) -> Machine:
         governor=read_text(system / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         kernel=platform.release(),
         python=platform.python_version(),
-        packages=_versions(),
-        providers=_providers(),
+        packages=_versions() if runtime else {},
+        providers=_providers() if runtime else (),
     )
 
 

@@ -15,6 +15,7 @@ from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import DeviceError, StorageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
+from deployopt.core.experience import Seat, experiences_of, machine_digest, runtime_words
 from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
@@ -23,6 +24,7 @@ from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
     accuracy_summary,
     latency_summary,
+    measured_of,
     memory_figure,
     size_figure,
     tail_quantile,
@@ -37,10 +39,12 @@ from deployopt.device.accuracy import (
     timing_inputs,
 )
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
+from deployopt.device.gpu import gpu_names
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
 from deployopt.device.machine import describe_machine, exact_for, limits_here, matches
 from deployopt.device.reference import decode_reference
 from deployopt.device.setup import Arm, EvaluationSet
+from deployopt.store.experiences import keep_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.paths import VERIFICATIONS
 from deployopt.store.publishing import add_verification
@@ -74,9 +78,17 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    bundle: Path, *, accept_predicted: bool = False, watcher: Watcher = SILENT, seed: int = 0
+    bundle: Path,
+    *,
+    accept_predicted: bool = False,
+    watcher: Watcher = SILENT,
+    seed: int = 0,
+    store: Path | None = None,
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
+
+    On the target itself what was measured is kept in the store at `store` as well, the user's own
+    by default, beside what was predicted.
 
     Raises:
         IntegrityError: the bundle is not the one that was built; lists every mismatch.
@@ -98,6 +110,8 @@ def verify(
         stages.stage("Latency", quiet=True)
         latency = _latency(here, evaluation, watcher, seed)
     result = _result(here, accuracy, latency, accept_predicted=accept_predicted)
+    kept = None if latency is None else _remember(here, latency, store)
+    warnings = warnings if kept is None else (*warnings, kept)
     result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
     return _write(bundle, Verification(result=result, latency=latency, accuracy=accuracy))
 
@@ -157,6 +171,22 @@ def _latency(
     return measure([arm], schedule, place, progress=watcher.advance)[0]
 
 
+def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
+    """Keep what the target was measured to take; why it could not be kept, or None."""
+    bundle, foreseen = here.bundle, here.bundle.foreseen()
+    if here.mismatch is not None or foreseen is None or latency.failure is not None:
+        return None
+    seat = Seat(
+        target=bundle.target.name,
+        machine=machine_digest(here.machine, gpu_names()),
+        runtime=runtime_words(bundle.target.runtime.provider, here.machine.packages),
+        artifact=bundle.manifest.artifact,
+        precision=bundle.manifest.precision,
+    )
+    measured = measured_of(latency, bundle.budgets, bundle.size_bytes)
+    return keep_experiences(experiences_of(seat, foreseen, measured), store)
+
+
 def _result(
     here: _Here, accuracy: AccuracyTrial | None, latency: Trial | None, *, accept_predicted: bool
 ) -> VerifyResult:
@@ -188,6 +218,7 @@ def _result(
         latency=None if latency is None else latency_summary(latency, quantile),
         memory=None if latency is None else memory_figure(latency),
         size=size_figure(bundle.size_bytes),
+        predicted=bundle.predictions(),
         settle=settle if here.mismatch is not None else None,
         exit_code=verdict.exit_code(accept_predicted=accept_predicted),
     )

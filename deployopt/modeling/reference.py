@@ -4,7 +4,7 @@ Texts of like length go together, padded and masked; the answers equal those of 
 1e-5, which the tests check. The order of the answers is the order of the requests.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +12,13 @@ import numpy.typing as npt
 import torch
 
 from deployopt.core.errors import StepError
-from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.interface import Interface
 from deployopt.core.samples import Feed
+from deployopt.modeling.batching import batches
 from deployopt.modeling.dummies import pad_together
 from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
 from deployopt.modeling.wrapping import Logits, input_names, tensors
-
-MASK = "attention_mask"
 
 
 def _silent(done: float, what: str) -> None:
@@ -45,7 +44,7 @@ def predict(
     answers: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(feeds)
     done = 0
     with torch_threads(threads), torch.inference_mode():
-        for rows in _batches(feeds, interface, batch):
+        for rows in batches(feeds, interface, batch):
             together = pad_together([feeds[row] for row in rows], interface)
             logits = model(*tensors(together, model.names)).float().numpy()
             for row, answer in zip(rows, logits, strict=True):
@@ -56,25 +55,3 @@ def predict(
     if not np.isfinite(found).all():
         raise StepError(f"The model in {folder} gives numbers that are not finite.")
     return found
-
-
-def _batches(feeds: Sequence[Feed], interface: Interface, batch: int) -> Iterator[list[int]]:
-    """Rows that go together: by length, and of equal length where the model has no mask."""
-    match interface.inputs:
-        case TextInputs(input_names=names):
-            lengths = [feed["input_ids"].shape[1] for feed in feeds]
-            equal_only = MASK not in names
-        case ImageInputs():
-            lengths, equal_only = [0] * len(feeds), False
-        case _:
-            raise StepError("A model in Hugging Face form takes texts or images.")
-    order = sorted(range(len(feeds)), key=lambda row: (lengths[row], row))
-    group: list[int] = []
-    for row in order:
-        full = len(group) == batch
-        if group and (full or (equal_only and lengths[group[0]] != lengths[row])):
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group

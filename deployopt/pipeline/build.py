@@ -25,6 +25,7 @@ from deployopt.pipeline.choosing import choose
 from deployopt.pipeline.judging import Decision, judge_finalists
 from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
+from deployopt.pipeline.remembering import remember
 from deployopt.pipeline.trying import try_recipes
 from deployopt.sources.locking import encode_lock, lock_of
 from deployopt.sources.modules import GivenModule, module_source
@@ -63,6 +64,7 @@ def run_build(
         decision = judge_finalists(prepared, chosen.finalists, stages)
         judged = _judged(decision, candidates)
         result = _result(prepared, candidates, _reasons(chosen, decision), judged, stages)
+        result = _remembered(prepared, candidates, result)
         _write_lock(prepared)
         return _publish(prepared, judged, result, stages)
 
@@ -74,6 +76,7 @@ def _judged(decision: Decision, candidates: tuple[Candidate, ...]) -> Judged:
         made=decision.winner.made,
         verdict=decision.verdict,
         predictions=decision.winner.candidate.predictions,
+        foreseen=decision.winner.candidate.foreseen,
         reference=decision.reference,
         gate=decision.winner.trial,
         accuracy=(*(f.trial for f in decision.asked), *tried),
@@ -135,6 +138,16 @@ def _result(
         accept_predicted=request.accept_predicted,
         exit_code=judged.verdict.exit_code(accept_predicted=request.accept_predicted),
     )
+
+
+def _remembered(
+    prepared: Prepared, candidates: tuple[Candidate, ...], result: BuildResult
+) -> BuildResult:
+    """What was measured on the target is kept; a store that is full is a warning."""
+    reason = remember(prepared, candidates)
+    if reason is None:
+        return result
+    return msgspec.structs.replace(result, warnings=(*result.warnings, reason))
 
 
 def _publish(

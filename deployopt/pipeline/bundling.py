@@ -15,6 +15,7 @@ from deployopt.core.artifact import Artifact
 from deployopt.core.bundle import FileEntry, Lineage, Manifest
 from deployopt.core.codec import encode_json, encode_pretty
 from deployopt.core.evidence import Estimate
+from deployopt.core.experience import Foreseen
 from deployopt.core.interface import TextInputs
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.result import BuildResult
@@ -40,6 +41,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     made: Made
     verdict: Verdict
     predictions: Mapping[str, Estimate]
+    foreseen: Foreseen | None
     reference: Reference
     gate: AccuracyTrial
     accuracy: tuple[AccuracyTrial, ...]
@@ -80,11 +82,12 @@ def lasting_files(prepared: Prepared, judged: Judged) -> tuple[dict[str, Path], 
         _LABELS: encode_pretty(list(prepared.source.interface.labels)),
         "target.json": encode_pretty(prepared.request.target),
         "budgets.json": encode_pretty(prepared.budgets),
-        "predictions.json": encode_pretty(dict(judged.predictions)),
         "gate/reference.npz": encode_reference(judged.reference),
         "lineage.json": encode_pretty(lineage_of(prepared, judged.made)),
         "provenance.json": encode_pretty(provenance(prepared, judged.made)),
     }
+    if judged.foreseen is not None:
+        written["forecast.json"] = encode_pretty(judged.foreseen)
     return copied, written
 
 
@@ -106,6 +109,8 @@ def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination
     written = lasting | {
         "measurements/latency.json": encode_json(judged.latency) + b"\n",
         "measurements/accuracy.json": encode_pretty(judged.accuracy),
+        # What experience has corrected is not the same on another day.
+        "predictions.json": encode_pretty(dict(judged.predictions)),
         "verdict.json": encode_pretty(judged.verdict),
         "result.json": encode_pretty(result),
         "report.html": bundle_page(prepared, judged, result),

@@ -6,6 +6,7 @@ import msgspec
 
 from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
+from deployopt.core.experience import Foreseen
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.recipe import Recipe
 from deployopt.core.result import CandidateResult, StepResult
@@ -28,6 +29,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     trial: Trial | None = None
     size_bytes: int | None = None
     predictions: dict[str, Estimate] = {}
+    foreseen: Foreseen | None = None
+    """The predictions before experience corrected them."""
     failure: str | None = None
 
     @property

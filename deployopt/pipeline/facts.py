@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.errors import RefusedInputError
+from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs, TextInputs
 from deployopt.core.plan import Facts
-from deployopt.core.samples import Feed
 from deployopt.core.source import SourceModel
 from deployopt.core.workload import Workload
-from deployopt.planning.encoders import facts_from_config
+from deployopt.planning.architectures import read_architecture
+from deployopt.planning.architectures.reading import FAMILIES
+from deployopt.planning.operations import facts_of
+
+if TYPE_CHECKING:  # the name of a type should not cost a person numpy's import
+    from deployopt.core.samples import Feed
 
 RequestShapes = Mapping[str, tuple[int, ...]]
 """Input name to the shape of one request."""
@@ -34,17 +39,28 @@ def source_facts(
         config = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise RefusedInputError(f"{path} is not JSON: {error}.") from error
-    return facts_from_config(config, workload, _length(source, shapes))
+    if not isinstance(config, dict) or str(config.get("model_type")) not in FAMILIES:
+        return None
+    try:
+        architecture = read_architecture(config)
+    except UsageError:
+        return None
+    return facts_of(architecture, workload, _length(source, shapes))
 
 
 def graph_facts(artifact: Artifact, workload: Workload, shapes: RequestShapes | None) -> Facts:
     """The facts of a graph, its free dimensions filled in with those of a request."""
+    return file_facts(artifact.path, workload, shapes)
+
+
+def file_facts(path: Path, workload: Workload, shapes: RequestShapes | None) -> Facts:
+    """The same of an `.onnx` file; data outside it is not read."""
     from deployopt.graph.counting import facts_from_graph
     from deployopt.graph.describing import describe_onnx
 
     dims: dict[str, int] = {}
     asked: list[str] = []
-    for one in describe_onnx(artifact.path).inputs:
+    for one in describe_onnx(path).inputs:
         known = (shapes or {}).get(one.name, ())
         sizes = [*known, *[1] * len(one.shape)]
         sizes[:1] = [workload.batch]
@@ -52,14 +68,14 @@ def graph_facts(artifact: Artifact, workload: Workload, shapes: RequestShapes | 
         dims |= {name: size for name, size in free.items() if name not in dims}
         if free and known:
             asked.append(f"{one.name} {[dims.get(str(size), size) for size in one.shape]}")
-    facts = facts_from_graph(artifact.path, dims)
+    facts = facts_from_graph(path, dims)
     if not asked:
         return facts
     return msgspec.structs.replace(facts, basis=f"{facts.basis}, with {', '.join(asked)}")
 
 
 def request_shapes(
-    requests: Sequence[Feed], source: SourceModel, workload: Workload, quantile: float
+    requests: "Sequence[Feed]", source: SourceModel, workload: Workload, quantile: float
 ) -> RequestShapes | None:
     """The shapes of the request at this quantile of the real ones by size; None without any.
 
@@ -86,6 +102,11 @@ def is_convolutional(source: SourceModel, facts: Facts | None) -> bool:
     """Whether most of the work is convolutions; image models of no known form are taken to be."""
     if facts is None:
         return isinstance(source.interface.inputs, ImageInputs)
+    return mostly_convolutions(facts)
+
+
+def mostly_convolutions(facts: Facts) -> bool:
+    """Whether most multiply-adds are convolutions'."""
     macs = sum(o.macs * o.count for o in facts.operations)
     convolved = sum(o.macs * o.count for o in facts.operations if o.kind in _CONVOLUTIONS)
     return convolved > macs / 2

@@ -18,7 +18,7 @@ from deployopt.core.bundle import LineageStep
 from deployopt.core.codec import decode_json, encode_json, to_plain
 from deployopt.core.errors import StepError
 from deployopt.core.interface import Interface
-from deployopt.core.recipe import Recipe, Step, StepContext
+from deployopt.core.recipe import Lesson, Recipe, Step, StepContext
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
@@ -50,6 +50,7 @@ class Workbench(msgspec.Struct, frozen=True, kw_only=True):
     samples_digest: str
     seed: int
     threads: int
+    lesson: Lesson | None = None
 
 
 class _Meta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,6 +157,7 @@ def step_key(step: Step, source: Artifact, bench: Workbench, tools: Mapping[str,
     The target is not among it: what it decides is a field of the step, so that two targets which
     ask the same of a step share its result.
     """
+    lesson = bench.lesson.digest if bench.lesson is not None and step.uses_lesson else ""
     return cache_key(
         {
             "step": step.name,
@@ -166,6 +168,7 @@ def step_key(step: Step, source: Artifact, bench: Workbench, tools: Mapping[str,
             "session": to_plain(source.session),
             "interface": to_plain(bench.interface),
             "samples": bench.samples_digest if step.uses_samples else "",
+            "lesson": lesson,
             "seed": bench.seed,
             "tools": dict(tools),
         }
@@ -204,6 +207,7 @@ def _context(
         interface=bench.interface,
         samples=bench.samples,
         samples_digest=bench.samples_digest,
+        lesson=bench.lesson,
         seed=bench.seed,
         threads=bench.threads,
         progress=progress,

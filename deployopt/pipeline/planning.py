@@ -1,16 +1,149 @@
-"""`plan`: what `build` would try and expect, from the same preparation; nothing is built."""
+"""`plan`: what `build` would try, what is expected of it, and how long it would take.
 
-from deployopt.core.errors import ExitCode
+In: a request. Out: a plan; nothing is built. A model is known by its config and the headers of its
+weights, so nothing is downloaded and a request takes a fraction of a second; only a graph, or data
+that was given, is prepared as `build` does it.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from deployopt.catalogue.data import KNOWN_SIZES
+from deployopt.core.architecture import Architecture
+from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.plan import Facts, Plan
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
 from deployopt.core.watching import SILENT
-from deployopt.pipeline.preparing import prepare
+from deployopt.device.machine import describe_machine, evidence_of
+from deployopt.device.setup import threads_here
+from deployopt.pipeline.facts import mostly_convolutions
+from deployopt.pipeline.forecasting import (
+    Asked,
+    Way,
+    evaluation_size,
+    make_plan,
+    require_fit,
+    too_few,
+    ways_of,
+)
+from deployopt.pipeline.looking import Looked, look_up
+from deployopt.pipeline.recipes import arithmetic_for, recipes_for
+from deployopt.pipeline.schedules import Site, Sizes, expected_build
+from deployopt.planning.operations import facts_of
+from deployopt.store.experiences import read_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
+
+_NO_DATA: Final = Sizes(calibration=300, search=1000, gate=3000)
+_TOLD: Final = (
+    "The length of requests is assumed: {tokens} tokens. Give the evaluation data with --data, or "
+    "fix workload.length in the target."
+)
+_NOT_BUILT: Final = "memory and speed only: this version builds {what} only"
+_DTYPES: Final = {"float16": Precision.FP16, "bfloat16": Precision.BF16}
+_PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 
 def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
+    if not request.limits:
+        raise UsageError(
+            f"Target {request.target.name} has no budgets and none were given, so nothing could be "
+            "judged. Add for example --budget latency_p95=60ms."
+        )
+    plan = _prepared(request) if _needs_files(request) else _looked_up(request)
+    return PlanResult(plan=plan, warnings=plan.warnings, exit_code=ExitCode.ACCEPTED)
+
+
+def _needs_files(request: BuildRequest) -> bool:
+    return request.data is not None or request.model.endswith(".onnx")
+
+
+def _prepared(request: BuildRequest) -> Plan:
+    from deployopt.pipeline.preparing import prepare
+
     with Store(request.store) as store, storage_errors("planning", store.layout.root):
-        prepared = prepare(request, store, SILENT)
-    return PlanResult(plan=prepared.plan, warnings=prepared.warnings, exit_code=ExitCode.ACCEPTED)
+        return prepare(request, store, SILENT).plan
+
+
+def _looked_up(request: BuildRequest) -> Plan:
+    found = look_up(request.model, None, lock=request.lock, store=request.store)
+    if found.architecture is None:
+        return _prepared(request)
+    known = None if found.entry is None else KNOWN_SIZES.get(found.entry.data or "")
+    tokens = None if known is None else known.tokens
+    facts = facts_of(found.architecture, request.target.workload, tokens)
+    require_fit(request.target, found.name, facts)
+    ways, warnings = _ways(request, found, facts)
+    size = None if known is None else evaluation_size(known.gate, request.limits)
+    sizes = _NO_DATA
+    if known is not None:
+        sizes = Sizes(calibration=known.calibration, search=known.search, gate=known.gate)
+    if known is None and facts.length is not None and request.target.workload.length == "real":
+        warnings = (*warnings, _TOLD.format(tokens=facts.length))
+    asked = Asked(
+        target=request.target,
+        model=found.name,
+        budgets=request.limits,
+        facts=facts,
+        experiences=read_experiences(request.store),
+    )
+    return make_plan(
+        asked,
+        ways,
+        size,
+        build_s=expected_build(facts, ways, Format.TRANSFORMERS, sizes, _site(request))
+        if _buildable(request, found)
+        else None,
+        warnings=(*found.warnings, *warnings, *too_few(size)),
+    )
+
+
+def _ways(
+    request: BuildRequest, found: Looked, facts: Facts
+) -> tuple[tuple[Way, ...], tuple[str, ...]]:
+    """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
+    artifact = Artifact(
+        format=Format.TRANSFORMERS,
+        folder=Path(),
+        entry="config.json",
+        digest="",
+        precision=_native(found.architecture),
+    )
+    if _buildable(request, found):
+        arithmetic = arithmetic_for(request.target, describe_machine(runtime=False))
+        recipes = recipes_for(
+            artifact, request.target, arithmetic, convolutional=mostly_convolutions(facts)
+        )
+        return ways_of(recipes, artifact), ()
+    what = "for CPU runtimes" if _classifies(found) else "classifiers of text and images"
+    reason = _NOT_BUILT.format(what=what)
+    ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
+    return ways, (f"`build` would not start: this version builds {what} only.",)
+
+
+def _buildable(request: BuildRequest, found: Looked) -> bool:
+    return request.target.runtime.provider == "cpu" and _classifies(found)
+
+
+def _classifies(found: Looked) -> bool:
+    """Whether it is a classifier of the kind that `build` takes."""
+    if found.entry is not None:
+        return found.entry.buildable
+    shape = found.architecture
+    return shape is not None and shape.labels > 0 and not shape.generates
+
+
+def _native(architecture: Architecture | None) -> Precision:
+    return _DTYPES.get((architecture and architecture.dtype) or "", Precision.FP32)
+
+
+def _site(request: BuildRequest) -> Site:
+    machine = describe_machine(runtime=False)
+    return Site(
+        arch=machine.arch,
+        cores=threads_here(request.target.runtime.threads),
+        evidence=evidence_of(request.target, machine),
+    )

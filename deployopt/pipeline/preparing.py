@@ -9,35 +9,41 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
-from deployopt.core.errors import CannotFitError, UsageError
-from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.errors import UsageError
+from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
+from deployopt.core.experience import Experience
 from deployopt.core.measurement import Machine, Split
-from deployopt.core.metric import Kind
-from deployopt.core.plan import Facts, Forecast, Plan
+from deployopt.core.plan import Facts, Plan
 from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.samples import Feed, encode_samples
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.core.summaries import tail_quantile
-from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
+from deployopt.pipeline.forecasting import (
+    Asked,
+    evaluation_size,
+    make_plan,
+    require_fit,
+    too_few,
+    ways_of,
+    worth_trying,
+)
 from deployopt.pipeline.making import Workbench
-from deployopt.pipeline.recipes import FLOAT, arithmetic_for, recipes_for
-from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
-from deployopt.planning.fit import check_fit
-from deployopt.planning.predict import forecast
+from deployopt.pipeline.recipes import arithmetic_for, recipes_for
+from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.sources.parts import DataOptions
+from deployopt.store.experiences import read_experiences
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store
 from deployopt.store.writing import write_new_file
@@ -61,6 +67,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     shapes: RequestShapes | None
     facts: Facts | None
     plan: Plan
+    experiences: tuple[Experience, ...]
+    """What was measured on devices before, as the store has it."""
     warnings: tuple[str, ...]
 
 
@@ -88,7 +96,7 @@ def prepare(
     lock = read_lock(request.lock) if request.lock is not None and request.lock.exists() else None
     source = source or resolve_model(request.model, store=store, lock=lock)
     early = source_facts(source, request.target.workload, None)
-    _require_fit(request.target, source, early)
+    require_fit(request.target, source.name, early)
     watcher.stage("Data")
     dataset = load_dataset(
         request.data,
@@ -103,35 +111,48 @@ def prepare(
     # A latency budget's quantile falls on requests of that quantile's size.
     shapes = request_shapes(calibration, source, workload, tail_quantile(budgets))
     facts = source_facts(source, workload, shapes)
-    _require_fit(request.target, source, facts)
+    require_fit(request.target, source.name, facts)
     machine = describe_machine()
     arithmetic = arithmetic_for(request.target, machine)
     recipes = recipes_for(
-        source, request.target, arithmetic, convolutional=is_convolutional(source, facts)
+        source.artifact, request.target, arithmetic, convolutional=is_convolutional(source, facts)
     )
-    size = _evaluation_size(dataset, budgets)
-    short = size is not None and (size.needed is None or size.examples < size.needed)
-    warnings = (size.sentence,) if size is not None and short else ()
+    evidence = evidence_of(request.target, machine)
+    threads = threads_here(request.target.runtime.threads)
+    ways = ways_of(recipes, source.artifact)
+    site = Site(arch=machine.arch, cores=threads, evidence=evidence)
+    size = evaluation_size(dataset.splits[Split.GATE].examples, budgets)
+    experiences = read_experiences(store.layout.root)
+    warnings = too_few(size)
+    plan = make_plan(
+        Asked(
+            target=request.target,
+            model=source.name,
+            budgets=budgets,
+            facts=facts,
+            experiences=experiences,
+        ),
+        ways,
+        size,
+        build_s=expected_build(facts, ways, source.artifact.format, _sizes(dataset), site),
+        warnings=warnings,
+    )
+    recipes, left_out = worth_trying(recipes, plan, evidence)
     return Prepared(
         request=request,
         source=source,
         dataset=dataset,
         machine=machine,
-        evidence=evidence_of(request.target, machine),
+        evidence=evidence,
         budgets=budgets,
         recipes=recipes,
         reduced_range=arithmetic.reduce_range,
-        bench=_bench(
-            request,
-            store,
-            source,
-            calibration,
-            threads=threads_here(request.target.runtime.threads),
-        ),
+        bench=_bench(request, store, source, calibration, threads=threads),
         shapes=shapes,
         facts=facts,
-        plan=_plan(request, source, recipes, facts, size),
-        warnings=warnings,
+        plan=plan,
+        experiences=experiences,
+        warnings=(*warnings, *left_out),
     )
 
 
@@ -141,31 +162,12 @@ def split_feeds(source: SourceModel, dataset: Dataset, split: Split) -> list[Fee
     return list(feeds(source.interface, source.artifact.folder, examples.inputs, Workload()))
 
 
-def predictions(
-    target: Target, facts: Facts | None, precision: Precision, budgets: tuple[Budget, ...]
-) -> dict[str, Estimate]:
-    """An estimate for every budget that has one; none where the facts are not known yet."""
-    if facts is None:
-        return {}
-    return forecast(target, facts, precision, [b.metric for b in budgets])
-
-
-def _require_fit(target: Target, source: SourceModel, facts: Facts | None) -> None:
-    if facts is None:
-        return
-    fit = check_fit(target, facts)
-    if not fit.fits:
-        instead = "".join(f"\n  - {other}" for other in fit.what_would_fit)
-        raise CannotFitError(
-            f"{source.name} cannot fit {target.name}: {fit.reason}. What would fit:{instead}"
-        )
-
-
-def _evaluation_size(dataset: Dataset, budgets: tuple[Budget, ...]) -> EvaluationSize | None:
-    """What the gate split can prove; None where accuracy has no budget."""
-    limit = next((b.limit for b in budgets if b.definition.kind is Kind.ACCURACY), None)
-    there = dataset.splits[Split.GATE].examples
-    return None if limit is None else judge_evaluation_size(there, limit)
+def _sizes(dataset: Dataset) -> Sizes:
+    return Sizes(
+        calibration=dataset.splits[Split.CALIBRATION].examples,
+        search=dataset.splits[Split.SEARCH].examples,
+        gate=dataset.splits[Split.GATE].examples,
+    )
 
 
 def _bench(
@@ -191,38 +193,3 @@ def _bench(
         seed=request.seed,
         threads=threads,
     )
-
-
-def _plan(
-    request: BuildRequest,
-    source: SourceModel,
-    recipes: tuple[Recipe, ...],
-    facts: Facts | None,
-    size: EvaluationSize | None,
-) -> Plan:
-    budgets = request.limits
-    fit = None if facts is None else check_fit(request.target, facts)
-    return Plan(
-        target=request.target,
-        model=source.name,
-        budgets=budgets,
-        fits=fit is None or fit.fits,
-        fit_reason="its graph is counted once it is exported" if fit is None else fit.reason,
-        forecasts=tuple(
-            Forecast(
-                recipe=recipe.name,
-                reason=recipe.reason,
-                estimates=predictions(
-                    request.target, facts, expected_precision(recipe, source), budgets
-                ),
-            )
-            for recipe in recipes
-        ),
-        gate_examples=None if size is None else size.examples,
-        gate_examples_needed=None if size is None else size.needed,
-    )
-
-
-def expected_precision(recipe: Recipe, source: SourceModel) -> Precision:
-    """The precision a recipe is expected to give; what is found in the artifact replaces it."""
-    return source.artifact.precision if recipe.name == FLOAT else Precision.INT8

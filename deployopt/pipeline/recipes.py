@@ -9,12 +9,11 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Format, Precision
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import UsageError
 from deployopt.core.isa import saturates
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
-from deployopt.core.source import SourceModel
 from deployopt.core.target import Target
 from deployopt.steps.export import Export
 from deployopt.steps.optimize import Optimize
@@ -45,7 +44,7 @@ def arithmetic_for(target: Target, machine: Machine) -> Arithmetic:
 
 
 def recipes_for(
-    source: SourceModel, target: Target, arithmetic: Arithmetic, *, convolutional: bool
+    source: Artifact, target: Target, arithmetic: Arithmetic, *, convolutional: bool
 ) -> tuple[Recipe, ...]:
     """Float first, then what may beat it.
 
@@ -57,11 +56,11 @@ def recipes_for(
             f"Target {target.name} runs on {target.runtime.provider}, and this version builds for "
             "CPU runtimes only. Name a target whose runtime is cpu; `deployopt targets` lists them."
         )
-    start = _start(source.artifact.format, target)
+    start = _start(source.format, target)
     float_recipe = Recipe(
         name=FLOAT, steps=start, reason="the plain float graph, which int8 has to beat"
     )
-    if source.artifact.precision in {Precision.INT8, Precision.MIXED}:
+    if source.precision in {Precision.INT8, Precision.MIXED}:
         return (float_recipe,)
     quantize: Step
     if convolutional:

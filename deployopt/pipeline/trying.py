@@ -5,13 +5,11 @@ fresh processes, and looks at the data only when the relative test may.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from deployopt.core.artifact import Artifact
 from deployopt.core.errors import DeviceError, StepError
-from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.metric import Kind
@@ -36,13 +34,10 @@ from deployopt.pipeline.answering import (
 )
 from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.facts import graph_facts
+from deployopt.pipeline.forecasting import foreseen, predictions
 from deployopt.pipeline.making import make
-from deployopt.pipeline.preparing import Prepared, predictions
-
-ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
-"""Least seconds of timed requests a round; a proxy's latency only says which form is faster."""
-WALL_S: Final = {Evidence.TARGET: 240.0, Evidence.PROXY: 75.0}
-"""After so long no further round is begun: the machine is too noisy to settle it."""
+from deployopt.pipeline.preparing import Prepared
+from deployopt.pipeline.schedules import ROUND_S, WALL_S
 
 
 def try_recipes(prepared: Prepared, watcher: Watcher) -> tuple[Candidate, ...]:
@@ -113,12 +108,12 @@ def _sized(candidate: Candidate, prepared: Prepared, facts: Facts | None) -> Can
     if candidate.made is None:
         return candidate
     artifact = candidate.made.artifact
+    target, precision, budgets = prepared.request.target, artifact.precision, prepared.budgets
     return msgspec.structs.replace(
         candidate,
         size_bytes=deployed_bytes(artifact, prepared),
-        predictions=predictions(
-            prepared.request.target, facts, artifact.precision, prepared.budgets
-        ),
+        predictions=predictions(target, facts, precision, budgets, prepared.experiences),
+        foreseen=foreseen(target, facts, precision, budgets, prepared.source.artifact.digest),
     )
 
 

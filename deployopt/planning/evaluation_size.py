@@ -15,10 +15,15 @@ from deployopt.core.sample_size import certifiable, examples_needed
 
 EXPECTED_DISCORDANCE: Final = {
     Precision.FP32: 0.01,
+    Precision.TF32: 0.01,
     Precision.FP16: 0.01,
     Precision.BF16: 0.02,
+    Precision.FP8: 0.04,
     Precision.INT8: 0.04,
     Precision.MIXED: 0.04,
+    # Four bits are assumed to differ twice as often.
+    Precision.INT4: 0.08,
+    Precision.NF4: 0.08,
 }
 """The share of examples that reference and candidate answer unlike, as met with real models."""
 POWER: Final = 0.9

@@ -1,10 +1,10 @@
-"""Latency, memory, size and energy of a model on a target, predicted from datasheets alone.
+"""Latency, memory, size and energy of a model on a target, predicted before anything is built.
 
 In: a target, the facts of a model, a precision. Out: estimates in base units, each with a band that
 is meant to hold four cases in five, and with what it rests on. Runs no model.
 
-Latency adds up over the operators: 2 macs / (efficiency x peak) + weight bytes / (0.7 x bandwidth)
-+ activation bytes / (0.5 x bandwidth) + overhead.
+Latency adds up over the operators (terms.py), times what was fitted to published measurements
+(coefficients.py); a calibration in the target or a correction learnt on it stand before both.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,15 +15,15 @@ from deployopt.core.evidence import Estimate
 from deployopt.core.metric import Kind, find_metric
 from deployopt.core.plan import Facts
 from deployopt.core.target import Target
-from deployopt.planning.rates import ACTIVATIONS_SHARE, WEIGHT_BYTES, WEIGHTS_SHARE, Rates, rates
+from deployopt.planning.experience import Correction
+from deployopt.planning.latency import Timing, time_request
+from deployopt.planning.rates import WEIGHT_BYTES
+from deployopt.planning.terms import Domain
 
-LATENCY_BAND: Final = 2.5
-"""A datasheet alone is right within this factor in four cases of five."""
 MEMORY_BAND: Final = 0.15
 ENERGY_BAND: Final = 0.20
 SIZE_BAND: Final = 0.05
 COVERAGE: Final = 0.8
-CONVOLUTIONS: Final = frozenset({"conv", "conv1x1", "conv3x3", "depthwise"})
 
 # How much slower a quantile is than the middle of the requests on a quiet machine: assumed.
 _TAILS: Final[tuple[tuple[float, float], ...]] = (
@@ -50,9 +50,15 @@ _SCALES: Final = 1.02
 
 
 def forecast(
-    target: Target, facts: Facts, precision: Precision, metrics: Iterable[str]
+    target: Target,
+    facts: Facts,
+    precision: Precision,
+    metrics: Iterable[str],
+    correction: Correction | None = None,
 ) -> dict[str, Estimate]:
     """An estimate for every metric that can be predicted; others, as accuracy, are left out.
+
+    `correction` is what was learnt on this device; it holds for latency and energy.
 
     Raises:
         UsageError: an unknown metric.
@@ -61,27 +67,69 @@ def forecast(
     for name in metrics:
         metric = find_metric(name)
         if metric.kind is Kind.LATENCY and metric.quantile is not None:
-            found[name] = predict_latency(target, facts, precision, metric.quantile)
+            latency = predict_latency(target, facts, precision, metric.quantile, correction)
+            if latency is not None:
+                found[name] = latency
         elif metric.kind in _PREDICTORS:
             found[name] = _PREDICTORS[metric.kind](target, facts, precision)
         elif metric.kind is Kind.ENERGY and target.hardware.power is not None:
-            found[name] = predict_energy(target, facts, precision)
+            energy = predict_energy(target, facts, precision, correction)
+            if energy is not None:
+                found[name] = energy
     return found
 
 
-def predict_latency(
-    target: Target, facts: Facts, precision: Precision, quantile: float = 0.5
-) -> Estimate:
-    """Seconds a request."""
-    convolutional = any(operation.kind in CONVOLUTIONS for operation in facts.operations)
-    at = rates(target, precision, convolutional=convolutional)
-    value = seconds(facts, at) * _tail(quantile)
+def predict_latency(  # noqa: PLR0913 -- what is asked, and what was learnt
+    target: Target,
+    facts: Facts,
+    precision: Precision,
+    quantile: float = 0.5,
+    correction: Correction | None = None,
+    *,
+    domain: Domain | None = None,
+    devices: int = 1,
+) -> Estimate | None:
+    """Seconds a request; None where the target has no arithmetic of this precision.
+
+    `domain` says what the facts are of where they are a prompt's or a token's; `devices` GPUs share
+    a request's work.
+    """
+    found = time_request(target, facts.operations, precision, domain, devices)
+    if found is None:
+        return None
+    if correction is not None:
+        found = Timing(
+            found.seconds * correction.factor, correction.band, correction.sentence, found.note
+        )
+    value = found.seconds * _tail(quantile)
+    said = [found.basis, facts.basis, found.note]
     return Estimate(
         value=value,
-        lower=value / LATENCY_BAND,
-        upper=value * LATENCY_BAND,
+        lower=value / found.band,
+        upper=value * found.band,
         coverage=COVERAGE,
-        basis=f"datasheet only, no measurement of this device; {facts.basis}",
+        basis="; ".join(part for part in said if part),
+    )
+
+
+def predict_throughput(
+    target: Target, facts: Facts, precision: Precision, batch: int
+) -> Estimate | None:
+    """Requests a second, one batch of `batch` after another; `facts` are of the whole batch.
+
+    A target with several GPUs works on as many batches at once.
+    """
+    latency = predict_latency(target, facts, precision)
+    if latency is None:
+        return None
+    gpu = target.hardware.gpu
+    at_once = batch * (gpu.count if gpu is not None and target.runtime.provider != "cpu" else 1)
+    return Estimate(
+        value=at_once / latency.value,
+        lower=at_once / latency.upper,
+        upper=at_once / latency.lower,
+        coverage=COVERAGE,
+        basis=f"batches of {batch}; {latency.basis}",
     )
 
 
@@ -116,15 +164,19 @@ def predict_size(target: Target, facts: Facts, precision: Precision) -> Estimate
     )
 
 
-def predict_energy(target: Target, facts: Facts, precision: Precision) -> Estimate:
-    """Joules a request: the draw under load for as long as it takes.
+def predict_energy(
+    target: Target, facts: Facts, precision: Precision, correction: Correction | None = None
+) -> Estimate | None:
+    """Joules a request: the draw under load for as long as it takes; None where that is unknown.
 
     Raises:
         ValueError: the target gives no power.
     """
     if target.hardware.power is None:
         raise ValueError(f"target {target.name} gives no power draw")
-    latency = predict_latency(target, facts, precision)
+    latency = predict_latency(target, facts, precision, correction=correction)
+    if latency is None:
+        return None
     load = float(target.hardware.power.load)
     return Estimate(
         value=latency.value * load,
@@ -133,20 +185,6 @@ def predict_energy(target: Target, facts: Facts, precision: Precision) -> Estima
         coverage=COVERAGE,
         basis=f"{load:g} W under load x predicted latency; {latency.basis}",
     )
-
-
-def seconds(facts: Facts, at: Rates) -> float:
-    """The additive model: every operator computes, reads weights, moves activations, starts."""
-    total = 0.0
-    for operation in facts.operations:
-        once = (
-            2 * operation.macs / at.of(operation.kind)
-            + operation.weights * at.weight_bytes / (WEIGHTS_SHARE * at.bandwidth)
-            + operation.activations * at.activation_bytes / (ACTIVATIONS_SHARE * at.bandwidth)
-            + at.overhead_s
-        )
-        total += once * operation.count
-    return total
 
 
 def stored_weights(facts: Facts, precision: Precision) -> float:

@@ -1,126 +1,149 @@
-"""How fast a target works, as arithmetic sees it: rates, efficiencies, overheads.
+"""A target as arithmetic sees it: what one request on it can use.
 
-In: a target and a precision. Out: operations and bytes a second. The efficiencies are defaults read
-off published runs, not fitted to any device: a prior, which a measurement replaces.
+In: a target, a precision, the kind of work. Out: a `Setting`, or None where the target has no
+arithmetic of that precision. A card without an arithmetic computes in the next that it has, and the
+setting's note says so.
 """
 
 from collections.abc import Mapping
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from deployopt.core.artifact import Precision
-from deployopt.core.target import Target
+from deployopt.core.target import Hardware, Target
+from deployopt.planning.terms import Domain, Kind, Setting, contention, crowding
+from deployopt.planning.terms import thread_share as thread_share  # noqa: PLC0414
 
-# The share of peak that each kind of operator reaches. ONNX Runtime's float convolution nets reach
-# 27 to 35 % of a Pi 4's four-core peak; its linear layers about 60 % of an x86 core's. A
-# convolution of one point is a matrix product.
-_ARM: Final = {
-    "gemm": 0.40, "conv1x1": 0.40, "conv3x3": 0.45, "conv": 0.30, "depthwise": 0.10,
-    "elementwise": 0.10,
-}  # fmt: skip
-_X86: Final = {
-    "gemm": 0.60, "conv1x1": 0.60, "conv3x3": 0.50, "conv": 0.40, "depthwise": 0.12,
-    "elementwise": 0.10,
-}  # fmt: skip
-_GPU: Final = {
-    "gemm": 0.50, "conv1x1": 0.50, "conv3x3": 0.45, "conv": 0.35, "depthwise": 0.05,
-    "elementwise": 0.05,
-}  # fmt: skip
-_UNKNOWN_KIND: Final = 0.20
-
-# Seconds that an operator costs before it computes: dispatch on a CPU, a kernel launch on a GPU.
-_OVERHEAD_S: Final = {"aarch64": 20e-6, "x86_64": 5e-6}
-_LAUNCH_S: Final = 8e-6
+WEIGHT_BYTES: Final[Mapping[Precision, float]] = {
+    Precision.FP32: 4.0,
+    Precision.TF32: 4.0,
+    Precision.FP16: 2.0,
+    Precision.BF16: 2.0,
+    Precision.MIXED: 2.0,
+    Precision.INT8: 1.0,
+    Precision.FP8: 1.0,
+    Precision.INT4: 4.25 / 8,
+    Precision.NF4: 4.5 / 8,
+}
+RUNTIMES: Final = {
+    "cpu": "onnxruntime",
+    "cuda": "onnxruntime-cuda",
+    "tensorrt": "tensorrt",
+    "tensorrt-rtx": "tensorrt",
+}
+"""The family of runtimes that a target's provider belongs to."""
 
 # Integer work against float on CPUs with a dot product: 2.6 on Cortex-A76 and on AVX512-VNNI,
 # where the peaks promise 4. Without one the profile's measured rate stands, or fp32's.
 _INT8_GAIN_MAX: Final = 2.6
+_GPU_ONLY: Final = frozenset({Precision.TF32, Precision.FP8})
+_WEIGHTS_ONLY: Final = frozenset({Precision.INT4, Precision.NF4})
+_INTEGER: Final = frozenset({Precision.INT8, Precision.MIXED})
 
-# Four threads of a Raspberry Pi do 1.8 times the work of one: s(n) = n / (1 + c (n - 1)).
-_CONTENTION: Final = 0.41
+# Boards and cards of the fitted tables, by what a target says of itself.
+_DEVICES: Final = {
+    "Raspberry Pi 4": "rpi4",
+    "Raspberry Pi 5": "rpi5",
+    "Jetson Orin Nano": "jetson_orin_nano",
+    "NVIDIA GeForce RTX 3060": "rtx3060_12gb",
+    "NVIDIA GeForce RTX 4090": "rtx4090",
+    "Tesla T4": "t4",
+    "NVIDIA A100-SXM4-40GB": "a100_40",
+}
 
-WEIGHTS_SHARE: Final = 0.7
-ACTIVATIONS_SHARE: Final = 0.5
 
+class Arithmetic(NamedTuple):
+    """What products are computed in, operations/s, bytes of a value, and what to say of it."""
 
-class Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request can use: operations/s, bytes/s, bytes an element, seconds an operator."""
-
+    name: str
     operations: float
-    bandwidth: float
-    weight_bytes: float
-    activation_bytes: float
-    overhead_s: float
-    efficiency: Mapping[str, float]
-
-    def of(self, kind: str) -> float:
-        """Operations a second that an operator of this kind reaches."""
-        return self.operations * self.efficiency.get(kind, _UNKNOWN_KIND)
+    value_bytes: float
+    note: str = ""
 
 
-def rates(target: Target, precision: Precision, *, convolutional: bool = False) -> Rates:
-    """The rates of one request on this target; a single GPU works on it.
+def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting | None:
+    """What one request on this target can use; a single GPU works on it.
 
-    Int8 convolution nets are quantized statically, so their activations are bytes; a transformer's
-    stay float between the products.
+    Int8 convolution nets are quantized statically, so their values are bytes; on a CPU a
+    transformer's stay float between the products.
     """
     hardware = target.hardware
     on_gpu = target.runtime.provider != "cpu"
-    devices = hardware.gpu.count if on_gpu and hardware.gpu else 1
-    peak = _gpu_peak(target, precision) if on_gpu else _cpu_peak(target, precision)
-    return Rates(
-        operations=peak / devices,
-        bandwidth=hardware.bandwidth / devices,
-        weight_bytes=WEIGHT_BYTES[precision],
-        activation_bytes=_activation_bytes(precision, on_gpu=on_gpu, static=convolutional),
-        overhead_s=_LAUNCH_S if on_gpu else _OVERHEAD_S[hardware.arch],
-        efficiency=_GPU if on_gpu else {"aarch64": _ARM, "x86_64": _X86}[hardware.arch],
+    if not on_gpu and precision in _GPU_ONLY:
+        return None
+    at = _on_gpu(hardware, precision) if on_gpu else _on_cpu(target, precision, domain)
+    gpus = hardware.gpu.count if on_gpu and hardware.gpu else 1
+    integer = precision is Precision.MIXED and not on_gpu
+    return Setting(
+        device=_device(target),
+        kind=_kind(target),
+        runtime=RUNTIMES[target.runtime.provider],
+        arithmetic=at.name,
+        operations=at.operations / gpus,
+        bandwidth=hardware.bandwidth / gpus,
+        weight_bytes=WEIGHT_BYTES[Precision.INT8 if integer else precision],
+        activation_bytes=at.value_bytes,
+        single=not on_gpu and target.runtime.threads == 1 and hardware.cores > 1,
+        note=at.note,
     )
 
 
-WEIGHT_BYTES: Final[Mapping[Precision, float]] = {
-    Precision.FP32: 4.0,
-    Precision.FP16: 2.0,
-    Precision.BF16: 2.0,
-    Precision.INT8: 1.0,
-    Precision.MIXED: 2.0,
-}
-_HALF: Final = frozenset({Precision.FP16, Precision.BF16})
+def _kind(target: Target) -> Kind:
+    if target.runtime.provider == "cpu":
+        return "arm-cpu" if target.hardware.arch == "aarch64" else "x86-cpu"
+    # An ARM machine whose GPU has no memory of its own is a Jetson: bandwidth tells it from servers.
+    small = target.hardware.bandwidth < _JETSON_BANDWIDTH
+    return "jetson-gpu" if target.hardware.arch == "aarch64" and small else "nvidia-gpu"
 
 
-def _activation_bytes(precision: Precision, *, on_gpu: bool, static: bool) -> float:
-    if precision is Precision.INT8 and static:
-        return 1.0
-    return 2.0 if precision in _HALF and on_gpu else 4.0
+_JETSON_BANDWIDTH: Final = 400e9
 
 
-def thread_share(threads: int, cores: int) -> float:
-    """The share of the whole device's rate that `threads` of its `cores` reach."""
-    used = min(threads, cores)
-    return _speedup(used) / _speedup(cores)
+def _device(target: Target) -> str | None:
+    """The name that the fitted tables have for this device; a Jetson's processor is another."""
+    gpu = target.hardware.gpu
+    name = gpu.model if gpu is not None else ""
+    found = _DEVICES.get(name) or _DEVICES.get(target.match.board or "")
+    on_host = target.runtime.provider == "cpu" and gpu is not None
+    return f"{found}_cpu" if found and on_host else found
 
 
-def _speedup(threads: int) -> float:
-    return threads / (1 + _CONTENTION * (threads - 1))
-
-
-def _cpu_peak(target: Target, precision: Precision) -> float:
+def _on_cpu(target: Target, precision: Precision, domain: Domain) -> Arithmetic:
     """CPUs run half precision at the rate of fp32: the runtime's kernels have no faster one."""
     peak = target.hardware.peak
-    rate = float(peak.fp32)
-    if precision in {Precision.INT8, Precision.MIXED} and peak.int8 is not None:
-        rate = min(float(peak.int8), _INT8_GAIN_MAX * peak.fp32)
-    return rate * thread_share(target.runtime.threads, target.hardware.cores)
+    rate = float(peak.fp32) * _share(target)
+    if precision in _INTEGER:
+        gain = 1.0 if peak.int8 is None else min(peak.int8 / peak.fp32, _INT8_GAIN_MAX)
+        return Arithmetic("int8", gain * rate, 1.0 if domain == "convolution" else 4.0)
+    if precision in _WEIGHTS_ONLY:
+        return Arithmetic("quantized", rate, 4.0, f"{precision} weights, computed in fp32")
+    return Arithmetic("fp32", rate, 4.0)
 
 
-def _gpu_peak(target: Target, precision: Precision) -> float:
-    peak = target.hardware.peak
-    found = {
-        Precision.FP16: peak.fp16,
-        Precision.BF16: peak.bf16 or peak.fp16,
-        Precision.INT8: peak.int8 or peak.fp16,
-        Precision.MIXED: peak.fp16,
-        Precision.FP32: peak.fp32,
-    }[precision]
-    return float(found or peak.fp32)
+def _share(target: Target) -> float:
+    """The part of the whole device's rate that the runtime's threads reach."""
+    hardware = target.hardware
+    kind = "arm-cpu" if hardware.arch == "aarch64" else "x86-cpu"
+    used = min(target.runtime.threads, hardware.cores)
+    crowd = contention(kind, hardware.bandwidth, hardware.cores)
+    return used / hardware.cores * crowding(kind, used, crowd)
+
+
+def _on_gpu(hardware: Hardware, precision: Precision) -> Arithmetic:
+    """The peak of this precision, or of the next that the card has; fp32 products are tf32's."""
+    peak = hardware.peak
+    if precision in {Precision.FP32, Precision.TF32}:
+        note = "" if peak.tf32 or precision is Precision.FP32 else "no tf32 here: computed in fp32"
+        return Arithmetic("tf32" if peak.tf32 else "fp32", peak.tf32 or peak.fp32, 4.0, note)
+    if precision is Precision.INT8 and peak.int8 is not None:
+        return Arithmetic("int8", peak.int8, 1.0)
+    half = peak.bf16 if precision is Precision.BF16 else peak.fp16
+    done = "quantized" if precision in _WEIGHTS_ONLY else "fp16"
+    if half is None:
+        return Arithmetic(
+            "quantized" if precision in _WEIGHTS_ONLY else "fp32", peak.fp32, 4.0,
+            f"no peak of {precision} given: computed in fp32",
+        )  # fmt: skip
+    lacks = precision in {Precision.INT8, Precision.FP8}
+    return Arithmetic(
+        done, half, 2.0, f"no peak of {precision} given: computed in fp16" if lacks else ""
+    )

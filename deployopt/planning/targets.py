@@ -4,6 +4,7 @@ In: a name or a path. Out: a `Target`, or a short list of those that are shipped
 file, the key path and the nearest right word, what is not a strict and consistent profile.
 """
 
+import functools
 import stat
 from pathlib import Path
 from typing import Final
@@ -41,8 +42,14 @@ def load_target(name_or_path: str) -> Target:
         UsageError: no such target or file, or something in the file is wrong.
     """
     path = target_path(name_or_path)
+    return read_target(path) if _is_path(name_or_path) else _shipped(path)
+
+
+@functools.cache
+def _shipped(path: Path) -> Target:
+    """A shipped profile, read once a process."""
     target = read_target(path)
-    if not _is_path(name_or_path) and target.name != name_or_path:
+    if target.name != path.stem:
         raise UsageError(
             f"{path.name}: name: the file says {target.name!r}; a shipped profile is named as its "
             "file is."

@@ -20,6 +20,7 @@ from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.report import words
 from deployopt.report.bars import draw_bars
+from deployopt.report.foreseen import foreseen
 from deployopt.report.pareto import Point, draw_pareto
 from deployopt.report.spread import Arms, draw_distribution, draw_rounds
 from deployopt.report.svg import SERIES, drawing, group, mark
@@ -80,7 +81,11 @@ def _environment() -> "Environment":
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals.update(
-        w=words, share=Dimension.SHARE, time=Dimension.TIME, size=Dimension.SIZE
+        w=words,
+        foreseen=foreseen,
+        share=Dimension.SHARE,
+        time=Dimension.TIME,
+        size=Dimension.SIZE,
     )
     return environment
 

@@ -5,13 +5,15 @@ or a mention.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from deployopt.core.evidence import Estimate
 from deployopt.core.result import BuildResult, CandidateResult, Figure, VerifyResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
+from deployopt.report.foreseen import foreseen
 from deployopt.report.words import (
     NOTHING,
     check_notes,
@@ -48,7 +50,8 @@ def build_markdown(result: BuildResult) -> str:
     result = safe_record(result)
     lines = [_title(result.verdict, result.model, result.target), ""]
     if result.verdict is not None:
-        lines += [*_checks(result.verdict), ""]
+        expected = result.chosen.predicted if result.chosen else {}
+        lines += [*_checks(result.verdict, expected), ""]
     else:
         lines += [f"Nothing was judged. {escape(result.plan.fit_reason)}", ""]
     if result.candidates:
@@ -66,7 +69,8 @@ def verify_markdown(result: VerifyResult) -> str:
     machine = f"Measured {place}: {escape(machine_words(result.machine))}."
     title = _title(result.verdict, result.name, result.target)
     warnings = [f"- {escape(w)}" for w in result.warnings]
-    return "\n".join([title, "", *_checks(result.verdict), "", machine, "", *warnings]) + "\n"
+    checks = _checks(result.verdict, result.predicted)
+    return "\n".join([title, "", *checks, "", machine, "", *warnings]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -94,7 +98,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def _checks(verdict: Verdict) -> list[str]:
+def _checks(verdict: Verdict, predicted: Mapping[str, Estimate]) -> list[str]:
     rows = []
     for check in verdict.checks:
         dimension = dimension_of(check.metric)
@@ -112,6 +116,7 @@ def _checks(verdict: Verdict) -> list[str]:
     head = ("budget", "limit", "observed", "bounds", "evidence", "outcome")
     notes = [f"- {escape(names)}: {escape(text)}" for names, text in check_notes(verdict)]
     notes += [f"- {escape(reason)}" for reason in verdict.reasons]
+    notes += [f"- {escape(name)}: {escape(words)}" for name, words in foreseen(predicted, verdict)]
     return [*_table(head, rows), *([""] if notes else []), *notes]
 
 

@@ -3,11 +3,12 @@
 In: a result record. Out: text; the verdict and the command to copy come last, where the eye is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from deployopt.core.budget import Budget
-from deployopt.core.plan import Plan
+from deployopt.core.evidence import Estimate
+from deployopt.core.plan import Forecast, Plan
 from deployopt.core.result import (
     BuildResult,
     Figure,
@@ -19,6 +20,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.report.candidates import print_candidates, print_checks
+from deployopt.report.foreseen import foreseen
 from deployopt.report.layout import (
     FACT_WIDTH,
     STYLES,
@@ -41,6 +43,7 @@ from deployopt.report.words import (
     metric_words,
     plural,
     show,
+    show_bounds,
     show_count,
     show_interval,
     show_limit,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+_METRIC: Final = 14
 _PROVISIONAL_EXIT: Final = "To let a script take a provisional bundle: --accept-predicted"
 
 
@@ -66,7 +70,7 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
         heading(console, "Candidates")
         print_candidates(console, result.candidates)
     if result.verdict is not None:
-        _print_verdict(console, result.verdict)
+        _print_verdict(console, result.verdict, result.chosen.predicted if result.chosen else {})
     elif not result.plan.fits:
         heading(console, "Cannot fit")
         console.print(result.plan.fit_reason)
@@ -109,7 +113,7 @@ def print_verify(result: VerifyResult, console: "Console | None" = None) -> None
             styled(evidence_words(figure.evidence), "dim"),
         )
     console.print(table)
-    _print_verdict(console, result.verdict)
+    _print_verdict(console, result.verdict, result.predicted)
     if result.written is not None:
         heading(console, "Written to")
         command(console, result.written)
@@ -130,12 +134,19 @@ def print_plan(result: PlanResult, console: "Console | None" = None) -> None:
     heading(console, "Recipes that would be tried; every number is predicted")
     print_forecasts(console, plan)
     console.print()
-    listing(console, ((f.recipe, f.reason) for f in plan.forecasts), 18)
-    bases = dict.fromkeys(e.basis for f in plan.forecasts for e in f.estimates.values())
+    listing(console, ((f.recipe, _outlook(f)) for f in plan.forecasts), 18)
+    whole = (e.basis for f in plan.forecasts for e in f.estimates.values())
+    bases = dict.fromkeys(part for basis in whole for part in basis.split("; "))
     if bases:
         heading(console, "What the predictions rest on")
         for basis in bases:
             console.print(styled(basis, "dim"))
+
+
+def _outlook(forecast: Forecast) -> str:
+    if forecast.hopeless is None:
+        return forecast.reason
+    return f"{forecast.reason}; hopeless: {forecast.hopeless}"
 
 
 def print_forecasts(console: "Console", plan: Plan) -> None:
@@ -198,7 +209,13 @@ def _plan_facts(plan: Plan, warnings: Sequence[str]) -> Iterator[tuple[str, str]
     yield "Budgets", _budgets(plan.budgets)
     yield "Fits", f"{'yes' if plan.fits else 'no'}: {plan.fit_reason}"
     yield from _examples(plan.gate_examples, plan.gate_examples_needed)
-    yield from (("Warning", warning) for warning in (*plan.warnings, *warnings))
+    if plan.build_s is not None:
+        low, high = plan.build_s.lower, plan.build_s.upper
+        yield (
+            "Building",
+            f"takes about {show_bounds(low, high, Dimension.TIME)} here, downloads apart",
+        )
+    yield from (("Warning", w) for w in dict.fromkeys((*plan.warnings, *warnings)))
 
 
 def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]]:
@@ -228,7 +245,7 @@ def _verify_figures(result: VerifyResult) -> Iterator[tuple[str, Dimension, Figu
         yield "artifact size", Dimension.SIZE, result.size
 
 
-def _print_verdict(console: "Console", verdict: Verdict) -> None:
+def _print_verdict(console: "Console", verdict: Verdict, predicted: Mapping[str, Estimate]) -> None:
     console.print()
     line = styled(verdict.word.upper(), STYLES[verdict.word])
     console.print(line.append(f"  {verdict_words(verdict)}", style="not bold default"))
@@ -236,6 +253,10 @@ def _print_verdict(console: "Console", verdict: Verdict) -> None:
     print_checks(console, verdict)
     for reason in verdict.reasons:
         console.print(reason)
+    compared = foreseen(predicted, verdict)
+    if compared:
+        heading(console, "Predicted and measured")
+        listing(console, compared, _METRIC)
 
 
 def _print_end(console: "Console", stages: Sequence[StageTime], code: int) -> None:

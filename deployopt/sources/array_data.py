@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from deployopt.catalogue.models import SYNTHETIC
+from deployopt.catalogue.data import SYNTHETIC
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Examples

@@ -50,7 +50,7 @@ def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
     """
     names = sorted(set(names))
     weights = [name for name in names if _SHARD.fullmatch(name)]
-    pickled = [name for name in names if name.endswith(_PICKLED)]
+    pickled = [name for name in names if is_pickled(name)]
     if not weights and pickled:
         raise RefusedInputError(
             f"{where} holds its weights as {', '.join(pickled[:3])}: a pickle, which can run code "
@@ -72,6 +72,11 @@ def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
     elif INDEX not in names:
         raise UsageError(f"{where} holds parts of the weights and no {INDEX}.")
     return tuple(sorted([*weights, *(name for name in names if name in SMALL_FILES)]))
+
+
+def is_pickled(name: str) -> bool:
+    """Whether a file of this name holds weights as code would read them."""
+    return name.endswith(_PICKLED)
 
 
 def list_model_folder(folder: Path) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from deployopt.catalogue.models import DATA, DEMO, SYNTHETIC, find_data
+from deployopt.catalogue.data import DATA, SYNTHETIC, find_data
+from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import encode_examples
 from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs

@@ -28,8 +28,8 @@ _CLASSES_MIN: Final = 2
 _MATRIX: Final = 2
 # The two special tokens and one of the text.
 _TOKENS_MIN: Final = 3
-_TEXT_SUFFIX: Final = "ForSequenceClassification"
-_IMAGE_SUFFIX: Final = "ForImageClassification"
+TEXT_SUFFIX: Final = "ForSequenceClassification"
+IMAGE_SUFFIX: Final = "ForImageClassification"
 _IDS_AND_MASK: Final = ("input_ids", "attention_mask")
 _WITH_TYPES: Final = ("input_ids", "attention_mask", "token_type_ids")
 # The text encoders that are read, and the inputs each graph takes.
@@ -65,7 +65,7 @@ def complete_folder(folder: Path) -> None:
     """Add what the device needs and an older folder lacks; only in a staging folder."""
     config = read_object(folder / ENTRY)
     if _task(config, folder) is Task.TEXT_CLASSIFICATION:
-        write_tokenizer(folder, _model_type(config))
+        write_tokenizer(folder, model_type(config))
 
 
 def read_folder(folder: Path) -> FolderFacts:
@@ -81,19 +81,19 @@ def read_folder(folder: Path) -> FolderFacts:
     for name in names:
         if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
             (read_vocabulary if name == "vocab.json" else read_object)(folder / name)
-    tensors = _tensors(folder, names)
-    labels = _labels(config, str(folder / ENTRY))
+    tensors = folder_tensors(folder, names)
+    labels = config_labels(config, str(folder / ENTRY))
     _check_head(tensors, labels, folder)
     inputs: TextInputs | ImageInputs
     resample = None
     if task is Task.TEXT_CLASSIFICATION:
-        inputs = _text_inputs(folder, config)
+        inputs = text_inputs(folder, config)
     else:
-        inputs, resample = _image_inputs(folder, names)
+        inputs, resample = image_inputs(folder, names)
     return FolderFacts(
         interface=Interface(task=task, inputs=inputs, outputs=(OUTPUT,), labels=labels),
         precision=weight_precision(tensors),
-        model_type=_model_type(config),
+        model_type=model_type(config),
         resample=resample,
     )
 
@@ -101,20 +101,20 @@ def read_folder(folder: Path) -> FolderFacts:
 def _task(config: Mapping[str, object], folder: Path) -> Task:
     classes = config.get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
-    if len(names) == 1 and names[0].endswith(_TEXT_SUFFIX):
+    if len(names) == 1 and names[0].endswith(TEXT_SUFFIX):
         task = Task.TEXT_CLASSIFICATION
-    elif len(names) == 1 and names[0].endswith(_IMAGE_SUFFIX):
+    elif len(names) == 1 and names[0].endswith(IMAGE_SUFFIX):
         task = Task.IMAGE_CLASSIFICATION
     else:
         said = ", ".join(names) or "nothing"
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
-            f"classifiers (…{_TEXT_SUFFIX}) and image classifiers (…{_IMAGE_SUFFIX}). A model "
+            f"classifiers (…{TEXT_SUFFIX}) and image classifiers (…{IMAGE_SUFFIX}). A model "
             "without its classification head has to be fine-tuned first."
         )
-    if task is Task.TEXT_CLASSIFICATION and _model_type(config) not in INPUT_NAMES:
+    if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:
         raise UsageError(
-            f"{folder / ENTRY} is of the type {_model_type(config)!r}; the text models that are "
+            f"{folder / ENTRY} is of the type {model_type(config)!r}; the text models that are "
             f"read are {', '.join(INPUT_NAMES)}."
         )
     kind = config.get("problem_type")
@@ -123,12 +123,12 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
     return task
 
 
-def _model_type(config: Mapping[str, object]) -> str:
+def model_type(config: Mapping[str, object]) -> str:
     value = config.get("model_type")
     return value if isinstance(value, str) else ""
 
 
-def _labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
+def config_labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
     """`id2label` in order of its numbers, which must run from 0 without a gap."""
     given = config.get("id2label")
     if given is None:
@@ -150,7 +150,7 @@ def _labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
     return labels
 
 
-def _tensors(folder: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+def folder_tensors(folder: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     for name in names:
         if name.endswith(".safetensors"):
@@ -182,12 +182,12 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
         )
 
 
-def _text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
+def text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
     facts = read_tokenizer(folder, config)
     positions = config.get("max_position_embeddings", 512)
     if not isinstance(positions, int) or isinstance(positions, bool):
         raise UsageError(f"{folder / ENTRY}: max_position_embeddings is {positions!r}.")
-    if _model_type(config) in _OFFSET_TYPES:
+    if model_type(config) in _OFFSET_TYPES:
         positions -= facts.pad_id + 1
     longest = min(positions, facts.max_length or positions, LENGTH_MAX)
     if longest < _TOKENS_MIN:
@@ -196,11 +196,11 @@ def _text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
         tokenizer=TOKENIZER,
         max_length=longest,
         pad_id=facts.pad_id,
-        input_names=INPUT_NAMES[_model_type(config)],
+        input_names=INPUT_NAMES[model_type(config)],
     )
 
 
-def _image_inputs(folder: Path, names: tuple[str, ...]) -> tuple[ImageInputs, int]:
+def image_inputs(folder: Path, names: tuple[str, ...]) -> tuple[ImageInputs, int]:
     if "preprocessor_config.json" not in names:
         raise UsageError(
             f"{folder} has no preprocessor_config.json, so nothing says how its images are sized "

@@ -68,7 +68,7 @@ def list_repository(name: HubName, store: Store) -> HubListing:
         known = _recorded(name, revision, store)
         if known is not None:
             return known
-    if _offline():
+    if is_offline():
         return _fetched_before(name, revision, store)
     listing = _ask(name, revision, store)
     store.put_record(_LISTINGS, _key(name, listing.commit), msgspec.json.encode(listing))
@@ -94,7 +94,7 @@ def fetch_files(
     held = store.lookup(key)
     if held is not None:
         return held
-    if _offline():
+    if is_offline():
         raise SourceError(
             f"{name.written} at {listing.commit} is not in the store, and HF_HUB_OFFLINE is set. "
             "Unset it to fetch the files."
@@ -116,7 +116,7 @@ def fetch_files(
 
 
 def _ask(name: HubName, revision: str, store: Store) -> HubListing:
-    with _client_errors(name, revision, store):
+    with client_errors(name, revision, store):
         from huggingface_hub import HfApi
 
         client = HfApi(endpoint=endpoint(), library_name="deployopt")
@@ -153,7 +153,7 @@ def _ask(name: HubName, revision: str, store: Store) -> HubListing:
 
 
 def _download(name: HubName, commit: str, path: str, staged: Path, store: Store) -> None:
-    with _client_errors(name, commit, store):
+    with client_errors(name, commit, store):
         from huggingface_hub import hf_hub_download
 
         hf_hub_download(
@@ -168,7 +168,7 @@ def _download(name: HubName, commit: str, path: str, staged: Path, store: Store)
 
 
 @contextmanager
-def _client_errors(name: HubName, revision: str, store: Store) -> Iterator[None]:
+def client_errors(name: HubName, revision: str, store: Store) -> Iterator[None]:
     """Every way in which the client fails, as one paragraph."""
     try:
         from huggingface_hub import errors
@@ -249,7 +249,8 @@ def _key(name: HubName, revision: str) -> str:
         "repository": name.repository, "revision": revision})  # fmt: skip
 
 
-def _offline() -> bool:
+def is_offline() -> bool:
+    """Whether the environment says that no hub may be asked."""
     return any(
         os.environ.get(variable, "").lower() in _TRUE
         for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

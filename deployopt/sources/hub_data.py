@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.catalogue.models import HubData
+from deployopt.catalogue.data import HubData
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.sources.hub import HubListing, fetch_files, list_repository

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from deployopt.catalogue.models import CATALOGUE, DEMO, SYNTHETIC, Entry, find_entry
+from deployopt.catalogue.data import SYNTHETIC
+from deployopt.catalogue.models import DEMO, Entry, find_entry
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
@@ -23,6 +24,7 @@ from deployopt.sources.folder import ENTRY, complete_folder, read_folder
 from deployopt.sources.hub import fetch_files, list_repository
 from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
 from deployopt.sources.locking import Lock, check_locked, locked_commit
+from deployopt.sources.naming import is_path, model_path
 from deployopt.sources.onnx_file import check_graph, onnx_files, onnx_precision, read_onnx
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -45,8 +47,9 @@ def resolve_model(
     commit = locked_commit(name, lock)
     if name.startswith(PREFIX):
         source = _from_hub(name, _at(parse_hub_name(name), commit or revision), store)
-    elif _is_path(name):
-        source = _from_path(name, Path(name).expanduser(), store)
+    elif is_path(name):
+        path = model_path(name)
+        source = (_from_folder if path.is_dir() else _from_onnx)(name, path, store)
     else:
         source = _from_alias(name, find_entry(name), commit or revision, store)
     check_locked(source.origin, lock)
@@ -57,27 +60,6 @@ def _at(name: HubName, revision: str | None) -> HubName:
     if name.kind != "model":
         raise UsageError(f"{name.written} is data, not a model. Give it as the data.")
     return HubName(repository=name.repository, revision=revision or name.revision)
-
-
-def _is_path(name: str) -> bool:
-    """An alias goes before a folder of its name in the current one, which is written ./NAME."""
-    known = any(name.casefold() == entry.alias for entry in CATALOGUE)
-    return "/" in name or name.endswith(".onnx") or (not known and Path(name).exists())
-
-
-def _from_path(name: str, path: Path, store: Store) -> SourceModel:
-    if not path.exists():
-        on_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
-        hint = f" A model of the hub is written {PREFIX}{name}." if on_hub else ""
-        raise UsageError(f"There is no file or folder {name!r}.{hint}")
-    if path.is_dir():
-        return _from_folder(name, path, store)
-    if path.suffix != ".onnx":
-        raise UsageError(
-            f"{name} is a file and no .onnx file. Give the folder that holds config.json and "
-            "model.safetensors, or an .onnx file."
-        )
-    return _from_onnx(name, path, store)
 
 
 def _from_folder(name: str, path: Path, store: Store) -> SourceModel:
@@ -103,6 +85,7 @@ def _from_hub(name: str, wanted: HubName, store: Store) -> SourceModel:
 def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> SourceModel:
     if entry.alias == DEMO:
         return _demo(store)
+    _require_buildable(entry)
     wanted = HubName(repository=entry.repository or "", revision=revision or entry.revision)
     try:
         source = _from_hub(name, wanted, store)
@@ -114,6 +97,16 @@ def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> 
             accuracy=entry.accuracy, examples=entry.accuracy_examples, data=entry.data
         )
     return msgspec.structs.replace(source, default_data=entry.data, declared=declared)
+
+
+def _require_buildable(entry: Entry) -> None:
+    if entry.buildable:
+        return
+    raise UsageError(
+        f"{entry.alias} ({entry.title}, {entry.tasks[0]}) cannot be built from: `build` takes "
+        "trained classifiers of text or images. `fit`, `plan` and `recommend` know it; a "
+        "fine-tuned one is given as its folder or hub:ORG/NAME."
+    )
 
 
 def _demo(store: Store) -> SourceModel:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from deployopt.catalogue.models import SYNTHETIC
+from deployopt.catalogue.data import SYNTHETIC
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import MissingExtraError, UsageError

@@ -30,6 +30,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     consumes: ClassVar[Format] = Format.TRANSFORMERS
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = False
+    uses_lesson: ClassVar[bool] = False
     # The samples check the file; they do not change it.
 
     opset: int = 17

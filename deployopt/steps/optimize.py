@@ -25,6 +25,7 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = False
+    uses_lesson: ClassVar[bool] = False
 
     merge_qkv: bool = True
 

@@ -33,6 +33,7 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = False
+    uses_lesson: ClassVar[bool] = False
 
     per_channel: bool = True
     reduce_range: bool = False
@@ -93,6 +94,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = True
+    uses_lesson: ClassVar[bool] = False
 
     per_channel: bool = True
     reduce_range: bool = False

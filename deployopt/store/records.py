@@ -4,6 +4,8 @@ A flipped bit, a torn write, or a file put in another's place is noticed on read
 """
 
 import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from deployopt.store.faults import is_damage
@@ -33,6 +35,16 @@ def read_record(path: Path) -> bytes | None:
             raise ValueError(f"{_label(path)} cannot be read: {error.strerror}") from error
         raise
     return unseal(_label(path), data)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """The records of one kind by the time they were put; none where there is no such folder."""
+    found: list[tuple[int, str]] = []
+    with suppress(FileNotFoundError), os.scandir(folder) as children:
+        for child in children:
+            with suppress(FileNotFoundError):  # another process may be trimming
+                found.append((child.stat(follow_symlinks=False).st_mtime_ns, child.name))
+    return [folder / name for _, name in sorted(found, reverse=True)]
 
 
 def seal(label: str, payload: bytes) -> bytes:

@@ -22,7 +22,7 @@ from deployopt.store.layout import Layout, checked_key, checked_kind, default_ro
 from deployopt.store.locks import lock_file
 from deployopt.store.objects import CONTENT, seal_object
 from deployopt.store.pointers import Pointer, checked_meta, read_pointer, write_pointer
-from deployopt.store.records import read_record, write_record
+from deployopt.store.records import newest_first, read_record, write_record
 from deployopt.store.shelf import Notice, Shelf
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import make_folders, sync_folder
@@ -136,6 +136,20 @@ class Store:
         """What was put under the kind and the key; None when there is nothing, or it is damaged."""
         with storage_errors("reading the store", self.layout.root):
             return self._sealed(self._record_path(kind, key))
+
+    def records(self, kind: str, most: int) -> Iterator[bytes]:
+        """The newest records of a kind, at most so many; damaged ones are left out."""
+        with storage_errors("reading the store", self.layout.root):
+            for path in newest_first(self.layout.records / checked_kind(kind))[:most]:
+                payload = self._sealed(path)
+                if payload is not None:
+                    yield payload
+
+    def trim_records(self, kind: str, most: int) -> None:
+        """Remove all but the newest records of a kind."""
+        with storage_errors("trimming the store", self.layout.root):
+            for path in newest_first(self.layout.records / checked_kind(kind))[most:]:
+                path.unlink(missing_ok=True)
 
     def require_space(self, needed_bytes: int, what: str = "This build") -> None:
         """Raise StorageError, with what is needed and where, if the store's disk is too full."""

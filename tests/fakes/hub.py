@@ -6,9 +6,10 @@ another path, as large files are; small ones carry git's digest of a blob.
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 LARGE: Final = 1024
 _API: Final = "/api/"
+_RANGE: Final = re.compile(r"bytes=(\d+)-(\d+)")
+_PIECE: Final = 2**16
+_REPOSITORY_PARTS: Final = 4
 
 
 class FakeHub(ThreadingHTTPServer):
@@ -31,6 +35,10 @@ class FakeHub(ThreadingHTTPServer):
         """File name to the bytes that are sent in place of the listed ones."""
         self.asked: list[str] = []
         self.broken = False
+        self.ranges = True
+        """Whether parts of files are sent where parts are asked for."""
+        self.sent: dict[str, int] = {}
+        """Bytes that went out, by the file's name."""
 
     @property
     def address(self) -> str:
@@ -80,6 +88,9 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path = unquote(urlsplit(self.path).path)
+        if path.startswith(_API) and path.count("/") < _REPOSITORY_PARTS:
+            self._send(404, b"", {}, body=body)  # what the client asks about itself
+            return
         self.server.asked.append(f"{self.command} {path}")
         if self.server.broken:
             self._send(500, b"", {}, body=body)
@@ -131,16 +142,33 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _file(self, path: Path, headers: dict[str, str], *, body: bool) -> None:
         data = self.server.spoiled.get(path.name, path.read_bytes())
-        self._send(200, data, headers | {"ETag": f'"{_blob(path.read_bytes())}"'}, body=body)
+        status, headers = 200, headers | {"ETag": f'"{_blob(path.read_bytes())}"'}
+        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if asked and self.server.ranges:
+            first, last = int(asked[1]), min(int(asked[2]), len(data) - 1)
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+            status, data = 206, data[first : last + 1]
+        self._send(status, data, headers, body=body, file=path.name)
 
-    def _send(self, status: int, data: bytes, headers: dict[str, str], *, body: bool) -> None:
+    def _send(
+        self, status: int, data: bytes, headers: dict[str, str], *, body: bool, file: str = ""
+    ) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if body:
-            self.wfile.write(data)
+        if not body:
+            return
+        sent = self.server.sent
+        with suppress(ConnectionError):  # a client may have seen enough
+            for at in range(0, len(data), _PIECE):
+                piece = data[at : at + _PIECE]
+                # Before it goes out: the client may be done before this thread goes on.
+                sent[file] = sent.get(file, 0) + len(piece)
+                self.wfile.write(piece)
+            return
+        self.close_connection = True
 
 
 def _blob(data: bytes) -> str:

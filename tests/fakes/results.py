@@ -452,6 +452,7 @@ def verify_result(word: str = "accepted") -> VerifyResult:
         latency=latency_summary(measured, 0.95),
         memory=memory_figure(measured),
         size=size_figure(int(65.3 * 2**20)),
+        predicted={"latency_p95": estimate(0.0152), "artifact_size": estimate(70 * 2**20, 0.05)},
         written="/home/ada/bundles/demo-sentiment-rpi4.verified/verdict.json",
         stages=(StageTime(stage="measure", seconds=61.0),),
         exit_code=int(judged.exit_code()),

@@ -13,7 +13,7 @@ from tests.fakes import hurried, models
 from tests.functional.conftest import Done, Invoke, check_schema, outside
 
 EVERY_BUNDLE = {
-    "budgets.json", "labels.json", "lineage.json", "measurements/accuracy.json",
+    "budgets.json", "forecast.json", "labels.json", "lineage.json", "measurements/accuracy.json",
     "measurements/latency.json", "model/model.onnx", "predictions.json", "provenance.json",
     "report.html", "report.md", "result.json", "target.json", "verdict.json",
 }  # fmt: skip

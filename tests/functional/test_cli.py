@@ -12,7 +12,18 @@ from deployopt.core.version import VERSION
 from tests.fakes import models
 from tests.functional.conftest import ROOT, Done, Invoke, check_schema, invoke_here, outside
 
-COMMANDS = ("build", "plan", "verify", "run", "targets", "detect", "report", "gc")
+COMMANDS = (
+    "build",
+    "plan",
+    "fit",
+    "recommend",
+    "verify",
+    "run",
+    "targets",
+    "detect",
+    "report",
+    "gc",
+)
 COMMAND = (sys.executable, "-m", "deployopt")
 
 

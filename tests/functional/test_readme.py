@@ -18,8 +18,7 @@ import pytest
 import typer.main
 
 import deployopt
-from deployopt.cli.commands import app
-from deployopt.cli.main import run
+from deployopt.cli.main import command_line, run
 from deployopt.core.errors import ExitCode
 from deployopt.planning.targets import target_names
 from tests.functional.conftest import ROOT, outside
@@ -74,7 +73,7 @@ def ours(page: Path) -> list[list[str]]:
 
 def parse(words: list[str]) -> None:
     """Parse a command line with the real parser; nothing is run."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     command = group.commands[words[0]]
     filled = [word.strip("[]") for word in words[1:] if word != "…"]
     command.make_context(words[0], filled, parent=group.make_context("deployopt", ["targets"]))
@@ -88,7 +87,7 @@ def test_commands_exist_with_their_options(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_option_is_stale(page: Path) -> None:
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     parameters = [p for command in (group, *group.commands.values()) for p in command.params]
     known = {"--help", "--debug"}.union(*(parameter.opts for parameter in parameters))
     for option in set(OPTION.findall(read(page))) - known:
@@ -121,7 +120,7 @@ def test_its_parts_are_there() -> None:
 
 
 def test_the_table_of_commands_is_whole() -> None:
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(command_line())
     rows = re.findall(r"^\| `deployopt ([a-z]+)[^`]*` \|", read(README), re.MULTILINE)
     assert sorted(rows) == sorted(group.commands)
 

@@ -44,7 +44,8 @@ class Device:
 
     def start(self, *command: object) -> Done:
         # The checkout must not be found, or the installed package would not be what is tested.
-        return outside(command, self.folder, {"PYTHONPATH": ""})
+        home = {"PYTHONPATH": "", "DEPLOYOPT_HOME": str(self.folder / "home")}
+        return outside(command, self.folder, home)
 
 
 def test_it_holds_nothing_that_builds(device: Device) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import deployopt
 from deployopt.core.errors import UsageError
+from deployopt.store.experiences import read_experiences
 from deployopt.store.verifying import verify_bundle
 from tests.functional.conftest import Done, Invoke, check_schema
 
@@ -16,9 +17,10 @@ from tests.functional.conftest import Done, Invoke, check_schema
 @pytest.fixture(scope="module")
 def verified(invoke: Invoke, mlp_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A copy of the bundle, verified twice; the second one's answer."""
-    bundle = shutil.copytree(mlp_bundle, tmp_path_factory.mktemp("device") / "bundle")
-    assert invoke("verify", bundle).code in {0, 3}
-    return invoke("verify", bundle, "--json")
+    device = tmp_path_factory.mktemp("device")
+    bundle = shutil.copytree(mlp_bundle, device / "bundle")
+    assert invoke("verify", bundle, "--store", device / "store").code in {0, 3}
+    return invoke("verify", bundle, "--store", device / "store", "--json")
 
 
 @pytest.mark.slow
@@ -43,6 +45,9 @@ def test_it_writes_beside_and_leaves_what_was_built(verified: Done, mlp_build: D
     written = sorted(path.name for path in (bundle / "verifications").iterdir())
     assert written == ["001.json", "002.json"]
     assert verified.json["written"] == str(bundle / "verifications" / "002.json")
+    experiences = read_experiences(bundle.parent / "store")
+    assert "memory_peak" in {experience.metric for experience in experiences}
+    assert {experience.target for experience in experiences} == {"here"}
     kept = json.loads((bundle / "verifications" / "002.json").read_bytes())
     assert kept["result"]["verdict"] == verified.json["verdict"]
     assert kept["latency"]["rounds"]

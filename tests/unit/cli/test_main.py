@@ -14,15 +14,25 @@ import pytest
 
 from deployopt import api
 from deployopt.cli import main as entry
-from deployopt.cli.commands import app
-from deployopt.cli.main import run
+from deployopt.cli.main import command_line, run
 from deployopt.core import errors
 from deployopt.core.errors import DeployoptError, ExitCode, MissingExtraError, UsageError
 from deployopt.core.result import ErrorResult
 from deployopt.core.version import VERSION
 
 ROOT = Path(__file__).parents[3]
-COMMANDS = ("build", "plan", "verify", "run", "targets", "detect", "report", "gc")
+COMMANDS = (
+    "build",
+    "plan",
+    "fit",
+    "recommend",
+    "verify",
+    "run",
+    "targets",
+    "detect",
+    "report",
+    "gc",
+)
 CODES = {
     "UsageError": 2,
     "CannotFitError": 1,
@@ -136,7 +146,7 @@ def test_a_signal_ends_the_process_so(number: signal.Signals, code: int, word: s
         "import sys, time\n"
         "from deployopt import api\n"
         "from deployopt.cli.main import main\n"
-        "def detect():\n"
+        "def detect(**asked):\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
         "api.detect = detect\n"
@@ -207,7 +217,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_commands_are_these() -> None:
-    assert {command.callback.__name__ for command in app.registered_commands if command.callback} == set(COMMANDS)  # fmt: skip  # noqa: E501
+    assert {command.callback.__name__ for command in command_line().registered_commands if command.callback} == set(COMMANDS)  # fmt: skip  # noqa: E501
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -8,12 +8,14 @@ import pytest
 
 from deployopt.core.codec import decode_json, encode_pretty
 from deployopt.core.errors import DeviceError, IntegrityError, StorageError
-from deployopt.core.evidence import Evidence
+from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.experience import Foreseen
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
 from deployopt.device import verify as module
 from deployopt.device.machine import describe_machine
 from deployopt.device.verify import Verification, verify
+from deployopt.store.experiences import read_experiences
 from deployopt.store.verifying import verify_bundle
 
 Make = Callable[..., Path]
@@ -41,6 +43,44 @@ def test_a_good_bundle_is_measured_judged_and_written_beside(
     assert len(kept.latency.rounds) >= 5
     assert [s.stage for s in result.stages] == ["Digests", "Accuracy", "Latency"]
     assert verify_bundle(bundle) == before
+
+
+FORESEEN = Foreseen(
+    premises="p",
+    model="m" * 64,
+    convolutional=False,
+    estimates={"artifact_size": Estimate(value=4096.0, lower=1.0, upper=9e9, basis="made up")},
+)
+
+
+@on_x86
+def test_on_the_target_the_figures_are_kept_beside_what_was_foreseen(
+    make_bundle: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    bundle = make_bundle(**{"forecast.json": encode_pretty(FORESEEN).decode()})
+    result = verify(bundle, store=tmp_path / "store")
+    (found,) = read_experiences(tmp_path / "store")
+    assert (found.metric, found.predicted, found.model) == ("artifact_size", 4096.0, "m" * 64)
+    assert result.size is not None
+    assert found.measured == result.size.value
+    blocked = tmp_path / "blocked"
+    blocked.write_text("in the way")
+    warned = verify(bundle, store=blocked)
+    assert any("not kept" in warning for warning in warned.warnings)
+    assert warned.exit_code == result.exit_code
+
+
+def test_on_another_machine_nothing_is_kept(
+    make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    board = msgspec.structs.replace(
+        target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
+    )
+    files = {"target.json": encode_pretty(board), "forecast.json": encode_pretty(FORESEEN)}
+    verify(make_bundle(**{n: d.decode() for n, d in files.items()}), store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
 
 
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:

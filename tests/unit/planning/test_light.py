@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from deployopt.planning import encoders, evaluation_size, fit, predict, target_schema, targets
+from deployopt.planning import evaluation_size, fit, operations, predict, target_schema, targets
 assert len(targets.list_targets()) >= 13
 heavy = {"torch", "transformers", "onnx", "onnxruntime", "optimum", "pandas", "scipy", "rich"}
 print(sorted(heavy & set(sys.modules)))

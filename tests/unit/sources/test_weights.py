@@ -2,13 +2,14 @@
 
 import json
 import pickle  # noqa: TID251 - the canaries
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deployopt.core.artifact import Precision
-from deployopt.core.errors import RefusedInputError
+from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.sources.weights import Tensor, read_header, weight_precision
 from tests.fakes.model_folder import write_safetensors
 
@@ -103,3 +104,27 @@ def test_cut_short_and_nested_deep_are_refused(tmp_path: Path) -> None:
     path.write_bytes(len(deep).to_bytes(8, "little") + deep)
     with pytest.raises(RefusedInputError):
         read_header(path)
+
+
+def test_more_tensors_than_any_model_has_are_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    entries = ",".join(f'"k{at}":{{}}' for at in range(200_000))
+    text = f"{{{entries}}}".encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    start = time.perf_counter_ns()
+    with pytest.raises(RefusedInputError, match="lists more than 100000 tensors"):
+        read_header(path)
+    assert time.perf_counter_ns() - start < 2e9
+
+
+def test_a_pointer_is_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(UsageError, match="git lfs pull"):
+        read_header(path)
+
+
+def test_types_of_less_than_a_byte_are_counted_in_bits(tmp_path: Path) -> None:
+    entry = {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}
+    header = read_header(write_raw(tmp_path / "x.safetensors", {"a": entry}, b"\0" * 3))
+    assert header["a"].elements == 4

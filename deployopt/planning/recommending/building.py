@@ -1,0 +1,52 @@
+"""What to type next, once the weights are there: our own build where there is one.
+
+In: a candidate, what is wanted, the advised training. Out: command lines, or one sentence that says
+why there are none.
+"""
+
+import shlex
+from typing import Final
+
+from deployopt.core.recommendation import TrainingAdvice
+from deployopt.core.tasks import ModelTask
+from deployopt.core.units import UNITS, Dimension
+from deployopt.planning.recommending.candidate import Candidate
+from deployopt.planning.recommending.setting import on_gpu
+from deployopt.planning.recommending.wants import Wants
+
+_BUILT: Final = frozenset({ModelTask.TEXT_CLASSIFICATION, ModelTask.IMAGE_CLASSIFICATION})
+_DATA: Final = {
+    ModelTask.TEXT_CLASSIFICATION: "validation.csv",
+    ModelTask.IMAGE_CLASSIFICATION: "validation",
+}
+
+
+def building(
+    candidate: Candidate, wants: Wants, training: TrainingAdvice | None
+) -> tuple[tuple[str, ...], str]:
+    """The lines and a note; one of the two is empty."""
+    entry, target = candidate.entry, wants.target
+    if on_gpu(target):
+        return (), (
+            f"`deployopt build` makes nothing for {target.runtime.provider} targets; export the "
+            f"model to ONNX or the runtime's own format and build its engine on {target.name}"
+        )
+    if wants.task not in _BUILT:
+        return (), f"`deployopt build` does not take {wants.task} models"
+    budgets = "".join(
+        f" --budget {b.metric}={written_budget(b.limit, b.definition.dimension)}"
+        for b in wants.asked
+    )
+    line = f"deployopt build --target {shlex.quote(target.name)} --model"
+    if training is not None:
+        return (f"{line} ./{entry.alias}-tuned --data {_DATA[wants.task]}{budgets}",), ""
+    if not entry.buildable:
+        return (), f"`deployopt build` does not take {entry.alias} as it comes"
+    data = "" if entry.data else f" --data {_DATA[wants.task]}"
+    return (f"{line} {entry.alias}{data}{budgets}",), ""
+
+
+def written_budget(limit: float, dimension: Dimension) -> str:
+    """As `--budget` reads it, in the unit that keeps it short."""
+    texts = [f"{limit / scale:.6g}{unit}" for unit, scale in UNITS[dimension].items()]
+    return min(texts, key=len)

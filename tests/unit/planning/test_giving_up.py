@@ -1,0 +1,50 @@
+"""Where nothing fits: sentences whose numbers hold when they are tried."""
+
+import re
+
+import msgspec
+import pytest
+
+from deployopt.core.artifact import Precision
+from deployopt.core.request import FitRequest
+from deployopt.planning.fitting import fit_inference
+from deployopt.planning.targets import load_target
+from tests.fakes.transformers_shapes import llama
+
+CARD = load_target("rtx3060")
+
+
+def give_up(**options: object) -> tuple[str, ...]:
+    request = msgspec.structs.replace(FitRequest(model="x", target=CARD), **options)
+    return fit_inference(request, "x", llama()).give_up
+
+
+def test_a_smaller_batch_is_worked_out_and_fits() -> None:
+    asked = (Precision.INT4,)
+    sentence = next(s for s in give_up(batch=64, precisions=asked) if s.startswith("Batch"))
+    batch = int(re.findall(r"\d+", sentence)[0])
+    again = FitRequest(model="x", target=CARD, batch=batch, precisions=asked)
+    fit = fit_inference(again, "x", llama())
+    assert fit.best == 0
+    assert fit.uses[0].largest_batch == batch
+
+
+def test_a_shorter_context_is_worked_out_and_fits() -> None:
+    asked = (Precision.INT8,)
+    sentence = next(s for s in give_up(context=4096, precisions=asked) if "context" in s)
+    context = int(re.findall(r"[\d,]+", sentence)[0].replace(",", ""))
+    again = FitRequest(model="x", target=CARD, context=context, precisions=asked)
+    assert fit_inference(again, "x", llama()).best == 0
+
+
+def test_a_lower_precision_and_other_targets_are_named() -> None:
+    found = give_up(precisions=(Precision.FP16,))
+    assert any(re.fullmatch(r"int8 instead: it needs 7.* GiB\.", s) for s in found)
+    assert any("Target l4" in s and "fp16" in s for s in found)
+
+
+@pytest.mark.parametrize("target", ["rpi4", "rpi4-2gb"])
+def test_a_smaller_model_is_named(target: str) -> None:
+    request = FitRequest(model="x", target=load_target(target))
+    found = fit_inference(request, "x", llama()).give_up
+    assert any(s.startswith("A model of this kind with about") for s in found)
