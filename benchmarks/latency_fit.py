@@ -2,9 +2,9 @@
 
 In: rows. Out: coefficients, as the package ships them, and predictions for devices that were held
 out. The factors are exponentials, so never negative, and their logarithms are drawn toward 0 by a
-ridge: a scope that no row speaks of keeps the datasheet. Errors count relatively, as logarithms, and
-large ones less (Huber). Every device has a factor of its own, so that one odd device does not bend
-what is said of its class; a device that was held out has none.
+ridge: a scope that no row speaks of keeps the datasheet. Errors count relatively, as logarithms,
+and large ones less (Huber). Every device has a factor of its own, so that one odd device does not
+bend what is said of its class; a device that was held out has none.
 """
 
 import math
@@ -57,7 +57,9 @@ _PRIOR_BANDS: Final[dict[Tier, float]] = {
 }  # fmt: skip
 _PRIOR_ROWS: Final = 3
 _LEAST_BAND: Final = 1.2
-_FEW: Final = 4
+_LEAST_ROWS: Final = 4
+"""Held-out errors that may widen a band; as many as the next may narrow it."""
+_ENOUGH_ROWS: Final = 10
 _FOLDS: Final = 5
 
 
@@ -182,8 +184,8 @@ def hold_out(rows: Sequence[Row], name: Callable[[Row], str], *, offsets: bool) 
         if not offsets:
             logs[own] = 0.0
         seconds, _ = predict(of, logs, held)
-        counts = coefficients(of, logs * 0.0, [rows[at] for at in kept])
-        for at, value in zip(held, seconds, strict=True):
+        counts = coefficients(of, logs * 0.0, [rows[int(at)] for at in kept])
+        for at, value in zip(held.tolist(), seconds, strict=True):
             tier = tier_of(rows[at].setting, rows[at].domain, counts)
             found[at] = Held(float(value), tier)
     return [one for one in found if one is not None]
@@ -192,7 +194,7 @@ def hold_out(rows: Sequence[Row], name: Callable[[Row], str], *, offsets: bool) 
 def bands(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     """The factor that holds four errors of five, by kind of work and tier, from held-out rows.
 
-    Few errors narrow a band only part of the way from what is assumed for its tier.
+    Few errors can widen a band but not narrow it.
     """
     errors: dict[tuple[str, Tier], list[float]] = {}
     by_device = hold_out(rows, lambda row: row.device, offsets=False)
@@ -215,11 +217,11 @@ def _widening(key: str, errors: Mapping[tuple[str, Tier], list[float]]) -> dict[
     least = _LEAST_BAND
     for tier, assumed in _PRIOR_BANDS.items():
         values = errors.get((key, tier), [])
-        drawn = math.log(assumed)
-        if len(values) >= _FEW:
+        drawn, count = math.log(assumed), len(values)
+        if count >= _LEAST_ROWS:
             band = float(np.quantile(values, COVERED))
-            count = len(values)
-            drawn = max(band, (count * band + _PRIOR_ROWS * drawn) / (count + _PRIOR_ROWS))
+            narrower = (count * band + _PRIOR_ROWS * drawn) / (count + _PRIOR_ROWS)
+            drawn = max(band, narrower if count >= _ENOUGH_ROWS else drawn)
         least = max(least, math.exp(drawn))
         found[tier] = round(least, 2)
     return found

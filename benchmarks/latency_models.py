@@ -114,7 +114,12 @@ def table() -> Table:
 @cache
 def _by_name() -> dict[str, Model]:
     found: dict[str, Model] = {}
-    for model in (*table().transformer, *table().relative, *table().convolutional):
+    listed: tuple[Model, ...] = (
+        *table().transformer,
+        *table().relative,
+        *table().convolutional,
+    )
+    for model in listed:
         for name in (model.name, *model.aliases):
             found.setdefault(plain(name), model)
     return found
@@ -153,7 +158,7 @@ def convolutional_operations(
     if isinstance(model, Relative):
         base = _by_name()[plain(model.like)]
         if not isinstance(base, Convolutional):
-            raise ValueError(f"{model.name} is like {model.like}, which is no convolution net")
+            raise TypeError(f"{model.name} is like {model.like}, which is no convolution net")
         own = (model.gflops, model.params_m, model.operators, model.values)
     else:
         base = model

@@ -1,4 +1,4 @@
-"""How far predictions lie from measured rows, by group, beside rules that need no model of a device.
+"""How far predictions lie from measured rows, by group, beside rules of thumb.
 
 In: rows, predictions with their bands. Out: for each group the number of rows, mean and median
 absolute error in per cent, the share of rows inside the band, and the same error of the rules: work
@@ -64,9 +64,7 @@ def score(
     found = []
     for group in (*GROUPS, ALL):
         pairs = [
-            (row, p)
-            for row, p in zip(rows, predictions, strict=True)
-            if group in {row.group, ALL}
+            (row, p) for row, p in zip(rows, predictions, strict=True) if group in {row.group, ALL}
         ]
         if pairs:
             found.append(_score(group, pairs, known))
@@ -132,14 +130,16 @@ def left_out(left: Sequence[Left]) -> dict[str, tuple[str, ...]]:
     return {reason: tuple(rows) for reason, rows in sorted(found.items())}
 
 
+_RULES: Final = f"{'work/':>7}{'k x':>7}{'k x':>7}"
+
+
 def show(report: Report) -> str:
     """For people, at 80 columns."""
     lines = [
         f"Latency: {report.table}",
         f"  {report.how}",
         "",
-        f"{'':21}{'rows':>5}{'MAPE':>7}{'median':>7}{'in band':>8}{'band':>7} "
-        f"|{'work/':>7}{'k x':>7}{'k x':>7}",
+        f"{'':21}{'rows':>5}{'MAPE':>7}{'median':>7}{'in band':>8}{'band':>7} |{_RULES}",
         f"{'':21}{'':>5}{'%':>7}{'%':>7}{'%':>8}{'x/÷':>7} |{'peak':>7}{'work':>7}{'params':>7}",
     ]
     for one in report.scores:

@@ -2,8 +2,8 @@
 
     python benchmarks/predict.py [--latency TABLE.csv] [--memory TABLE.csv] [--json]
 
-Without a table: the repository's own, leaving whole devices out (latency) or whole sources (memory).
-With one: that table, with the coefficients as shipped; its columns are those of data/*.csv.
+Without a table: the repository's own, leaving whole devices (latency) or sources (memory) out. With
+one: that table, with the coefficients as shipped; its columns are those of data/*.csv.
 Each error stands beside that of rules of thumb; rows that are not predicted are counted and named.
 """
 
@@ -23,6 +23,7 @@ from benchmarks import memory_table
 from benchmarks.latency_fit import band, hold_out
 from benchmarks.latency_rows import Left, Row, read_rows
 from benchmarks.latency_score import Prediction, Report, left_out, score, show
+from deployopt.core.errors import UsageError
 from deployopt.planning.coefficients import shipped, tier_of
 from deployopt.planning.latency import time_setting
 
@@ -47,9 +48,12 @@ def main() -> int:
         report = score_table(asked.latency) if asked.latency else score_own()
         found["latency"] = report
         if not asked.json:
-            print(show(report))
+            print(show(report), end="\n\n")
     if own or asked.memory is not None:
-        _memory(asked.memory, found, as_json=asked.json)
+        try:
+            _memory(asked.memory, found, as_json=asked.json)
+        except UsageError as error:
+            parser.error(str(error))
     if asked.json:
         print(msgspec.json.encode(found).decode())
     return 0
@@ -68,7 +72,9 @@ def score_own() -> Report:
     whole = shipped()
     predictions = [
         Prediction(seconds=held.seconds, band=band(row, held.tier, whole), tier=held.tier)
-        for row, held in zip(rows, hold_out(rows, lambda row: row.device, offsets=False), strict=True)
+        for row, held in zip(
+            rows, hold_out(rows, lambda row: row.device, offsets=False), strict=True
+        )
     ]
     return Report(
         table=f"{CALIBRATION.name}, {OWN.name}",

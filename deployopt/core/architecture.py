@@ -80,6 +80,8 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     vocabulary: int = 0
     positions: int | None = None
     """The longest context that the config allows."""
+    learned_positions: bool = False
+    """Positions have a table, which no text goes beyond; rotary and relative ones have none."""
     labels: int = 0
     """Outputs of a classification head; 0 without one."""
     tied: bool = False
@@ -107,6 +109,11 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Parameters that one token passes through."""
         used = next((s.experts_used / s.experts for s in self.stacks if s.experts), 1.0)
         return self.parameters - round(self.expert_parameters * (1 - used))
+
+    @property
+    def longest(self) -> int | None:
+        """The most tokens that can be run at all; None where nothing in the model says."""
+        return self.positions if self.learned_positions else None
 
     @property
     def generates(self) -> bool:

@@ -3,7 +3,6 @@
 import msgspec
 
 from deployopt.core.evidence import Estimate
-from deployopt.core.standing import Standing
 from deployopt.core.training import Evaluation, LossPoint, TrainingOptions
 
 

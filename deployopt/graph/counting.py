@@ -57,7 +57,10 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
     parameters = sum(sizes.values()) + sum(filled.values())
     sizes |= filled | _made_by("DequantizeLinear", index, shapes)
     unknown = 0
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
     for node in model.graph.node:
+        if _is_fused(node, makers) or all(name in sizes for name in node.output):
+            continue
         counted = _operation(node, shapes, sizes)
         if counted is None:
             unknown += 1
@@ -79,6 +82,16 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
 
 
 _NONE: Final = onnx.TensorProto()
+_FOLDED: Final = frozenset({"BatchNormalization", "Relu", "Clip", "LeakyRelu"})
+"""What every runtime takes into the product or the norm that it follows."""
+
+
+def _is_fused(node: onnx.NodeProto, makers: Mapping[str, str]) -> bool:
+    """Whether this node costs nothing of its own once a runtime has opened the graph."""
+    maker = makers.get(node.input[0], "") if node.input else ""
+    return node.op_type in _FOLDED and (
+        maker in _CONVOLUTIONS or maker in {"Gemm", "BatchNormalization"}
+    )
 
 
 def _made_by(op_type: str, index: GraphIndex, shapes: Shapes) -> dict[str, int]:

@@ -1,86 +1,15 @@
-"""Where an encoder of a known family keeps its layers, projections and sizes.
+"""An encoder of a known family as layers of known parts.
 
 In: a transformers model. Out: its layers and the modules that pruning cuts and distilling watches.
-Refuses families whose layers are not of this form (ALBERT shares one layer, MobileBERT narrows
-inside, DeBERTa and MPNet share tables between layers and heads).
-
-Fewer heads of the same width need projections narrower than the hidden state. ViT and DeiT have a
-`head_dim` in their config and can say so. BERT, RoBERTa, ELECTRA and DistilBERT work the head's
-width out as hidden / heads, so that a model with fewer heads could not be loaded again: there all
-heads stay.
+Refuses other families, and a known one that is built otherwise than expected.
 """
 
-from collections.abc import Mapping
-from typing import Final
-
-import msgspec
 from torch import nn
 from transformers import PreTrainedModel
 
 from deployopt.core.errors import StepError
+from deployopt.modeling.pruning.families import family_of
 from deployopt.modeling.pruning.shape import Shape
-
-
-class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """Paths from the base model to its layers and within a layer, and the config's keys."""
-
-    layers: str
-    query: str
-    key: str
-    value: str
-    out: str
-    up: str
-    down: str
-    layers_key: str = "num_hidden_layers"
-    heads_key: str = "num_attention_heads"
-    ffn_key: str = "intermediate_size"
-    hidden_key: str = "hidden_size"
-    head_dim_key: str | None = None
-    """Where the config can say a head's width; None where it follows from the hidden size."""
-
-
-_BERT: Final = Family(
-    layers="encoder.layer",
-    query="attention.self.query",
-    key="attention.self.key",
-    value="attention.self.value",
-    out="attention.output.dense",
-    up="intermediate.dense",
-    down="output.dense",
-)
-_DISTILBERT: Final = Family(
-    layers="transformer.layer",
-    query="attention.q_lin",
-    key="attention.k_lin",
-    value="attention.v_lin",
-    out="attention.out_lin",
-    up="ffn.lin1",
-    down="ffn.lin2",
-    layers_key="n_layers",
-    heads_key="n_heads",
-    ffn_key="hidden_dim",
-    hidden_key="dim",
-)
-_VIT: Final = Family(
-    layers="layers",
-    query="attention.q_proj",
-    key="attention.k_proj",
-    value="attention.v_proj",
-    out="attention.o_proj",
-    up="mlp.fc1",
-    down="mlp.fc2",
-    head_dim_key="head_dim",
-)
-FAMILIES: Final[Mapping[str, Family]] = {
-    "bert": _BERT,
-    "camembert": _BERT,
-    "deit": _VIT,
-    "distilbert": _DISTILBERT,
-    "electra": _BERT,
-    "roberta": _BERT,
-    "vit": _VIT,
-    "xlm-roberta": _BERT,
-}
 
 
 class Encoder:
@@ -128,18 +57,3 @@ class Encoder:
         """A linear layer within a layer."""
         found: nn.Linear = self.layers[layer].get_submodule(path)
         return found
-
-
-def family_of(kind: str) -> Family:
-    """The family of a config's `model_type`.
-
-    Raises:
-        StepError: it is not known.
-    """
-    found = FAMILIES.get(kind)
-    if found is None:
-        raise StepError(
-            f"Models of the type {kind!r} cannot be pruned or taught layer by layer; those that "
-            f"can are {', '.join(FAMILIES)}. Quantize it as it is, or start from one of these."
-        )
-    return found

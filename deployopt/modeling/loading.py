@@ -41,7 +41,7 @@ def load_model(folder: Path, task: Task) -> PreTrainedModel:
         StepError: no config or weights, or an architecture that does not answer the task.
     """
     config = read_config(folder)
-    _check_weights(folder)
+    check_weights(folder)
     model_class = _model_class(folder, config, task)
     with quiet_transformers():
         try:
@@ -107,7 +107,8 @@ def _names_code(key: str, value: Json) -> bool:
     )
 
 
-def _check_weights(folder: Path) -> None:
+def check_weights(folder: Path) -> None:
+    """Raise unless the folder holds its weights as safetensors."""
     names = {path.name for path in folder.iterdir()}
     if names & {"model.safetensors", "model.safetensors.index.json"}:
         return

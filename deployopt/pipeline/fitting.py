@@ -21,6 +21,7 @@ from deployopt.core.target import Target
 from deployopt.core.workload import Workload
 from deployopt.pipeline.looking import look_up
 from deployopt.planning.fitting import fit_graph, fit_inference, fit_training
+from deployopt.planning.fitting.inference import BATCH_MAX, CONTEXT_MAX
 from deployopt.planning.generation import predict_generation
 from deployopt.planning.operations import facts_of
 from deployopt.planning.predict import predict_latency
@@ -30,8 +31,6 @@ _EXIT: Final[Mapping[Standing, ExitCode]] = {
     Standing.UNSETTLED: ExitCode.UNDECIDED,
     Standing.OUTSIDE: ExitCode.REJECTED,
 }
-_BATCH_MAX: Final = 1 << 16
-_CONTEXT_MAX: Final = 1 << 24
 # Tokens of the prompt that the time to the first token is predicted for, where they fit.
 _PROMPT: Final = 512
 
@@ -59,10 +58,10 @@ def run_fit(request: FitRequest) -> FitResult:
 
 
 def _check(request: FitRequest) -> None:
-    if not 1 <= request.batch <= _BATCH_MAX:
-        raise UsageError(f"--batch {request.batch} is not between 1 and {_BATCH_MAX:,}.")
-    if request.context is not None and not 1 <= request.context <= _CONTEXT_MAX:
-        raise UsageError(f"--context {request.context} is not between 1 and {_CONTEXT_MAX:,}.")
+    if not 1 <= request.batch <= BATCH_MAX:
+        raise UsageError(f"--batch {request.batch} is not between 1 and {BATCH_MAX:,}.")
+    if request.context is not None and not 1 <= request.context <= CONTEXT_MAX:
+        raise UsageError(f"--context {request.context} is not between 1 and {CONTEXT_MAX:,}.")
     if Precision.MIXED in request.precisions:
         raise UsageError("--precision mixed is what a graph may turn out to be. Name one.")
     if request.methods and not request.training:
@@ -101,6 +100,7 @@ def _speed(target: Target, architecture: Architecture, use: Use) -> dict[str, Es
             prompt=min(_PROMPT, max(1, context // 2)),
             context=context,
             batch=use.batch,
+            devices=use.devices,
         )
     facts = facts_of(architecture, Workload(batch=use.batch), use.context)
     latency = predict_latency(target, facts, use.precision)

@@ -113,9 +113,19 @@ def predictions(
     """
     if facts is None:
         return {}
-    convolutional = is_convolutional(facts.operations)
-    correction = learn(experiences, target, precision, convolutional=convolutional)
-    return forecast(target, facts, precision, [b.metric for b in budgets], correction)
+    metrics = [b.metric for b in budgets]
+    plain = forecast(target, facts, precision, metrics)
+    timed = next((e for metric, e in plain.items() if metric.startswith("latency")), None)
+    if timed is None:
+        return plain
+    correction = learn(
+        experiences,
+        target,
+        precision,
+        convolutional=is_convolutional(facts.operations),
+        band=timed.upper / timed.value,
+    )
+    return plain if correction is None else forecast(target, facts, precision, metrics, correction)
 
 
 def foreseen(

@@ -231,6 +231,7 @@ def _built(shape: Shape, parameters: int, *, encoder: bool, basis: str) -> Archi
         stacks=(stack,),
         vocabulary=shape.vocabulary,
         positions=_POSITIONS if encoder else None,
+        learned_positions=encoder,
         tied=shape.tied and not encoder,
         parameters=parameters,
         embedding_parameters=min(table, parameters),

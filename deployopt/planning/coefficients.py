@@ -60,7 +60,7 @@ def scopes_of(at: Setting, domain: Domain) -> tuple[str, ...]:
 def level_of(scope: str) -> str:
     """The kind of a scope, by which its spread is set."""
     if scope.startswith(("device ", "variant ")):
-        return scope.split(" ")[0]
+        return scope.partition(" ")[0]
     return f"{'runtime' if scope.startswith('runtime') else 'class'} {scope.count(',')}"
 
 

@@ -20,11 +20,10 @@ from deployopt.core.target import Target
 
 _Z: Final = 1.2816
 """Standard deviations on either side that hold four cases in five."""
-_DEVICE_SPREAD: Final = math.log(2.0) / _Z
-"""How far a whole device lies from its prediction, as a natural logarithm: fitted coefficients on
-a device that they were not fitted to."""
 _MODEL_SPREAD: Final = math.log(1.6) / _Z / 1.1
-"""How far models on one device lie from each other: a band of 1.6 with four of them measured."""
+"""How far models on one device lie from each other at most, as a natural logarithm: a band of 1.6
+with four of them measured."""
+_LEAST_SPREAD: Final = 0.05
 _PRIOR_POINTS: Final = 3.0
 """The assumed spread counts as much as this many measured models."""
 _MAD: Final = 1.4826
@@ -43,12 +42,18 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def learn(
-    experiences: Iterable[Experience], target: Target, precision: Precision, *, convolutional: bool
+    experiences: Iterable[Experience],
+    target: Target,
+    precision: Precision,
+    *,
+    convolutional: bool,
+    band: float = 2.25,
 ) -> Correction | None:
     """What experience with this target, precision and kind of model says; None without any.
 
     The device's own ratio is the median over its models, shrunk toward 1 by the weight that a
-    normal prior gives it; the band is that of a further model (posterior predictive, 80 %).
+    normal prior gives it; the band is that of a further model (posterior predictive, 80 %). `band`
+    is the uncorrected prediction's, which says how far device and model together may lie off.
     """
     premises = premises_of(target)
     fitting = [
@@ -64,14 +69,14 @@ def learn(
     runtime, ratios = _points(fitting)
     if not ratios:
         return None
-    device, model = _spreads(target, precision)
+    device, model = _spreads(band)
     noise = _pooled(ratios, model)
     weight_of_prior = (noise / device) ** 2
     factor = math.exp(median(ratios) * len(ratios) / (len(ratios) + weight_of_prior))
-    band = math.exp(_Z * noise * math.sqrt(1 + 1 / (len(ratios) + weight_of_prior)))
+    further = noise * math.sqrt(1 + 1 / (len(ratios) + weight_of_prior))
     return Correction(
         factor=min(max(factor, 1 / _FACTOR_MAX), _FACTOR_MAX),
-        band=band,
+        band=math.exp(_Z * further),
         points=len(ratios),
         sentence=f"x {factor:.2g} learned from {_models(len(ratios))} measured on such a device "
         f"({runtime})",
@@ -101,16 +106,11 @@ def _points(experiences: Sequence[Experience]) -> tuple[str, list[float]]:
     return runtime, [median(lot) for lot in models.values()]
 
 
-def _spreads(target: Target, precision: Precision) -> tuple[float, float]:
-    """How far the device, and a model on it, are expected to lie off.
-
-    A calibrated device's own band already says how far.
-    """
-    pace = None if target.calibration is None else target.calibration.pace(precision)
-    if pace is None:
-        return _DEVICE_SPREAD, _MODEL_SPREAD
-    known = max(math.log(pace.band) / _Z, 0.05)
-    return min(known, _DEVICE_SPREAD), min(known, _MODEL_SPREAD)
+def _spreads(band: float) -> tuple[float, float]:
+    """How far the device, and a model on it, are expected to lie off: together, the band."""
+    whole = max(math.log(band) / _Z, _LEAST_SPREAD)
+    model = min(whole / math.sqrt(2), _MODEL_SPREAD)
+    return math.sqrt(whole**2 - model**2), model
 
 
 def _pooled(ratios: Sequence[float], expected: float) -> float:

@@ -90,7 +90,7 @@ def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting 
 def _kind(target: Target) -> Kind:
     if target.runtime.provider == "cpu":
         return "arm-cpu" if target.hardware.arch == "aarch64" else "x86-cpu"
-    # An ARM machine whose GPU has no memory of its own is a Jetson: bandwidth tells it from servers.
+    # A GPU beside ARM cores is a Jetson's; servers' have bandwidth of another order.
     small = target.hardware.bandwidth < _JETSON_BANDWIDTH
     return "jetson-gpu" if target.hardware.arch == "aarch64" and small else "nvidia-gpu"
 

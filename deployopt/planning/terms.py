@@ -51,12 +51,14 @@ _HABITS: Final[Mapping[str, Mapping[str, float]]] = {
     "onnxruntime-cuda": {"activations": 0.4, "elementwise": 0.5},
     "ncnn-vulkan": {"overhead": 3.0, "elementwise": 0.5, "activations": 0.5, "gemm": 10.0},
     "ggml gpu": {"overhead": 0.3, "weights": 0.9},
-    "ggml cpu": {"gemm": 2.0, "weights": 0.9},
+    "ggml cpu": {"weights": 0.9},
+    "ggml cpu fp16": {"gemm": 2.7},
+    "ggml cpu fp16 stored": {"gemm": 5.0},
     "vllm": {"weights": 0.87},
     "eager gpu": {"overhead": 8.0, "weights": 0.87},
     "pytorch cpu": {"overhead": 2.0, "gemm": 1.5, "conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
     "tflite": {"conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
-    "ncnn": {"gemm": 2.0},
+    "ncnn": {"gemm": 3.0},
     "x86-cpu": {"elementwise": 0.4, "activations": 0.4},
 }
 
@@ -112,7 +114,8 @@ def terms(operations: Iterable[Operation], at: Setting) -> dict[str, float]:
             ACTIVATIONS_SHARE * at.bandwidth
         )
         found["overhead"] += operation.count * _OVERHEAD_S.get(at.kind, _LAUNCH_S)
-    for habit in (at.runtime, f"{at.runtime} {at.platform}", at.kind):
+    on = f"{at.runtime} {at.platform}"
+    for habit in (at.runtime, on, f"{on} {at.arithmetic}", at.kind):
         for term, factor in _HABITS.get(habit, {}).items():
             found[term] *= factor
     return found
@@ -128,7 +131,8 @@ def contention(kind: str, bandwidth: float, cores: int) -> float:
     """How much cores are in each other's way: more so the less bandwidth (bytes/s) each has."""
     if kind == "x86-cpu":
         return _CONTENTION_X86
-    return min(CONTENTION, CONTENTION * (_PI_BANDWIDTH * cores / bandwidth) ** _FALL)
+    each = float(bandwidth / cores)
+    return CONTENTION * float(min(1.0, _PI_BANDWIDTH / each) ** _FALL)
 
 
 def crowding(kind: str, used: int, contention: float) -> float:

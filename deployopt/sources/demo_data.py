@@ -12,6 +12,7 @@ from deployopt.sources.demo_card import check_splits, read_card
 from deployopt.sources.labels import match_labels
 from deployopt.sources.parts import Found, Parts, Request, pick
 from deployopt.store.keys import cache_key
+from deployopt.store.store import Store, StoredObject
 from deployopt.store.writing import copy_new_file
 
 _VERSION: Final = 1
@@ -19,23 +20,34 @@ _VERSION: Final = 1
 
 def find_demo(request: Request) -> Found:
     """The pinned archive, in the store, and its texts."""
+    stored = stored_archive(request.store)
+    archive = stored.folder / DATA.file_name
+    return Found(
+        name=DEMO, origin=archive_origin(stored), read=lambda: _read(archive, request.model)
+    )
+
+
+def stored_archive(store: Store) -> StoredObject:
+    """The archive, fetched unless the store has it."""
     key = cache_key({"source": f"{DEMO} data", "version": _VERSION, "sha256": DATA.sha256})
-    store = request.store
     stored = store.lookup(key)
     if stored is None:
         with store.stage() as fetched, store.stage() as staged:
             archive = fetch_demo_data(fetched)
             copy_new_file(archive, staged / DATA.file_name)
             stored = store.commit(staged, key)
-    archive = stored.folder / DATA.file_name
-    origin = Origin(
+    return stored
+
+
+def archive_origin(stored: StoredObject) -> Origin:
+    """Where it is from."""
+    return Origin(
         # Not the name alone: in a lock file the model has that.
         asked=f"{DEMO} data",
         resolved=f"{DATA.name}=={DATA.version}, movie snippets",
         licence=DATA.licence,
         files=stored.files,
     )
-    return Found(name=DEMO, origin=origin, read=lambda: _read(archive, request.model))
 
 
 def _read(archive: Path, model: SourceModel) -> Parts:

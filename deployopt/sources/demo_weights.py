@@ -33,6 +33,7 @@ _LAYER_NAMES: Final[Mapping[str, str]] = {
     "output.dense": "ffn.lin2",
     "output.LayerNorm": "output_layer_norm",
 }
+_HEAD_SETTINGS: Final = ("id2label", "label2id", "problem_type")
 _HEAD: Final = ("pre_classifier.weight", "pre_classifier.bias", "classifier.weight")
 
 
@@ -43,13 +44,35 @@ def assemble(minilm: Path, adapter: Path, destination: Path) -> None:
         IntegrityError: the adapter is not the one its card names.
         RefusedInputError: the base weights are not those of the expected model.
     """
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import load_file
 
     read_card(adapter)
     state = distilbert_tensors(load_file(minilm / "model.safetensors"))
     merge_adapter(state, load_file(adapter / ADAPTER_FILE))
+    _write_folder(minilm, state, model_config(state), destination)
+
+
+def assemble_encoder(minilm: Path, destination: Path) -> None:
+    """Write the base alone, without adapter and head: what fine-tuning starts from.
+
+    Raises:
+        RefusedInputError: the base weights are not those of the expected model.
+    """
+    from safetensors.numpy import load_file
+
+    state = distilbert_tensors(load_file(minilm / "model.safetensors"))
+    config = model_config(state) | {"architectures": ["DistilBertModel"]}
+    plain = {name: value for name, value in config.items() if name not in _HEAD_SETTINGS}
+    _write_folder(minilm, state, plain, destination)
+
+
+def _write_folder(
+    minilm: Path, state: Tensors, config: dict[str, object], destination: Path
+) -> None:
+    from safetensors.numpy import save_file
+
     save_file(state, destination / "model.safetensors", metadata={"format": "pt"})
-    _write_json(destination / "config.json", model_config(state))
+    _write_json(destination / "config.json", config)
     positions = len(state["distilbert.embeddings.position_embeddings.weight"])
     _write_json(destination / "tokenizer.json", tokenizer(minilm / "tokenizer.json", positions))
     _write_json(destination / "tokenizer_config.json", tokenizer_config(positions))

@@ -124,6 +124,7 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
 
 
 def model_type(config: Mapping[str, object]) -> str:
+    """As the config names it; empty where it does not."""
     value = config.get("model_type")
     return value if isinstance(value, str) else ""
 
@@ -151,6 +152,7 @@ def config_labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
 
 
 def folder_tensors(folder: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """The headers of all its weights."""
     tensors: dict[str, Tensor] = {}
     for name in names:
         if name.endswith(".safetensors"):
@@ -183,6 +185,7 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
 
 
 def text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
+    """What a text model takes, by its tokenizer and its config."""
     facts = read_tokenizer(folder, config)
     positions = config.get("max_position_embeddings", 512)
     if not isinstance(positions, int) or isinstance(positions, bool):
@@ -201,6 +204,7 @@ def text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
 
 
 def image_inputs(folder: Path, names: tuple[str, ...]) -> tuple[ImageInputs, int]:
+    """What an image model takes, and how its images are resized."""
     if "preprocessor_config.json" not in names:
         raise UsageError(
             f"{folder} has no preprocessor_config.json, so nothing says how its images are sized "

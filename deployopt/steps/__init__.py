@@ -1,1 +1,1 @@
-"""Verbs that turn one artifact into another: export, optimize, quantize."""
+"""Verbs that turn one artifact into another: prune, distil, export, optimize, quantize."""

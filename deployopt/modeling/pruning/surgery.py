@@ -17,6 +17,7 @@ from deployopt.core.errors import StepError
 from deployopt.core.samples import Feed
 from deployopt.modeling.encoders import Encoder
 from deployopt.modeling.hooks import switched_off
+from deployopt.modeling.pruning.families import check_heads
 from deployopt.modeling.pruning.scoring import Scores, best
 from deployopt.modeling.pruning.shape import Shape
 
@@ -68,12 +69,7 @@ def choose(encoder: Encoder, shape: Shape, scores: Scores) -> Kept:
             f"{shape.heads} heads and {shape.ffn} neurons cannot be left of {whole.heads} and "
             f"{whole.ffn}. Keep at least one of each."
         )
-    if shape.heads < whole.heads and encoder.family.head_dim_key is None:
-        raise StepError(
-            f"A {encoder.kind} model keeps all {whole.heads} heads: its config works a head's "
-            "width out of the hidden size, so that one with fewer could not be loaded. Keep all "
-            "heads, and give up feed-forward neurons or layers instead."
-        )
+    check_heads(encoder.kind, whole, shape)
     return Kept(
         layers=shape.layers,
         heads={at: best(scores.heads[at], shape.heads) for at in shape.layers},

@@ -88,6 +88,7 @@ def _mobile_stack(keys: Keys, found: Architecture, widths: tuple[int, int, int])
             ),
         ),
         embedding_width=seen,
+        learned_positions=True,
         embedding_parameters=found.embedding_parameters + rows * stack.hidden,
         parameters=found.parameters + rows * stack.hidden,
     )

@@ -103,6 +103,7 @@ def assemble(keys: Keys, decoder: Decoder) -> Architecture:
         operations=_head_operations(decoder.hidden, labels, end),
         vocabulary=decoder.vocabulary,
         positions=decoder.positions,
+        learned_positions=decoder.tables > 0,
         labels=labels,
         tied=decoder.tied and end == "generate",
         parameters=body + tables + vocabulary_head + other_head,

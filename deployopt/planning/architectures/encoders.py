@@ -95,6 +95,7 @@ def assemble(keys: Keys, encoder: Encoder, parts: Parts) -> Architecture:
         activations=2 * encoder.hidden + end.labels if end.operations else 0,
         vocabulary=encoder.vocabulary,
         positions=max(1, encoder.positions - encoder.skipped),
+        learned_positions=encoder.learned,
         labels=end.labels,
         tied=end.tied,
         parameters=tables + body + end.parameters,

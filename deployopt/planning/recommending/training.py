@@ -134,7 +134,7 @@ def accumulation(task: ModelTask, examples: int, training: Training) -> int:
 
 def _on(candidate: Candidate, target: Target, wants: Wants, prices: Prices) -> Plan | None:
     examples = wants.examples or 0
-    way, dropped = _first_that_fits(tuple(_ways(candidate, target, wants)))
+    way, dropped = first_that_fits(tuple(_ways(candidate, target, wants)))
     if way is None:
         return None
     hours = training_hours(
@@ -154,7 +154,7 @@ def _on(candidate: Candidate, target: Target, wants: Wants, prices: Prices) -> P
     )
 
 
-def _first_that_fits(ways: tuple[Way, ...]) -> tuple[Way | None, tuple[Way, ...]]:
+def first_that_fits(ways: tuple[Way, ...]) -> tuple[Way | None, tuple[Way, ...]]:
     """The fullest that surely fits, else that perhaps does; and the fuller ones."""
     for standing in (Standing.INSIDE, Standing.UNSETTLED):
         for index, way in enumerate(ways):

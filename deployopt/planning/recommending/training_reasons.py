@@ -6,7 +6,7 @@ do is said here.
 
 from collections.abc import Iterator
 
-from deployopt.core.memory import Method, Sharding
+from deployopt.core.memory import Method, Sharding, Training
 from deployopt.core.recommendation import Reason, TrainingAdvice
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import Dimension, show_quantity
@@ -79,18 +79,23 @@ def _hours(plan: Plan) -> str:
 
 
 def _method(plan: Plan, wants: Wants) -> str:
-    examples = wants.examples or 0
-    least = schedule.FULL_FROM.get(wants.task, schedule.FEW)
+    return method_words(plan.way.training, plan.dropped, wants.task, wants.examples or 0)
+
+
+def method_words(
+    training: Training, dropped: tuple[Way, ...], task: ModelTask, examples: int
+) -> str:
+    """What is trained, and why no more and no less."""
+    least = schedule.FULL_FROM.get(task, schedule.FEW)
     said = {
         Method.FULL: "all parameters are trained",
         Method.FREEZE: "the lower layers stay as they are, "
-        f"{plan.way.training.trained_share:.0%} of the layers are trained",
-        Method.LORA: f"adapters are trained (LoRA, rank {plan.way.training.rank})",
-        Method.QLORA: "adapters are trained over a base in 4 bits (QLoRA, rank "
-        f"{plan.way.training.rank})",
-    }[plan.way.training.method]
-    if plan.dropped:
-        left = "; ".join(_dropped(way) for way in plan.dropped)
+        f"{training.trained_share:.0%} of the layers are trained",
+        Method.LORA: f"adapters are trained (LoRA, rank {training.rank})",
+        Method.QLORA: f"adapters are trained over a base in 4 bits (QLoRA, rank {training.rank})",
+    }[training.method]
+    if dropped:
+        left = "; ".join(_dropped(way) for way in dropped)
         return f"{said}: {left}"
     sign = "reach" if examples >= least else "are below"
     return (

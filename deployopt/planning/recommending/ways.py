@@ -10,7 +10,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.core.memory import MemoryNeed, Method, Training
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
-from deployopt.planning.fitting_training import best_training
+from deployopt.planning.fitting.training import best_training
 from deployopt.planning.memory import training_need
 from deployopt.planning.recommending.setting import devices, usable_bytes
 

@@ -65,3 +65,11 @@ def test_kinds_of_convolutions(conv_model: onnx.ModelProto, saved: Save) -> None
     facts = facts_from_graph(saved(conv_model), {"batch": 1})
     macs = {op.kind: op.macs for op in facts.operations if op.macs}
     assert macs == {"conv3x3": 16 * 256 * 27, "depthwise": 16 * 196 * 9, "gemm": 64}
+
+
+def test_what_runtimes_fold_costs_nothing() -> None:
+    """ResNet-50: 16 sums, the ReLUs after them, 2 poolings, a softmax; no batch norm."""
+    facts = facts_from_graph(LIGHT / "light_resnet50.onnx", {})
+    moving = [op for op in facts.operations if op.kind == "elementwise"]
+    assert sum(op.count for op in moving) == 35
+    assert sum(op.count for op in facts.operations if op.kind != "elementwise") == 54

@@ -30,6 +30,7 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
     uses_samples: ClassVar[bool] = False
+    uses_lesson: ClassVar[bool] = False
 
     text: str = "a"
     fails: bool = False

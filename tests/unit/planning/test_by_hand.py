@@ -1,5 +1,6 @@
 """Sizes given by hand: completed by what is usual, refused where they contradict."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ def test_everything_given_is_taken_as_it_is() -> None:
     [{}, {"layers": 32}, {"hidden": 4096}, {"layers": 40}, {"ffn": 11008}, {"heads": 32}],
 )
 def test_what_is_missing_explains_the_parameters(given_sizes: dict[str, int]) -> None:
-    found = hand_architecture(ByHand(parameters=SEVEN, **given_sizes))
+    found = hand_architecture(msgspec.convert({"parameters": SEVEN, **given_sizes}, ByHand))
     stack = found.stacks[0]
     attention = 2 * stack.hidden * (stack.hidden + stack.kv_heads * stack.head_dim)
     counted = 2 * found.vocabulary * stack.hidden
@@ -76,7 +77,7 @@ def test_sizes_that_explain_too_little_are_said() -> None:
 )
 def test_absurd_sizes_are_refused(sizes: dict[str, int], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        hand_architecture(ByHand(**{"parameters": SEVEN, **sizes}))
+        hand_architecture(msgspec.structs.replace(ByHand(parameters=SEVEN), **sizes))
 
 
 def test_a_published_size_is_named() -> None:

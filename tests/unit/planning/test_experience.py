@@ -99,7 +99,17 @@ def test_two_machines_under_one_name_are_not_mixed() -> None:
     assert certain(*there, *here, *newer) == certain(*here)
 
 
-def test_a_calibrated_device_is_trusted_more() -> None:
+def test_a_narrow_band_is_trusted_more_and_never_widened_by_one_point() -> None:
+    narrow = learn([seen(1, 2.0)], PI, Precision.INT8, convolutional=False, band=1.3)
+    assert narrow is not None
+    assert 1 < narrow.factor < certain(seen(1, 2.0)).factor
+    for band in (1.15, 1.3, 1.6, 2.5):
+        found = learn([seen(1, 1.1)], PI, Precision.INT8, convolutional=False, band=band)
+        assert found is not None
+        assert found.band < band
+
+
+def test_an_experience_from_before_a_calibration_teaches_nothing() -> None:
     rate, move = Compute(1e10), Bandwidth(1e9)
     pace = Pace(
         gemm=rate, conv1x1=rate, conv3x3=rate, conv=rate, depthwise=rate, weights=move,
@@ -111,12 +121,9 @@ def test_a_calibrated_device_is_trusted_more() -> None:
             as_of="2026-01-01", runtime="onnxruntime 1.31.1, cpu", threads=4, fp32=pace, int8=pace
         ),
     )
-    seen_there = seen(1, 2.0, premises=premises_of(known))
+    there = seen(1, 2.0, premises=premises_of(known))
     assert learn([seen(1, 2.0)], known, Precision.INT8, convolutional=False) is None
-    found = learn([seen_there], known, Precision.INT8, convolutional=False)
-    assert found is not None
-    assert found.factor < certain(seen(1, 2.0)).factor
-    assert found.band < certain(seen(1, 2.0)).band
+    assert learn([there], known, Precision.INT8, convolutional=False) is not None
 
 
 def test_the_sentence_says_what_it_rests_on() -> None:

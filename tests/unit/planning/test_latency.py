@@ -93,9 +93,7 @@ def test_more_bandwidth_and_more_peak_are_never_slower(
 def test_two_gpus_share_the_work() -> None:
     target = load_target("a100x4")
     request = [Operation(kind="gemm", macs=1e12, weights=1e9, activations=1e7)]
-    one, two = (
-        time_request(target, request, Precision.FP16, "decode", devices=n) for n in (1, 2)
-    )
+    one, two = (time_request(target, request, Precision.FP16, "decode", devices=n) for n in (1, 2))
     assert one is not None
     assert two is not None
     assert two.seconds == pytest.approx(one.seconds / 2, rel=0.02)

@@ -6,7 +6,14 @@ from deployopt.steps.table import STEPS
 
 
 def test_every_step_stands_under_its_name_and_has_defaults() -> None:
-    assert list(STEPS) == ["export", "optimize", "quantize-dynamic", "quantize-static"]
+    assert list(STEPS) == [
+        "prune",
+        "distil",
+        "export",
+        "optimize",
+        "quantize-dynamic",
+        "quantize-static",
+    ]
     for name, step in STEPS.items():
         made = step()
         assert made.name == name

@@ -33,7 +33,7 @@ def test_any_other_is_bert_like() -> None:
 
 
 def test_what_is_missing_is_named_with_the_way_out() -> None:
-    with pytest.raises(UsageError, match="num_attention_heads, vocab_size. Give the sizes by hand"):
+    with pytest.raises(UsageError, match=r"num_attention_heads, vocab_size\. Give the sizes"):
         read_architecture(
             {
                 k: v

@@ -7,7 +7,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.core.weights import StoredWeights
 from deployopt.planning.architectures import read_architecture
 
-GPT2 = {"model_type": "gpt2", "torch_dtype": "float32"}
+GPT2: dict[str, object] = {"model_type": "gpt2", "torch_dtype": "float32"}
 PARAMETERS = 124_439_808
 
 
@@ -53,7 +53,7 @@ def test_a_tied_table_that_is_stored_as_the_head_alone_counts() -> None:
 
 
 def test_a_head_of_its_own_counts() -> None:
-    untied = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 1, "vocab_size": 1000}
+    untied: dict[str, object] = {"model_type": "llama", "hidden_size": 64, "vocab_size": 1000}
     total = read_architecture(untied).parameters
     weights = stored({"F16": total}, 2 * total, lm_head__weight=(1000, 64))
     assert read(weights, untied).parameters == total
@@ -61,7 +61,7 @@ def test_a_head_of_its_own_counts() -> None:
 
 @pytest.mark.parametrize("dtype", ["I32", "U8"])
 def test_packed_weights_leave_the_configs_count(dtype: str) -> None:
-    packed = {"model_type": "llama", "torch_dtype": "float16"}
+    packed: dict[str, object] = {"model_type": "llama", "torch_dtype": "float16"}
     found = read(stored({dtype: 900_000_000, "F16": 270_000_000}, 4_000_000_000), packed)
     assert found.parameters == 6_738_415_616
     assert (found.dtype, found.stored_bytes) == ("float16", 4_000_000_000)

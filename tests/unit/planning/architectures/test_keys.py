@@ -25,7 +25,7 @@ def test_null_in_place_of_an_optional_number_means_none() -> None:
 
 
 def test_a_missing_value_without_default_says_what_to_do() -> None:
-    with pytest.raises(UsageError, match="does not say a.*--params 7B --layers 32"):
+    with pytest.raises(UsageError, match=r"does not say a.*--params 7B --layers 32"):
         keys().whole("a")
 
 
@@ -81,4 +81,4 @@ def test_a_value_is_shown_short_and_on_one_line() -> None:
     assert show(10**5000) == "a number of more than 20 digits"
     assert show([[[]]]) == "a list"
     assert show({}) == "an object"
-    assert show(True) == "true"
+    assert [show(flag) for flag in (True, False)] == ["true", "false"]

@@ -100,18 +100,18 @@ def test_impossible_values_are_refused_with_their_key(family: str, value: object
         try:
             found = read_architecture({"model_type": family, key: value})
         except UsageError as error:
-            assert key in str(error)
-            assert "--params 7B" in str(error)
+            said = str(error)
         else:
             assert found.parameters > 0
+            continue
+        assert key in said
+        assert "--params 7B" in said
 
 
-@pytest.mark.parametrize(
-    "config", [{"model_type": 5}, {"architectures": "x"}, {"model_type": "llama", "torch_dtype": 1}]
-)
+@pytest.mark.parametrize("config", [{"model_type": 5}, {"architectures": "x"}, {"torch_dtype": 1}])
 def test_names_that_are_not_text_are_refused(config: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="but"):
-        read_architecture({"hidden_size": 64, **config})
+    with pytest.raises(UsageError, match="is needed there"):
+        read_architecture({"model_type": "llama", **config})
 
 
 @pytest.mark.parametrize("family", ["llava", "unknown", "clip", "qwen2_vl"])
@@ -119,5 +119,5 @@ def test_deep_nesting_ends(family: str) -> None:
     deep: dict[str, object] = {}
     for _ in range(2000):
         deep = {"text_config": deep, "vision_config": deep}
-    with pytest.raises(UsageError, match="at most 4 deep|not known|num_heads"):
+    with pytest.raises(UsageError, match=r"at most 4 deep|not known|num_heads"):
         read_architecture({"model_type": family, **deep, "num_heads": -1})

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deployopt.planning.architectures import read_architecture
+
 CASES = Path(__file__).parent / "class_counts.jsonl"
 
 
@@ -27,4 +29,13 @@ def test_the_file_of_counts_is_what_the_classes_have(monkeypatch: pytest.MonkeyP
         found = sum(each.numel() for each in model.parameters())
         if found != case["parameters"]:
             wrong.append(f"{name}: {case['parameters']} in the file, {found} in the class")
+        if name.endswith(("ForCausalLM", "LMHeadModel")):
+            table, head = model.get_input_embeddings(), model.get_output_embeddings()
+            tied = head.weight is table.weight
+            own = 0 if tied else sum(each.numel() for each in head.parameters())
+            counted = read_architecture(case["config"])
+            if (counted.tied, counted.head_parameters) != (tied, own):
+                wrong.append(f"{name}: head of {own}, tied {tied}")
+            if counted.embedding_parameters < table.weight.numel():
+                wrong.append(f"{name}: a table of {table.weight.numel()}")
     assert wrong == []

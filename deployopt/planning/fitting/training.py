@@ -15,13 +15,13 @@ from deployopt.core.memory import MemoryNeed, Method, Optimizer, Sharding, Train
 from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
-from deployopt.planning.arithmetic import arithmetic, training_precision
-from deployopt.planning.giving_up_training import give_up_training
+from deployopt.planning.fitting.arithmetic import arithmetic, training_precision
+from deployopt.planning.fitting.giving_up_training import give_up_training
+from deployopt.planning.fitting.searching import largest
+from deployopt.planning.fitting.thumb import training_thumb
+from deployopt.planning.fitting.usable import card_count, reads_text, usable_bytes
 from deployopt.planning.memory.inference import usual_context
 from deployopt.planning.memory.training import training_need
-from deployopt.planning.searching import largest
-from deployopt.planning.thumb import training_thumb
-from deployopt.planning.usable import card_count, reads_text, usable_bytes
 
 BATCH_MAX: Final = 4096
 LENGTH_MAX: Final = 1 << 20

@@ -17,15 +17,12 @@ from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.arithmetic import HIGHEST_FIRST, arithmetic, usual_precisions
-from deployopt.planning.fitting_training import best_training, fit_training
-from deployopt.planning.giving_up import give_up_graph, give_up_inference
+from deployopt.planning.fitting.arithmetic import HIGHEST_FIRST, arithmetic, usual_precisions
+from deployopt.planning.fitting.giving_up import give_up_graph, give_up_inference
+from deployopt.planning.fitting.searching import largest
+from deployopt.planning.fitting.thumb import inference_thumb
+from deployopt.planning.fitting.usable import card_count, reads_text, splits, usable_bytes
 from deployopt.planning.memory.inference import graph_need, inference_need, usual_context
-from deployopt.planning.searching import largest
-from deployopt.planning.thumb import inference_thumb
-from deployopt.planning.usable import card_count, reads_text, splits, usable_bytes
-
-__all__ = ["best_training", "fit_graph", "fit_inference", "fit_training"]
 
 BATCH_MAX: Final = 65_536
 CONTEXT_MAX: Final = 1 << 20

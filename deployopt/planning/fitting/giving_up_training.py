@@ -14,10 +14,10 @@ from deployopt.core.fit import Use
 from deployopt.core.memory import Method, Optimizer, Sharding, Training
 from deployopt.core.request import FitRequest
 from deployopt.core.target import Target
-from deployopt.planning.giving_up import other_targets
+from deployopt.planning.fitting.giving_up import other_targets
+from deployopt.planning.fitting.searching import largest
+from deployopt.planning.fitting.usable import card_count, fits_inside, shown_need
 from deployopt.planning.memory.training import training_need
-from deployopt.planning.searching import largest
-from deployopt.planning.usable import card_count, fits_inside, shown_need
 
 _CARDS_MAX: Final = 64
 _ADAPTERS: Final = (Method.LORA, Method.QLORA)

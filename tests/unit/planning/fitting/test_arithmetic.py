@@ -3,7 +3,7 @@
 import pytest
 
 from deployopt.core.artifact import Precision
-from deployopt.planning.arithmetic import arithmetic, training_precision, usual_precisions
+from deployopt.planning.fitting.arithmetic import arithmetic, training_precision, usual_precisions
 from deployopt.planning.targets import load_target
 from tests.fakes.transformers_shapes import decoder, encoder
 

@@ -14,11 +14,11 @@ from deployopt.core.fit import Use
 from deployopt.core.plan import Facts
 from deployopt.core.request import FitRequest
 from deployopt.core.target import Target
-from deployopt.planning.arithmetic import usual_precisions
 from deployopt.planning.fit import check_fit
+from deployopt.planning.fitting.arithmetic import usual_precisions
+from deployopt.planning.fitting.usable import fits_inside, shown_need, splits
 from deployopt.planning.memory.inference import inference_need
 from deployopt.planning.targets import load_target, target_names
-from deployopt.planning.usable import fits_inside, shown_need, splits
 
 _LEAST: Final = 1_000_000
 OTHERS: Final = 4

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployopt.planning.searching import largest
+from deployopt.planning.fitting.searching import largest
 
 
 @given(edge=st.integers(1, 10_000), limit=st.integers(1, 10_000))

@@ -1,0 +1,64 @@
+"""A model folder in, a smaller model folder out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from deployopt.core.interface import Interface
+from deployopt.core.samples import Feed
+from deployopt.modeling.batching import batches
+from deployopt.modeling.dummies import check_feeds, pad_together
+from deployopt.modeling.encoders import Encoder
+from deployopt.modeling.loading import load_model
+from deployopt.modeling.pruning.scoring import Importance, scores
+from deployopt.modeling.pruning.shape import Shape, smaller
+from deployopt.modeling.pruning.surgery import prune
+from deployopt.modeling.saving import save_folder
+from deployopt.modeling.threads import torch_threads
+
+
+class CutOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """As the step Prune, and how many inputs are weighed at once and checked in the end."""
+
+    layers: tuple[int, ...]
+    ffn: float
+    heads: float
+    importance: str
+    batch: int
+    checked: int
+    threads: int
+
+
+class Pruned(Shape, frozen=True, kw_only=True):
+    """What was kept, and how it was chosen."""
+
+    method: Importance
+
+
+def prune_folder(
+    folder: Path,
+    interface: Interface,
+    destination: Path,
+    options: CutOptions,
+    feeds: Sequence[Feed] = (),
+) -> Pruned:
+    """Write the pruned model and its tokenizer into `destination`, an empty folder.
+
+    Raises:
+        RefusedInputError: the folder may not be opened.
+        StepError: the family, the shape, or the check after the cut.
+    """
+    model = load_model(folder, interface.task)
+    whole = Encoder(model).shape
+    shape = smaller(whole, layers=options.layers, heads=options.heads, ffn=options.ffn)
+    together = [
+        pad_together([feeds[row] for row in rows], interface)
+        for rows in batches(feeds, interface, options.batch)
+    ]
+    checked = check_feeds(interface, feeds, options.checked)
+    with torch_threads(options.threads):
+        found = scores(model, together, Importance(options.importance))
+        pruned = prune(model, shape, found, checked)
+    save_folder(pruned, folder, destination)
+    return Pruned(**msgspec.structs.asdict(shape), method=found.method)

@@ -1,0 +1,1 @@
+"""Fine-tuning classifiers of texts and images; what needs torch is imported file by file."""

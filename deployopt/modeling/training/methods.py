@@ -1,0 +1,155 @@
+"""Which weights are trained: all, the upper layers, or adapters beside the linear layers.
+
+In: a started model and the options. Out: the module to train, and back: the plain model with what
+was learnt merged in. Refuses a method that the model or the machine has no place for.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from deployopt.core.errors import UsageError
+from deployopt.core.interface import Interface
+from deployopt.core.memory import Method, Optimizer
+from deployopt.core.training import TrainingOptions
+from deployopt.modeling.training.starting import Start, start_model
+
+_ALPHA_PER_RANK: Final = 2
+_DROPOUT: Final = 0.05
+_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def require_machine(options: TrainingOptions) -> None:
+    """Raise UsageError where the machine cannot train so; says what can be used instead."""
+    ready = torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes") is not None
+    why = "needs bitsandbytes and a CUDA GPU, and this machine offers not both"
+    if options.method is Method.QLORA and not ready:
+        raise UsageError(f"--method qlora {why}. Use --method lora.")
+    if options.optimizer is Optimizer.ADAMW_8BIT and not ready:
+        raise UsageError(f"--optimizer adamw-8bit {why}. Use --optimizer adamw.")
+
+
+def prepare(start: Start, options: TrainingOptions) -> nn.Module:
+    """The module with gradients where the method wants them.
+
+    Raises:
+        UsageError: adapters were asked for, and the model has no linear layer below its head.
+    """
+    if options.checkpointing:
+        _recompute(start.model)
+    if options.method is Method.FREEZE:
+        freeze_below(start, options.trained_share)
+        return start.model
+    if options.method in {Method.LORA, Method.QLORA}:
+        return _adapted(start, options)
+    return start.model
+
+
+def merged(
+    module: nn.Module, options: TrainingOptions, folder: Path, interface: Interface
+) -> PreTrainedModel:
+    """The plain model that answers as `module` does; over a 4-bit base, from its own weights."""
+    if options.method is Method.QLORA:
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+        learnt = {k: v.float().cpu() for k, v in get_peft_model_state_dict(module).items()}
+        module = _adapted(start_model(folder, interface, new_head=False), options)
+        set_peft_model_state_dict(module, learnt)
+    if options.method in {Method.LORA, Method.QLORA}:
+        module = module.merge_and_unload()
+    plain: PreTrainedModel = module
+    return plain
+
+
+def freeze_below(start: Start, share: float) -> None:
+    """No gradients for embeddings and the lower layers; what is defined after them is trained."""
+    names = [name for name, _ in start.model.named_parameters()]
+    layers = layer_names(start.model, start.backbone_name)
+    kept = max(1, round(len(layers) * share)) if layers else 0
+    first = f"{layers[len(layers) - kept]}." if layers else ""
+    begins = next((at for at, name in enumerate(names) if first and name.startswith(first)), None)
+    heads = tuple(f"{name}." for name in start.head_names)
+    for at, (name, weight) in enumerate(start.model.named_parameters()):
+        above = begins is not None and at >= begins
+        weight.requires_grad_(above or name.startswith(heads))
+    _hold_statistics(start.model)
+
+
+def layer_names(model: PreTrainedModel, backbone: str) -> tuple[str, ...]:
+    """The blocks of the backbone, from the input up: of all its lists the heaviest."""
+    lists = [
+        (sum(weight.numel() for weight in part.parameters()), -len(name), name, part)
+        for name, part in model.named_modules()
+        if isinstance(part, nn.ModuleList | nn.Sequential)
+        and name.startswith(f"{backbone}.")
+        and len(part) > 1
+    ]
+    if not lists:
+        return ()
+    _, _, name, found = max(lists, key=lambda item: item[:2])
+    return tuple(f"{name}.{child}" for child, _ in found.named_children())
+
+
+def _recompute(model: PreTrainedModel) -> None:
+    if not model.supports_gradient_checkpointing:
+        raise UsageError(
+            f"{type(model).__name__} cannot work its activations out again. Leave out "
+            "--checkpointing, and lower --batch where memory is short."
+        )
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _hold_statistics(model: nn.Module) -> None:
+    """Frozen normalisation layers keep their running means as well."""
+    still = [
+        part
+        for part in model.modules()
+        if isinstance(part, _NORMS) and not any(w.requires_grad for w in part.parameters())
+    ]
+    if still:
+
+        def hold(*_: object) -> None:
+            for part in still:
+                part.eval()
+
+        # The trainer puts the whole model into training mode before every step.
+        model.register_forward_pre_hook(hold)
+
+
+def _adapted(start: Start, options: TrainingOptions) -> nn.Module:
+    from peft import LoraConfig, get_peft_model
+
+    heads = start.head_names
+    inside = _within(heads)
+    linear = [
+        name
+        for name, part in start.model.named_modules()
+        if _is_linear(part) and name.startswith(f"{start.backbone_name}.") and not inside(name)
+    ]
+    if not linear:
+        raise UsageError(
+            f"{type(start.model).__name__} has no linear layers below its head, so there is nothing "
+            "for LoRA to stand beside. Use --method full or --method freeze."
+        )
+    settings = LoraConfig(
+        r=options.rank,
+        lora_alpha=_ALPHA_PER_RANK * options.rank,
+        lora_dropout=_DROPOUT,
+        target_modules=linear,
+        modules_to_save=list(heads),
+    )
+    adapted: nn.Module = get_peft_model(start.model, settings)
+    return adapted
+
+
+def _within(names: tuple[str, ...]) -> Callable[[str], bool]:
+    return lambda name: any(name == one or name.startswith(f"{one}.") for one in names)
+
+
+def _is_linear(part: Any) -> bool:  # noqa: ANN401 -- a 4-bit layer is of a class that may be absent
+    return isinstance(part, nn.Linear)

@@ -1,0 +1,13 @@
+"""Where training happens on this machine."""
+
+import torch
+
+
+def on_gpu() -> bool:
+    """Whether torch has a CUDA device."""
+    return bool(torch.cuda.is_available())
+
+
+def gains_from_bf16() -> bool:
+    """Whether bf16 arithmetic is faster: on GPUs with units for it; CPUs train in fp32."""
+    return on_gpu() and bool(torch.cuda.is_bf16_supported(including_emulation=False))

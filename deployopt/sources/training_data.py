@@ -1,0 +1,294 @@
+"""Labelled data to fine-tune with: training, validation and held-out examples, split by content.
+
+In: a file of texts, a folder of images, or `demo-sentiment`, perhaps a second one to judge with.
+Out: three disjoint sets and the labels that are trained. Near-duplicates lie on one side, and what
+resembles the held-out examples is left out of training; both are counted and said. The model's own
+head is kept where its labels are just the data's.
+"""
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from deployopt.catalogue.models import DEMO
+from deployopt.core.errors import UsageError
+from deployopt.core.examples import IMAGE, Example
+from deployopt.core.interface import ImageInputs
+from deployopt.sources.adopting import file_entries
+from deployopt.sources.demo import DATA, LABELS, demo_splits, read_demo_data
+from deployopt.sources.demo_data import stored_archive
+from deployopt.sources.images import BILINEAR, list_images, read_image
+from deployopt.sources.labels import match_labels
+from deployopt.sources.parts import one_data_file
+from deployopt.sources.splits import alike, assign_splits
+from deployopt.sources.splitting import EXAMPLES_MIN, left_out, without_duplicates
+from deployopt.sources.tables import SUFFIXES, read_table
+from deployopt.sources.training_base import TrainingBase
+from deployopt.sources.training_labels import TrainedLabels, settle_labels
+from deployopt.store.store import Store
+
+SALT: Final = "finetune/1"
+TRAIN: Final = "train"
+VALIDATION: Final = "validation"
+HELD_OUT: Final = "held-out"
+_SHARE: Final = 0.1
+_VALIDATION_MAX: Final = 2_000
+_HELD_OUT_MAX: Final = 5_000
+# Of decoded images that are kept in memory.
+_CACHED_BYTES: Final = 2**29
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """The examples of one split; images are read when they are asked for."""
+
+    inputs: Sequence[Example]
+    classes: tuple[int, ...]
+
+
+class TrainingData(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a run learns from and is judged by."""
+
+    labels: tuple[str, ...]
+    new_head: bool
+    parts: dict[str, Part]
+    digests: dict[str, str]
+    """Split name to the sha256 of its contents and classes."""
+    notes: tuple[str, ...]
+    judged_apart: bool
+    """Whether the held-out examples came from a source of their own."""
+
+
+class _Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """One source: contents that tell examples apart, inputs to read, labels as written."""
+
+    where: str
+    keys: Sequence[str] | Sequence[bytes]
+    inputs: Sequence[Example]
+    values: Sequence[object]
+    names: tuple[str, ...] | None = None
+    splits: dict[str, list[int]] | None = None
+    """Where the source comes split."""
+
+
+class ImageList(Sequence[Example]):
+    """Images of a folder, decoded when they are asked for."""
+
+    def __init__(
+        self, folder: Path, names: Sequence[str], inputs: ImageInputs, resample: int
+    ) -> None:
+        self._folder = folder
+        self._names = names
+        self._inputs = inputs
+        self._resample = resample
+        side = max(inputs.resize or 0, inputs.height, inputs.width)
+        kept = max(1, _CACHED_BYTES // (side * side * inputs.channels))
+        self._read = functools.lru_cache(maxsize=kept)(self._decode)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, at: int) -> Example:  # type: ignore[override] # no slices are asked for
+        return self._read(at)
+
+    def _decode(self, at: int) -> Example:
+        return {IMAGE: read_image(self._folder / self._names[at], self._inputs, self._resample)}
+
+
+class _Some(Sequence[Example]):
+    """Some positions of a sequence."""
+
+    def __init__(self, inputs: Sequence[Example], rows: Sequence[int]) -> None:
+        self._inputs = inputs
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, at: int) -> Example:  # type: ignore[override] # as above
+        return self._inputs[self._rows[at]]
+
+
+def read_training_data(
+    data: str,
+    evaluation: str | None,
+    *,
+    base: TrainingBase,
+    store: Store,
+    columns: dict[str, str] | None = None,
+) -> TrainingData:
+    """The three sets for this base.
+
+    Raises:
+        UsageError: no such data, malformed, too little, of one class, or a label of the evaluation
+            data that the training data lack.
+        SourceError: it could not be fetched.
+        RefusedInputError: it could break a reader.
+        MissingExtraError: a package to read it is not installed.
+    """
+    lot = _read(data, base, store, columns or {})
+    settled = settle_labels(lot.values, base.labels, where=lot.where, names=lot.names)
+    kept, notes = _distinct(lot, settled.classes)
+    if lot.splits is not None and evaluation is None:
+        rows = {name: [at for at in part if at in kept] for name, part in lot.splits.items()}
+        return _data(lot, None, settled, rows, (*settled.notes, *notes))
+    if evaluation is None:
+        rows, more = _cut(lot, sorted(kept))
+        return _data(lot, None, settled, rows, (*settled.notes, *notes, *more))
+    judge = _read(evaluation, base, store, columns or {})
+    return _with_judge(lot, judge, settled, kept, (*settled.notes, *notes))
+
+
+def _with_judge(
+    lot: _Lot, judge: _Lot, settled: TrainedLabels, kept: set[int], notes: tuple[str, ...]
+) -> TrainingData:
+    classes = match_labels(judge.values, settled.labels, where=judge.where, names=judge.names)
+    held = without_duplicates(_texts(judge.keys), classes.classes)[0]
+    rows = sorted(kept)
+    groups = alike([*(judge.keys[at] for at in held), *(lot.keys[at] for at in rows)])  # type: ignore[type-var,list-item] # one kind, by the base
+    judged = set(groups[: len(held)].tolist())
+    free = [at for at, group in zip(rows, groups[len(held) :].tolist(), strict=True)
+            if group not in judged]  # fmt: skip
+    dropped = len(rows) - len(free)
+    if dropped:
+        notes = (*notes, f"{dropped} training examples resemble held-out ones and were left out.")
+    cut, more = _cut(lot, free, held_out=False)
+    return _data(lot, (judge, held, classes.classes), settled, cut, (*notes, *more))
+
+
+def _read(name: str, base: TrainingBase, store: Store, columns: dict[str, str]) -> _Lot:
+    if name == DEMO:
+        return _demo(base, store)
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise UsageError(
+            f"There is no data {name!r}: no file and no folder. Texts come as "
+            f"{', '.join(SUFFIXES)}, images in one sub-folder a class; {DEMO} needs no file."
+        )
+    if isinstance(base.inputs, ImageInputs):
+        return _images(path, base.inputs, base.resample, store)
+    file = one_data_file(path, SUFFIXES)
+    table = read_table(file, columns)
+    texts = tuple(row.text for row in table.rows)
+    labels = tuple(row.label for row in table.rows)
+    return _Lot(where=file.name, keys=texts, inputs=texts, values=labels, names=table.names)
+
+
+def _images(path: Path, inputs: ImageInputs, resample: int | None, store: Store) -> _Lot:
+    if not path.is_dir():
+        raise UsageError(f"{path} is no folder; images come in one sub-folder a class.")
+    files = list_images(path)
+    entries = file_entries(path, (file.name for file in files), store)
+    digests = {entry.path: bytes.fromhex(entry.sha256) for entry in entries}
+    names = [file.name for file in files]
+    return _Lot(
+        where=path.name,
+        keys=[digests[name] for name in names],
+        inputs=ImageList(path, names, inputs, BILINEAR if resample is None else resample),
+        values=[file.label for file in files],
+    )
+
+
+def _demo(base: TrainingBase, store: Store) -> _Lot:
+    if isinstance(base.inputs, ImageInputs):
+        raise UsageError(f"{DEMO} holds texts, and {base.name} takes images.")
+    rated = read_demo_data(stored_archive(store).folder / DATA.file_name)
+    texts = tuple(text.text for text in rated)
+    indices = demo_splits(rated).indices
+    splits = {TRAIN: "train", VALIDATION: "search", HELD_OUT: "gate"}
+    return _Lot(
+        where=DEMO,
+        keys=texts,
+        inputs=texts,
+        values=tuple(LABELS[text.label] for text in rated),
+        splits={name: indices[split].tolist() for name, split in splits.items()},
+    )
+
+
+def _distinct(lot: _Lot, classes: Sequence[int]) -> tuple[set[int], tuple[str, ...]]:
+    kept, counts = without_duplicates(_texts(lot.keys), classes)
+    if len(kept) < EXAMPLES_MIN:
+        raise UsageError(
+            f"{lot.where} holds {len(kept)} different examples; at least {EXAMPLES_MIN} are needed "
+            "to train, to choose and to judge. Label more."
+        )
+    return set(kept), left_out(counts, lot.where)
+
+
+def _texts(keys: Sequence[str] | Sequence[bytes]) -> list[str]:
+    return [key if isinstance(key, str) else key.hex() for key in keys]
+
+
+def _cut(
+    lot: _Lot, rows: Sequence[int], *, held_out: bool = True
+) -> tuple[dict[str, list[int]], tuple[str, ...]]:
+    """Training, validation and, unless it comes from elsewhere, held-out positions."""
+    count = max(1, len(rows))
+    shares = {VALIDATION: min(_SHARE, _VALIDATION_MAX / count)}
+    if held_out:
+        shares[HELD_OUT] = min(_SHARE, _HELD_OUT_MAX / count)
+    shares = {TRAIN: 1 - sum(shares.values()), **shares}
+    keys = [lot.keys[at] for at in rows]
+    found = assign_splits(keys, shares=shares, salt=SALT)  # type: ignore[arg-type] # all of one kind
+    cut = {name: sorted(rows[at] for at in part.tolist()) for name, part in found.indices.items()}
+    alike_count = len(keys) - found.groups
+    note = (
+        f"{lot.where}: {alike_count} near-duplicates were put on the side of those they resemble."
+    )
+    return cut, ((note,) if alike_count else ())
+
+
+def _data(
+    lot: _Lot,
+    judge: tuple[_Lot, list[int], tuple[int, ...]] | None,
+    settled: TrainedLabels,
+    rows: dict[str, list[int]],
+    notes: tuple[str, ...],
+) -> TrainingData:
+    parts = {name: _part(lot, settled.classes, at) for name, at in rows.items()}
+    digests = {name: _digest(lot, settled.classes, at) for name, at in rows.items()}
+    if judge is not None:
+        parts[HELD_OUT] = _part(judge[0], judge[2], judge[1])
+        digests[HELD_OUT] = _digest(judge[0], judge[2], judge[1])
+    _check_parts(parts, settled.labels, lot.where)
+    return TrainingData(
+        labels=settled.labels,
+        new_head=settled.new_head,
+        parts=parts,
+        digests=digests,
+        notes=notes,
+        judged_apart=judge is not None,
+    )
+
+
+def _part(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> Part:
+    return Part(inputs=_Some(lot.inputs, rows), classes=tuple(classes[at] for at in rows))
+
+
+def _digest(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> str:
+    digest = hashlib.sha256()
+    for at in rows:
+        key = lot.keys[at]
+        content = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+        digest.update(len(content).to_bytes(8, "little") + content)
+        digest.update(int(classes[at]).to_bytes(8, "little"))
+    return digest.hexdigest()
+
+
+def _check_parts(parts: dict[str, Part], labels: tuple[str, ...], where: str) -> None:
+    empty = [name for name in (VALIDATION, HELD_OUT) if not parts[name].classes]
+    if empty:
+        raise UsageError(
+            f"{where} leaves no example for the {empty[0]} split: most of them are near-duplicates "
+            "of one another. Give more varied examples."
+        )
+    counts = np.bincount(parts[TRAIN].classes or [0], minlength=len(labels))
+    without = [label for label, count in zip(labels, counts.tolist(), strict=True) if not count]
+    if without or not parts[TRAIN].classes:
+        raise UsageError(
+            f"{where} leaves no training example of the label {without[0]!r}. Give more of them."
+        )
