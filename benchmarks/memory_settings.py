@@ -48,6 +48,10 @@ _NUMBERS: Final = {
     "ctx": "tokens", "context": "tokens", "sl": "tokens",
 }  # fmt: skip
 _IMAGE: Final = re.compile(r"^(\d{2,5})x(\d{2,5})$")
+_ATTENTION: Final = re.compile(r"\bq(_proj)?\s*,\s*(k(_proj)?\s*,\s*)?v(_proj)?\b|\bqk?v\b")
+_ALL_LINEAR: Final = re.compile(r"\ball[ -]linear\b")
+_TRANSFORMERS: Final = re.compile(r"\btransformers[\s=v<]*(\d+)\.(\d+)")
+_LAST_SCORED: Final = (4, 45)
 _GENERATED: Final = re.compile(r"(?:\+|generate[sd]? )\s*(\d+)")
 
 
@@ -61,7 +65,14 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bits: float | None = None
     half: bool | None = None
     """Whether arithmetic is in 16 bits."""
+    bfloat: bool = False
+    """The 16 bits are bf16, which a model may be trained in whole."""
     gptq: bool = False
+    """GPTQ or AWQ."""
+    prepared: bool | None = None
+    """Whether a quantized base is used as PEFT prepares it."""
+    scored: bool = False
+    """By Transformers before 4.45, which scores every token of a prompt."""
     cache_bytes: float | None = None
     optimizer: Optimizer | None = None
     checkpointing: bool | None = None
@@ -137,7 +148,11 @@ def read_way(row: Row) -> Way:
     if row.batch.strip().lower() not in _UNSAID:
         found["batch"] = int(float(row.batch))
     _read_note(row.note.lower(), found)
-    _read_measure(f"{row.note} {row.source}".lower(), found)
+    _read_targets(f"{row.setting} {row.note}".lower(), found)
+    around = f"{row.note} {row.source}".lower()
+    _read_measure(around, found)
+    _read_software(around, found)
+    _read_source_card(row.source.lower(), found)
     return msgspec.convert({**found, "unread": tuple(unread)}, Way)
 
 
@@ -233,15 +248,36 @@ def _read_note(note: str, found: Found) -> None:
     rank = re.search(r"\br\s*=\s*(\d+)", note)
     if rank:
         found.setdefault("rank", int(rank[1]))
-    if re.search(r"\bq(_proj)?\s*,\s*v(_proj)?\b", note):
-        found["attention_only"] = True
-    elif re.search(r"all[ -]linear", note):
-        found["attention_only"] = False
     generated = _GENERATED.search(note)
     if generated:
         found.setdefault("generated", int(generated[1]))
     if re.search(r"8-?bit lora", note):
         found["bits"], found["method"] = words().bits["int8"], Method.LORA
+
+
+def _read_targets(text: str, found: Found) -> None:
+    """Which matrices have adapters: the attention's alone, or all."""
+    if _ATTENTION.search(text):
+        found["attention_only"] = True
+    if _ALL_LINEAR.search(text):
+        found["attention_only"] = False
+
+
+def _read_software(text: str, found: Found) -> None:
+    """What is known of the trainer, and of Transformers by its version."""
+    version = _TRANSFORMERS.search(text)
+    if version:
+        found["scored"] = (int(version[1]), int(version[2])) < _LAST_SCORED
+    for value, spelt in ((False, words().no["prepared"]), (True, words().yes["prepared"])):
+        if any(re.search(rf"\b{re.escape(word)}\b", text) for word in spelt):
+            found.setdefault("prepared", value)
+
+
+def _read_source_card(source: str, found: Found) -> None:
+    """The card that a source names, where the setting names none."""
+    cards = [words().cards[word] for word in _split(source) if word in words().cards]
+    if cards:
+        found.setdefault("card_gb", cards[0])
 
 
 def _read_measure(text: str, found: Found) -> None:

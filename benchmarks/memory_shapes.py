@@ -24,6 +24,8 @@ _ENDINGS: Final = re.compile(
     r"-(chat|instruct|hf|base|it|v\d(\.\d)?|uncased|cased|gptq|awq|gguf|int4|int8|bf16|fp16)$"
 )
 _ENCODERS: Final = re.compile(r"bert|roberta|electra|minilm|deberta|mpnet|e5|bge|vit|clip|swin")
+# A point that a name could not hold: qwen-1_8b is 1.8, llama2_7b is not 2.7.
+_POINT: Final = re.compile(r"(?<=[-_])(\d)_(\d)(?=b|-|$)")
 # A catalogue's aliases keep these endings; a table's names may lack them.
 _GUESSES: Final = ("", "-base")
 _TOO_FAR: Final = 0.3
@@ -83,7 +85,8 @@ def find_shape(name: str, billions: float | None) -> Shape:
 
 def plain_name(name: str) -> str:
     """`meta-llama/Llama-2-7b-chat-hf` is `llama-2-7b`, and so is `llama2_7B`."""
-    plain = name.strip().lower().rpartition("/")[2].replace("_", "-").replace(" ", "-")
+    plain = _POINT.sub(r"\1.\2", name.strip().lower().rpartition("/")[2])
+    plain = plain.replace("_", "-").replace(" ", "-")
     plain = plain.removeprefix("meta-")
     while True:
         shorter = _ENDINGS.sub("", plain)

@@ -20,8 +20,9 @@ from deployopt.cli.app import (
     asked,
     asked_budgets,
 )
+from deployopt.cli.columns import read_columns
 from deployopt.cli.output import emit, shown_progress
-from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.errors import ExitCode
 from deployopt.core.project import read_project
 
 
@@ -62,7 +63,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
             target=request[0],
             budgets=asked_budgets(project, budget),
             data=data or project.data,
-            columns=_columns(column),
+            columns=read_columns(column),
             output=output or (Path(project.output) if project.output else None),
             accept_predicted=accept_predicted,
             store=store,
@@ -93,7 +94,7 @@ def plan(  # noqa: PLR0913 -- one parameter an option
         target=request[0],
         budgets=asked_budgets(project, budget),
         data=data or project.data,
-        columns=_columns(column),
+        columns=read_columns(column),
         store=store,
     )
     emit(result, json=json)
@@ -217,13 +218,3 @@ def gc(
 
     collect_garbage(store, everything=everything, dry_run=dry_run, json=json)
     return ExitCode.ACCEPTED
-
-
-def _columns(options: list[str] | None) -> dict[str, str]:
-    columns = {}
-    for option in options or []:
-        role, sign, name = option.partition("=")
-        if not sign or role not in {"text", "label"}:
-            raise UsageError(f"--column {option!r} is not text=NAME or label=NAME.")
-        columns[role] = name
-    return columns

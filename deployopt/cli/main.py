@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     import typer
 
 _SHOWN: Final = 200
-_ROOMS: Final = ("deployopt.cli.commands", "deployopt.cli.advising")
+_ROOMS: Final = (
+    "deployopt.cli.commands",
+    "deployopt.cli.advising",
+    "deployopt.cli.distilling",
+    "deployopt.cli.training",
+)
 
 
 class _TerminatedError(BaseException):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.core.codec import encode_pretty
+from deployopt.core.distill_result import DistillResult
 from deployopt.core.errors import UsageError
 from deployopt.core.result import (
     BuildResult,
@@ -16,10 +17,11 @@ from deployopt.core.result import (
     RecommendResult,
     VerifyResult,
 )
+from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
 
-Planned = PlanResult | FitResult | RecommendResult
-"""What is worked out and not judged: there is nothing to summarise for a pull request."""
+Planned = PlanResult | FitResult | RecommendResult | FinetuneResult | DistillResult
+"""What is not judged by a gate: there is nothing to summarise for a pull request."""
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 """A CI service names a file here that its page shows."""
 
@@ -64,6 +66,14 @@ def _print_person(result: BuildResult | VerifyResult | Planned) -> None:
         from deployopt.report.recommendation import print_recommendation
 
         print_recommendation(result)
+    elif isinstance(result, DistillResult):
+        from deployopt.report.distilling import print_distill
+
+        print_distill(result)
+    elif isinstance(result, FinetuneResult):
+        from deployopt.report.training import print_finetune
+
+        print_finetune(result)
     else:
         _print_built(result)
 

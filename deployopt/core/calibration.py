@@ -37,7 +37,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, name)
             if isinstance(value, Quantity) and value < 0:
                 raise ValueError(f"{name} must not be negative")
-            if isinstance(value, Compute | Bandwidth) and value == 0:
+            if isinstance(value, Compute | Bandwidth) and not value:
                 raise ValueError(f"{name} must be above zero")
 
 

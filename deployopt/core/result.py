@@ -10,6 +10,7 @@ import msgspec
 
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
+from deployopt.core.distill_result import DistillResult
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.fit import Fit
 from deployopt.core.measurement import AccuracyTrial, Machine
@@ -233,6 +234,7 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "fit-result": FitResult,
     "recommend-result": RecommendResult,
     "finetune-result": FinetuneResult,
+    "distill-result": DistillResult,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

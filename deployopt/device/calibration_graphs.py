@@ -1,7 +1,7 @@
 """The graphs that a calibration times: tiny ONNX files beside this one, and their operators.
 
-tools/make_calibration_models.py writes both. An operator's graph repeats one kind of operator at
-one size; a whole model mixes them, and tells how far the fit is off.
+`python -m tools.make_calibration_models` writes both. An operator's graph repeats one kind of
+operator at one size; a whole model mixes them, and tells how far the fit is off.
 """
 
 from pathlib import Path

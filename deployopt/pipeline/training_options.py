@@ -7,7 +7,7 @@ surely does not fit.
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -20,13 +20,14 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.training import TrainingOptions
 from deployopt.core.training_request import FinetuneRequest
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.planning.fitting.usable import shown_need, usable_bytes
 from deployopt.planning.memory import training_need
 from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.training import first_that_fits, methods
 from deployopt.planning.recommending.training_reasons import method_words
 from deployopt.planning.recommending.ways import Asked, Way, way_for
-from deployopt.planning.usable import shown_need, usable_bytes
 
+Number = TypeVar("Number", int, float)
 _LENGTH_MAX: Final = 512
 _LENGTH_STEP: Final = 8
 _COVERED: Final = 0.99
@@ -93,9 +94,7 @@ def usual_length(lengths: Sequence[int], most: int) -> int:
 def _way(
     request: FinetuneRequest, subject: Subject, target: Target, length: int
 ) -> tuple[Way, tuple[Way, ...]]:
-    tried = (
-        methods(subject.task, subject.examples) if request.method is None else (request.method,)
-    )
+    tried = methods(subject.task, subject.examples) if request.method is None else (request.method,)
     if not subject.architecture.stacks and request.method is None:
         # Adapters stand beside linear layers: a convolution net has none to speak of.
         tried = tuple(method for method in tried if method in {Method.FULL, Method.FREEZE})
@@ -150,7 +149,7 @@ def _options(
     )
 
 
-def _or(given: "int | float | None", usual: "int | float") -> "int | float":
+def _or(given: Number | None, usual: Number) -> Number:
     return usual if given is None else given
 
 
@@ -158,7 +157,7 @@ def _need(
     options: TrainingOptions, architecture: Architecture, target: Target, site: Site
 ) -> MemoryNeed:
     """Of the process that trains here, whatever the target is."""
-    provider = "cuda" if site.gpu else "cpu"
+    provider = target.runtime.provider if site.gpu else "cpu"
     runtime = msgspec.structs.replace(target.runtime, provider=provider)
     training = Training(
         method=options.method,

@@ -89,13 +89,13 @@ def predict_latency(  # noqa: PLR0913 -- what is asked, and what was learnt
     domain: Domain | None = None,
     devices: int = 1,
 ) -> Estimate | None:
-    """Seconds a request; None where the target has no arithmetic of this precision.
+    """Seconds a request; None where no work was counted or the target cannot compute so.
 
     `domain` says what the facts are of where they are a prompt's or a token's; `devices` GPUs share
     a request's work.
     """
     found = time_request(target, facts.operations, precision, domain, devices)
-    if found is None:
+    if found is None or found.seconds <= 0:
         return None
     if correction is not None:
         found = Timing(

@@ -1,8 +1,8 @@
 """A base model's name becomes files to fine-tune: with a classification head or without.
 
 In: `demo-sentiment` (its public base weights, without what was trained on them), an alias, the hub,
-or a folder. Out: a copy in the store, checked as `models` checks, but a head may be missing. Nothing
-of the model is run, and no other model is put in place of one that cannot be had.
+or a folder. Out: a copy in the store, checked as `models` checks, but a head may be missing.
+Nothing of the model is run, and no other model is put in place of one that cannot be had.
 """
 
 from collections.abc import Mapping
@@ -95,8 +95,8 @@ def _demo(store: Store) -> TrainingBase:
 def _from_path(name: str, path: Path, store: Store) -> TrainingBase:
     if not path.is_dir():
         raise UsageError(
-            f"{name} is a file. Fine-tuning starts from a folder in Hugging Face form: config.json, "
-            "model.safetensors, and a tokenizer or preprocessor."
+            f"{name} is a file. Fine-tuning starts from a folder in Hugging Face form: "
+            "config.json, model.safetensors, and a tokenizer or preprocessor."
         )
     entries = file_entries(path, list_model_folder(path), store)
     stored = adopt(path, entries, store, key=source_key("training base", entries), check=_check)

@@ -149,7 +149,7 @@ def _with_judge(
     classes = match_labels(judge.values, settled.labels, where=judge.where, names=judge.names)
     held = without_duplicates(_texts(judge.keys), classes.classes)[0]
     rows = sorted(kept)
-    groups = alike([*(judge.keys[at] for at in held), *(lot.keys[at] for at in rows)])  # type: ignore[type-var,list-item] # one kind, by the base
+    groups = alike(_keys_at((judge, held), (lot, rows)))
     judged = set(groups[: len(held)].tolist())
     free = [at for at, group in zip(rows, groups[len(held) :].tolist(), strict=True)
             if group not in judged]  # fmt: skip
@@ -219,6 +219,13 @@ def _distinct(lot: _Lot, classes: Sequence[int]) -> tuple[set[int], tuple[str, .
     return set(kept), left_out(counts, lot.where)
 
 
+def _keys_at(*picked: tuple[_Lot, Sequence[int]]) -> list[str] | list[bytes]:
+    """The contents at these rows: all texts, or all digests of images."""
+    found = [lot.keys[at] for lot, rows in picked for at in rows]
+    texts = [key for key in found if isinstance(key, str)]
+    return texts or [key for key in found if isinstance(key, bytes)]
+
+
 def _texts(keys: Sequence[str] | Sequence[bytes]) -> list[str]:
     return [key if isinstance(key, str) else key.hex() for key in keys]
 
@@ -232,8 +239,8 @@ def _cut(
     if held_out:
         shares[HELD_OUT] = min(_SHARE, _HELD_OUT_MAX / count)
     shares = {TRAIN: 1 - sum(shares.values()), **shares}
-    keys = [lot.keys[at] for at in rows]
-    found = assign_splits(keys, shares=shares, salt=SALT)  # type: ignore[arg-type] # all of one kind
+    keys = _keys_at((lot, rows))
+    found = assign_splits(keys, shares=shares, salt=SALT)
     cut = {name: sorted(rows[at] for at in part.tolist()) for name, part in found.indices.items()}
     alike_count = len(keys) - found.groups
     note = (

@@ -54,10 +54,8 @@ def settle_labels(
     numbers = {label: at for at, label in enumerate(labels)}
     notes: tuple[str, ...] = ()
     if head is not None:
-        notes = (
-            f"The model gets a new head: it answers {_listed(head)}, the data's labels are "
-            f"{_listed(labels)}.",
-        )
+        said = f"it answers {_listed(head)}, the data's labels are {_listed(labels)}"
+        notes = (f"The model gets a new head: {said}.",)
     classes = tuple(numbers[label] for label in written)
     return TrainedLabels(labels=labels, classes=classes, new_head=True, notes=notes)
 

@@ -16,7 +16,7 @@ from deployopt.core.recipe import StepContext
 from deployopt.steps.needs import need_format, need_packages
 from deployopt.steps.prune import CONFIG
 
-LESSONS: Final = "distillation.json"
+LESSONS: Final = "training.json"
 """How the student learned (core/distill_result.Lessons), beside its weights."""
 
 

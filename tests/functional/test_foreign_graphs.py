@@ -73,7 +73,7 @@ def test_a_value_that_no_rule_knows_ends_the_count_and_not_the_program(tmp_path:
 def plan(invoke: Invoke, path: Path, store: Path, *words: object) -> Any:
     done = invoke("plan", "-t", "rpi4", "-m", path, "--store", store, "--json", *words)
     assert done.code == 0, done.err
-    return done.json["plan"]["forecasts"]
+    return {forecast["recipe"]: forecast for forecast in done.json["plan"]["forecasts"]}
 
 
 def test_predictions_are_for_the_sizes_of_the_data(invoke: Invoke, tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_predictions_are_for_the_sizes_of_the_data(invoke: Invoke, tmp_path: Pat
         data = tmp_path / f"{side}.npz"
         lot = np.random.default_rng(side)
         np.savez(data, x=lot.standard_normal((60, 3, side, side)).astype(np.float32))
-        forecast = plan(invoke, path, tmp_path / "store", "-d", data)[0]["estimates"]["latency_p95"]
+        planned = plan(invoke, path, tmp_path / "store", "-d", data)
+        forecast = planned["float"]["estimates"]["latency_p95"]
         assert f"with x [1, 3, {side}, {side}]" in forecast["basis"]
         found.append(forecast["value"])
     assert found[1] > 5 * found[0]
@@ -91,13 +92,13 @@ def test_predictions_are_for_the_sizes_of_the_data(invoke: Invoke, tmp_path: Pat
 
 def test_made_up_images_have_the_size_of_images(invoke: Invoke, tmp_path: Path) -> None:
     path = convolving(tmp_path / "m.onnx", [-1, 3, -1, -1])
-    forecast = plan(invoke, path, tmp_path / "store")[0]["estimates"]["latency_p95"]
+    forecast = plan(invoke, path, tmp_path / "store")["float"]["estimates"]["latency_p95"]
     assert "with x [1, 3, 224, 224]" in forecast["basis"]
 
 
 def test_convolutions_of_one_point_are_convolutions(invoke: Invoke, tmp_path: Path) -> None:
     path = convolving(tmp_path / "m.onnx", ["n", 3, 16, 16], kernel=1)
-    assert "static int8" in plan(invoke, path, tmp_path / "store")[1]["reason"]
+    assert "static int8" in plan(invoke, path, tmp_path / "store")["int8"]["reason"]
 
 
 @pytest.mark.slow

@@ -38,6 +38,8 @@ OTHER_OPTIONS = {
     "--all": "tools/check.py",
     "--check": "tools/generate_docs.py",
     "--release": "examples/package/package.py",
+    "--memory": "benchmarks/predict.py",
+    "--latency": "benchmarks/predict.py",
     "--benchmark-only": "pyproject.toml",
     "--benchmark-json": "pyproject.toml",
 }

@@ -1,4 +1,4 @@
-"""Examples changed a little, so that few of them teach more: a function of the random numbers given.
+"""Examples changed a little, so that few of them teach more: a function of the random numbers.
 
 Texts lose a word in ten and have one in ten swapped with its neighbour (half of EDA, 1901.11196:
 no thesaurus is needed for these two). Images are flipped left to right half of the time and cropped

@@ -133,8 +133,8 @@ def _adapted(start: Start, options: TrainingOptions) -> nn.Module:
     ]
     if not linear:
         raise UsageError(
-            f"{type(start.model).__name__} has no linear layers below its head, so there is nothing "
-            "for LoRA to stand beside. Use --method full or --method freeze."
+            f"{type(start.model).__name__} has no linear layers below its head, so "
+            "there is nothing for LoRA to stand beside. Use --method full or --method freeze."
         )
     settings = LoraConfig(
         r=options.rank,

@@ -8,6 +8,8 @@ of an optimizer.
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from deployopt.core.evidence import Estimate
 from deployopt.core.memory import MemoryNeed, Part
 
@@ -47,6 +49,17 @@ def memory_need(
         basis=basis,
     )
     return MemoryNeed(parts=held, total=total)
+
+
+def reaching_to(need: MemoryNeed, *others: MemoryNeed) -> MemoryNeed:
+    """The same need with a band that holds the others' as well: ways that nothing decides between."""
+    totals = (need.total, *(other.total for other in others))
+    total = msgspec.structs.replace(
+        need.total,
+        lower=min(total.lower for total in totals),
+        upper=max(total.upper for total in totals),
+    )
+    return msgspec.structs.replace(need, total=total)
 
 
 def _surely(parts: tuple[Part, ...]) -> float:

@@ -12,7 +12,7 @@ from deployopt.core.architecture import Architecture, Stack
 from deployopt.planning.memory.cache import stack_tokens
 
 _LOGIT_BYTES: Final = 6.0
-"""Of the last position: once as computed, once in fp32."""
+"""Of a position's scores: once as computed, once in fp32."""
 
 
 def ffn_width(stack: Stack) -> float:
@@ -36,9 +36,9 @@ def _token_elements(stack: Stack) -> float:
     return 4 * stack.hidden + (3 if stack.gated else 2) * ffn_width(stack)
 
 
-def logit_bytes(architecture: Architecture, batch: int) -> float:
-    """Scores over the vocabulary for the next token of every sequence."""
-    return batch * architecture.vocabulary * _LOGIT_BYTES if architecture.generates else 0.0
+def logit_bytes(architecture: Architecture, scored: int) -> float:
+    """Scores over the vocabulary of so many positions: usually each sequence's last."""
+    return scored * architecture.vocabulary * _LOGIT_BYTES if architecture.generates else 0.0
 
 
 def graph_elements(architecture: Architecture, *, batch: int, tokens: int) -> float:

@@ -100,8 +100,8 @@ def architecture_outputs(architecture: Architecture) -> float:
 
 
 def text_tokens(architecture: Architecture, training: Training) -> int:
-    """Tokens of an example, at most what the model allows."""
-    return min(training.length, architecture.positions or training.length)
+    """Tokens of an example, at most what a table of positions holds."""
+    return min(training.length, architecture.longest or training.length)
 
 
 def _tokens(stack: Stack, architecture: Architecture, training: Training) -> int:

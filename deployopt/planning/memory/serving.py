@@ -24,6 +24,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     activation_bytes: float = 2.0
     head_quantized: bool = False
     """The head is quantized too, and dequantized whole to be used."""
+    scored: bool = False
+    """Every token of the prompt is scored over the vocabulary, as Transformers did before 4.45."""
     concatenated: bool = False
     """Every new token copies the cache: freed blocks of the old one stay reserved."""
 
@@ -36,18 +38,20 @@ def serving_parts(architecture: Architecture, serving: Serving) -> tuple[Part, .
         context=serving.context,
         element_bytes=serving.cache_bytes,
     )
+    prompt = serving.context if serving.prompt is None else serving.prompt
     passing = prompt_bytes(
         architecture,
         batch=serving.batch,
-        prompt=serving.context if serving.prompt is None else serving.prompt,
+        prompt=prompt,
         element_bytes=serving.activation_bytes,
     )
+    scored = serving.batch * (prompt if serving.scored else 1)
     return (
         *_weights(architecture, serving),
         Part(name="KV cache", bytes=kept),
         Part(name="reserve", bytes=kept if serving.concatenated else 0.0),
         Part(name="activations", bytes=passing),
-        Part(name="logits", bytes=logit_bytes(architecture, serving.batch)),
+        Part(name="logits", bytes=logit_bytes(architecture, scored)),
     )
 
 

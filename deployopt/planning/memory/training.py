@@ -18,6 +18,7 @@ from deployopt.planning.memory.bands import (
     RUNTIME,
     TRAINING_BAND,
     memory_need,
+    reaching_to,
 )
 from deployopt.planning.memory.saved import Inputs, element_bytes, saved_bytes, text_tokens
 from deployopt.planning.memory.sharing import shared_parts
@@ -35,6 +36,8 @@ _FULL_LOGIT_BYTES: Final = 12.0
 # A process that trains on a CPU, before the model.
 _PROCESS_BYTES: Final = 400e6
 _HALF_BITS: Final = 16.0
+# What passes between layers is in fp32, and what a matrix keeps of it with it.
+_PREPARED: Final = 2.0
 # Copies of a table that LoRA trains whole: 16-bit copy and gradient, fp32 states.
 _TABLE_BYTES: Final = (2.0, 2.0, 8.0)
 
@@ -47,6 +50,9 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cast: bool = True
     """Embeddings and head over a quantized base are cast to fp32 as the model is prepared (PEFT),
     and back for training (TRL): what that takes is free again when activations come."""
+    prepared: bool = False
+    """As PEFT's `prepare_model_for_kbit_training` leaves it, nothing cast back: embeddings, head,
+    what passes between layers and scores in fp32. Of quantized bases that are not GPTQ or AWQ."""
     attention_only: bool = False
     """LoRA on queries and values alone."""
     trained_tables: bool = False
@@ -66,12 +72,28 @@ class Details(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 _USUAL: Final = Details()
 
 
+_PREPARED_BY_PEFT: Final = Details(prepared=True)
+
+
 def training_need(architecture: Architecture, training: Training, *, target: Target) -> MemoryNeed:
-    """Bytes on one device of the target, with the band of training."""
+    """Bytes on one device of the target, with the band of training.
+
+    QLoRA's band goes up to what it takes where a trainer leaves the model as PEFT prepares it; the
+    value is of trainers that cast it back to 16 bits (TRL, Axolotl).
+    """
     on_cpu = target.runtime.provider == "cpu"
+    usual = _need(architecture, training, _USUAL, on_cpu=on_cpu)
+    if training.method is not Method.QLORA:
+        return usual
+    return reaching_to(usual, _need(architecture, training, _PREPARED_BY_PEFT, on_cpu=on_cpu))
+
+
+def _need(
+    architecture: Architecture, training: Training, details: Details, *, on_cpu: bool
+) -> MemoryNeed:
     runtime = _PROCESS_BYTES if on_cpu else CUDA_CONTEXT_BYTES
     return memory_need(
-        (*training_parts(architecture, training), Part(name=RUNTIME, bytes=runtime)),
+        (*training_parts(architecture, training, details), Part(name=RUNTIME, bytes=runtime)),
         TRAINING_BAND,
         f"formulas over the model's shape, {architecture.basis}",
         runtime_band=TRAINING_BAND * runtime if on_cpu else CUDA_CONTEXT_BAND,
@@ -87,7 +109,8 @@ def training_parts(
     else:
         lasting, trained, per = _trained(architecture, training, details)
     shared = shared_parts(lasting, architecture, training)
-    activations = saved_bytes(architecture, training, details.inputs)
+    wider = _PREPARED if _in_full(training, details) else 1.0
+    activations = wider * saved_bytes(architecture, training, details.inputs)
     logits = _logits(architecture, training, details)
     alone = training.sharding in {Sharding.NONE, Sharding.DDP}
     whole = alone and details.whole_step and not details.fused_backward
@@ -105,9 +128,15 @@ def training_parts(
     )
 
 
+def _in_full(training: Training, details: Details) -> bool:
+    """Whether preparation leaves in fp32 what arithmetic would have in 16 bits."""
+    return details.prepared and element_bytes(training.precision) < 4  # noqa: PLR2004 -- fp32
+
+
 def _cast_bytes(architecture: Architecture, training: Training, details: Details) -> float:
     quantized = training.method is Method.QLORA or (details.base_bits or _HALF_BITS) < _HALF_BITS
-    return 2.0 * kept_parameters(architecture) if details.cast and quantized else 0.0
+    passing = details.cast and not details.prepared and quantized
+    return 2.0 * kept_parameters(architecture) if passing else 0.0
 
 
 def trained_parameters(architecture: Architecture, training: Training) -> int:
@@ -162,8 +191,10 @@ def _base(architecture: Architecture, training: Training, details: Details) -> t
     if bits >= _HALF_BITS:
         return weight_parts(architecture, bits)
     if not details.head_quantized:
+        weights, *kept = weight_parts(architecture, bits)
+        wider = _PREPARED if details.prepared else 1.0
         turned = Part(name="dequantized", bytes=2 * widest_matrix(architecture))
-        return (*weight_parts(architecture, bits), turned)
+        return (weights, *(Part(name=p.name, bytes=wider * p.bytes) for p in kept), turned)
     table = architecture.embedding_parameters
     head = architecture.head_parameters or table
     return (
@@ -177,7 +208,8 @@ def _logits(architecture: Architecture, training: Training, details: Details) ->
     """Of every position of the last stack, for models that predict words."""
     if not architecture.generates:
         return 0.0
-    usual = LOGIT_BYTES if element_bytes(training.precision) < 4 else _FULL_LOGIT_BYTES  # noqa: PLR2004 -- fp32
+    half = element_bytes(training.precision) < 4 and not details.prepared  # noqa: PLR2004 -- fp32
+    usual = LOGIT_BYTES if half else _FULL_LOGIT_BYTES
     width = usual if details.logit_bytes is None else details.logit_bytes
     tokens = training.batch * text_tokens(architecture, training)
     return tokens * architecture.vocabulary * width

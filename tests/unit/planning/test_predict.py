@@ -199,3 +199,13 @@ def test_a_published_run_lies_inside_the_band() -> None:
     found = predict_latency(load_target("rpi5"), facts(config), Precision.FP32)
     assert found is not None
     assert found.lower <= 0.61165 <= found.upper
+
+
+def test_no_counted_work_is_not_predicted_and_never_zero() -> None:
+    nothing = Facts(
+        parameters=32, weight_bytes=128, operations=(), peak_activation_bytes=0, basis="empty"
+    )
+    for name in ("rpi4", "a100"):
+        assert predict_latency(load_target(name), nothing, Precision.FP32) is None
+        assert predict_throughput(load_target(name), nothing, Precision.FP32, 4) is None
+        assert predict_energy(load_target(name), nothing, Precision.FP32) is None

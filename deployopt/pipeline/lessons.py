@@ -1,0 +1,179 @@
+"""What a student learns from, as files in the store: examples as model inputs, by split.
+
+In: a teacher, labelled data or texts without labels or both. Out: a lesson for the step Distil,
+samples for Prune, and the held-out split, which neither sees.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from deployopt.core.distill_request import DistillRequest
+from deployopt.core.errors import UsageError
+from deployopt.core.examples import Examples, encode_examples
+from deployopt.core.interface import TextInputs
+from deployopt.core.recipe import Lesson
+from deployopt.core.samples import Feed, encode_samples
+from deployopt.core.source import SourceModel
+from deployopt.core.workload import Workload
+from deployopt.device.inputs import feeds
+from deployopt.sources.training_base import TrainingBase
+from deployopt.sources.training_data import HELD_OUT, TRAIN, VALIDATION, read_training_data
+from deployopt.sources.unlabelled import read_unlabelled, split_unlabelled, unlike
+from deployopt.store.keys import cache_key
+from deployopt.store.store import Store, StoredObject
+from deployopt.store.writing import write_new_file
+
+_VERSION: Final = 1
+_SAMPLES: Final = 256
+UNLABELLED: Final = "unlabelled"
+_NONE: Final = -1
+_TRAIN_FILE, _VALIDATION_FILE, _SAMPLES_FILE = "train.npz", "validation.npz", "samples.npz"
+
+
+class Texts(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts and classes by split; -1 where a text has no label."""
+
+    name: str
+    texts: dict[str, tuple[str, ...]]
+    classes: dict[str, tuple[int, ...]]
+    sizes: dict[str, int]
+    """For a person: unlabelled texts of the training split are counted apart."""
+    notes: tuple[str, ...]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the held-out split can tell right from wrong."""
+        return _NONE not in self.classes[HELD_OUT]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything in the form that steps and judges take."""
+
+    texts: Texts
+    lesson: Lesson
+    stored: StoredObject
+    held_out: tuple[Feed, ...]
+    length: int
+    """The median of the held-out texts' tokens."""
+
+    @property
+    def samples_digest(self) -> str:
+        """Of what Prune weighs parts with."""
+        return self.stored.digest
+
+
+def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) -> Texts:
+    """The texts, split; those without labels only ever teach, unless there are no others.
+
+    Raises:
+        UsageError: no data, malformed, or labels that are not the teacher's.
+    """
+    extra = None if request.unlabelled is None else read_unlabelled(request.unlabelled)
+    name = request.data or teacher.default_data
+    if name is None and extra is None:
+        raise UsageError(
+            f"{teacher.name} brings no texts to learn from. Give --data, a CSV, JSONL or Parquet "
+            "file of texts and labels, or --unlabelled, a file with one text a line."
+        )
+    if extra is not None and request.data is None and request.unlabelled is not None:
+        where = request.unlabelled.name
+        texts = split_unlabelled(extra, where)
+        classes = {split: (_NONE,) * len(found) for split, found in texts.items()}
+        sizes = {split: len(found) for split, found in texts.items()}
+        return Texts(name=where, texts=texts, classes=classes, sizes=sizes, notes=extra.notes)
+    data = read_training_data(
+        str(name), request.evaluation, base=_base(teacher), store=store, columns=request.columns
+    )
+    if data.new_head:
+        raise UsageError(
+            f"{name} has the labels {_listed(data.labels)} and the teacher {teacher.name} answers "
+            f"{_listed(teacher.interface.labels)}. Give data of the teacher's labels, or texts "
+            "without any as --unlabelled."
+        )
+    texts = {split: tuple(map(str, part.inputs)) for split, part in data.parts.items()}
+    classes = {split: part.classes for split, part in data.parts.items()}
+    sizes = {split: len(found) for split, found in texts.items()}
+    notes = data.notes
+    if extra is not None and request.unlabelled is not None:
+        extra = unlike(extra, texts[VALIDATION] + texts[HELD_OUT], request.unlabelled.name)
+        known = set(texts[TRAIN])
+        more = tuple(text for text in extra.texts if text not in known)
+        texts[TRAIN] += more
+        classes[TRAIN] += (_NONE,) * len(more)
+        sizes[UNLABELLED] = len(more)
+        notes += extra.notes
+    return Texts(name=str(name), texts=texts, classes=classes, sizes=sizes, notes=notes)
+
+
+def prepare_lesson(texts: Texts, teacher: SourceModel, store: Store) -> Prepared:
+    """Texts as token numbers, kept in the store under their content."""
+    key = cache_key(
+        {
+            "lesson": _VERSION,
+            "texts": _digest(texts),
+            "teacher": teacher.artifact.digest,
+            "interface": msgspec.to_builtins(teacher.interface),
+        }
+    )
+    stored = store.lookup(key)
+    if stored is None:
+        train, validation = (_inputs(teacher, texts.texts[s]) for s in (TRAIN, VALIDATION))
+        files = {
+            _TRAIN_FILE: _encoded(train, texts.classes[TRAIN]),
+            _VALIDATION_FILE: _encoded(validation, texts.classes[VALIDATION]),
+            _SAMPLES_FILE: encode_samples(train[:: max(1, len(train) // _SAMPLES)][:_SAMPLES]),
+        }
+        with store.stage() as folder:
+            for name, content in files.items():
+                write_new_file(folder / name, content)
+            stored = store.commit(folder, key)
+    held_out = tuple(_inputs(teacher, texts.texts[HELD_OUT]))
+    lengths = sorted(feed["input_ids"].shape[1] for feed in held_out)
+    return Prepared(
+        texts=texts,
+        lesson=Lesson(
+            teacher=teacher.artifact.folder,
+            train=stored.folder / _TRAIN_FILE,
+            validation=stored.folder / _VALIDATION_FILE,
+            # The teacher's digest is in the key that the examples stand under.
+            digest=key,
+        ),
+        stored=stored,
+        held_out=held_out,
+        length=lengths[len(lengths) // 2],
+    )
+
+
+def _base(teacher: SourceModel) -> TrainingBase:
+    inputs = teacher.interface.inputs
+    if not isinstance(inputs, TextInputs):
+        raise UsageError(f"{teacher.name} takes no texts.")
+    return TrainingBase(
+        name=teacher.name,
+        resolved=teacher.origin.resolved,
+        folder=teacher.artifact.folder,
+        digest=teacher.artifact.digest,
+        task=teacher.interface.task,
+        inputs=inputs,
+        labels=teacher.interface.labels,
+    )
+
+
+def _inputs(teacher: SourceModel, texts: Sequence[str]) -> list[Feed]:
+    return list(feeds(teacher.interface, teacher.artifact.folder, texts, Workload()))
+
+
+def _encoded(inputs: Sequence[Feed], classes: tuple[int, ...]) -> bytes:
+    return encode_examples(Examples(inputs=inputs, labels=classes))[1]
+
+
+def _digest(texts: Texts) -> str:
+    content = msgspec.json.encode([texts.texts, texts.classes], order="sorted")
+    return hashlib.sha256(content).hexdigest()
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(repr(label[:40]) for label in labels[:6])
