@@ -17,6 +17,15 @@ TABLE: Final = Path(__file__).parent / "data" / "devices.toml"
 _VENDORS: Final = re.compile(r"nvidia|geforce|tesla|intel|amd|core|qualcomm|radeon|^[cg]pu")
 _MEMORY: Final = re.compile(r"[ _-]?(?<!\d)\d{1,3} ?g(i?b)?\b.*$")
 _CLOCK: Final = re.compile(r"[ _-]?\d+ ?mhz.*$")
+_SIZE: Final = re.compile(r"\.(large|\d*xlarge)\b")
+_VCPUS: Final = re.compile(r"[ _-]*(\d+)[ _-]?vcpus?\b")
+_WORDS: Final = re.compile(
+    r"xeon|platinum|gold|silver|processor|\bcpu\b|\bgpu\b|ryzen( [3579]\b)?|macbook (pro|air)"
+    r"|mac (mini|studio)|colab|google|kaggle|aws|raspberry|64[- _]?bit|32[- _]?bit|arm64|aarch64"
+)
+_BOARD: Final = re.compile(r"^r?pi[ _-]?(?=\d|zero)")
+_CORE_BANDWIDTH: Final = 10.0
+"""GB/s that a server's core draws alone."""
 _DOT_GAIN: Final = 2.6
 _PLAIN_ARM_GAIN: Final = 1.25
 
@@ -77,10 +86,60 @@ def squeeze(name: str) -> str:
 
 
 def find_device(name: str) -> Device | None:
-    """The device of that name; its amount of memory is left off where the table has none."""
-    bare = re.sub(r"\(.*\)", "", name.lower())
-    for candidate in (bare, _MEMORY.sub("", bare), _CLOCK.sub("", bare)):
-        found = devices().get(squeeze(candidate))
-        if found is not None:
+    """The device of that name, however it is spelt.
+
+    Its amount of memory is left off where the table has none. `c6i.2xlarge` and `8 vCPU` are that
+    many threads of the whole processor.
+    """
+    bare = re.sub(r"\(.*?\)|@.*$", " ", name.lower())
+    size = _SIZE.search(bare)
+    threads = _VCPUS.search(bare)
+    short = _VCPUS.sub("", _SIZE.sub("", bare))
+    found = _named(short)
+    if found is None or not found.is_cpu or (size is None and threads is None):
+        return found
+    vcpus = int(threads[1]) if threads else _vcpus(size[1] if size else "")
+    return _part(found, vcpus if found.kind == "arm-cpu" else max(1, vcpus // 2))
+
+
+def _named(name: str) -> Device | None:
+    spelt = (name, _MEMORY.sub("", name), _CLOCK.sub("", name), _WORDS.sub(" ", name))
+    for candidate in (*spelt, _BOARD.sub("rpi", _WORDS.sub(" ", name).strip())):
+        short = squeeze(candidate)
+        found = devices().get(short) or _loose().get(short)
+        if short and found is not None:
             return found
     return None
+
+
+@cache
+def _loose() -> dict[str, Device]:
+    """By names without the makers' families."""
+    found: dict[str, Device] = {}
+    for device in devices().values():
+        for name in (device.name, *device.aliases):
+            found.setdefault(squeeze(_WORDS.sub(" ", name)), device)
+    return found
+
+
+def _vcpus(size: str) -> int:
+    """Of a cloud's `large`, `xlarge`, `12xlarge`."""
+    if size == "large":
+        return 2
+    return 4 * int(size.removesuffix("xlarge") or 1)
+
+
+def _part(device: Device, count: int) -> Device:
+    """`count` of the fastest cores, with what bandwidth they can draw."""
+    kept: list[tuple[int, float, int]] = []
+    for cores, clock, width in sorted(device.cores, key=lambda c: c[1] * c[2], reverse=True):
+        kept.append((min(cores, count - sum(k[0] for k in kept)), clock, width))
+    cores_kept = tuple(k for k in kept if k[0] > 0)
+    used = sum(k[0] for k in cores_kept)
+    return msgspec.structs.replace(
+        device,
+        name=f"{device.name}_{used}c",
+        cores=cores_kept,
+        bandwidth=min(device.bandwidth, _CORE_BANDWIDTH * used),
+        gpu=None,
+    )

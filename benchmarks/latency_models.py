@@ -96,7 +96,7 @@ _TYPICAL_TASK: Final = (
 )
 _NOISE: Final = re.compile(
     r"[-_ ](int8|fp16|fp32|quant(ized)?|bf16|float|static|dynamic|qat|seg|pose|obb|cls|instruct"
-    r"|chat|hf|it|gguf|base-v\d|v\d\.\d|uncased|cased|squad|onnx|pt|224|640|320|416)$"
+    r"|chat|hf|it|gguf|base-v\d|v\d\.\d|uncased|cased|squad|onnx|pt|100|224|640|320|416)$"
 )
 
 

@@ -79,11 +79,12 @@ def read_row(line: int, fields: dict[str, str]) -> Row:
     _require_trusted(fields)
     device = device_of(fields["device"], fields["runtime"])
     domain, operations, items = work_of(fields)
-    setting = setting_of(device, read_runtime(fields["runtime"]), fields["precision"], domain)
+    runtime = read_runtime(fields["runtime"], fields.get("source", ""))
+    setting = setting_of(device, runtime, fields["precision"], domain)
     value = number(fields["latency_ms_or_tok_s"])
     if value is None:
         raise UnreadableRowError("no measured value")
-    seconds = _seconds(value, fields["unit"], domain, items)
+    seconds = _seconds(value, fields, domain, items)
     return Row(
         line=line,
         device=board(fields["device"]),
@@ -113,19 +114,40 @@ def _require_trusted(fields: dict[str, str]) -> None:
         raise UnreadableRowError("ncnn-Vulkan int8 ran largely off the GPU")
 
 
-def _seconds(value: float, unit: str, domain: Domain, items: int) -> float:
-    """Of the whole request: a batch, a prompt, or one token of each sequence."""
-    unit = unit.lower().replace(" ", "")
-    if unit in {"tok/s", "tokens/s", "t/s", "token/s"}:
+def _seconds(value: float, fields: dict[str, str], domain: Domain, items: int) -> float:
+    """Of the whole request: a batch, a prompt, or one token of each sequence.
+
+    Rates count items (images, sequences, tokens); times are of the whole request, if a note does
+    not say that they are of each image.
+    """
+    unit = fields["unit"].lower().replace(" ", "")
+    if unit in _ITEM_RATES:
         return items / value
+    if unit in _REQUEST_RATES:
+        return 1 / value
     if unit in {"ms/tok", "ms/token"}:
         return value / 1e3 * (items if domain == "prefill" else 1)
-    if unit in {"fps", "img/s", "images/s", "it/s", "qps", "inf/s"}:
-        return items / value
-    factor = {"ms": 1e-3, "ms/it": 1e-3, "s": 1.0, "s/it": 1.0, "us": 1e-6}.get(unit)
+    factor = _TIMES.get(unit)
     if factor is None:
         raise UnreadableRowError(f"unit {unit!r} is not a time or a rate of one request")
-    return value * factor * items
+    each = "per image" in fields.get("note", "").lower()
+    return value * factor * (items if each else 1)
+
+
+_ITEM_RATES: Final = frozenset(
+    f"{what}/{per}"
+    for what in (
+        "tok", "token", "tokens", "t", "img", "imgs", "image", "images", "im", "frames", "sample",
+        "samples", "seq", "seqs", "sequences", "sentence", "sentences", "inf", "infer",
+        "inferences", "req", "requests", "queries", "items",
+    )
+    for per in ("s", "sec", "second")
+) | {"fps", "qps", "ips", "tps"}  # fmt: skip
+_REQUEST_RATES: Final = frozenset({"it/s", "its/s", "batches/s", "batch/s", "steps/s", "hz"})
+_TIMES: Final = {
+    "ms": 1e-3, "ms/it": 1e-3, "ms/batch": 1e-3, "ms/step": 1e-3, "s": 1.0, "sec": 1.0,
+    "s/it": 1.0, "us": 1e-6, "µs": 1e-6, "μs": 1e-6,
+}  # fmt: skip
 
 
 def _group(domain: Domain, setting: Setting) -> str:

@@ -4,10 +4,12 @@ In: the row's device, runtime and precision as they are written. Out: a setting 
 an error that says what is not known.
 """
 
+import math
 import re
 from typing import Final, NamedTuple
 
 from benchmarks.devices import Device, devices, find_device, squeeze
+from deployopt.planning.rates import PLAIN
 from deployopt.planning.terms import Domain, Setting
 
 
@@ -63,36 +65,49 @@ _FAMILIES: Final = (
     ("pytorch", "pytorch", None),
     ("torch", "pytorch", None),
     ("coreml", "coreml", True),
-    ("paddle", "ncnn", False),
-    ("tnn", "ncnn", False),
-    ("mace", "ncnn", False),
+    ("paddle", "ncnn", None),
+    ("tnn", "ncnn", None),
+    ("mace", "ncnn", None),
 )
-_HALF_BY_DEFAULT: Final = frozenset({"openvino", "ncnn", "ncnn-vulkan"})
+_ON_GPU: Final = {
+    "onnxruntime": "onnxruntime-cuda", "ncnn": "onnxruntime-cuda", "mnn": "onnxruntime-cuda",
+}  # fmt: skip
+"""What a family of CPU runtimes is like on a GPU."""
+_HALF_BY_DEFAULT: Final = frozenset({"openvino", "ncnn", "ncnn-vulkan", "mnn"})
 """Compute in fp16 where the device can, whatever the weights were made in (OpenVINO: on ARM)."""
 _OVERLAPPING: Final = frozenset({"eager", "pytorch"})
 
 
 class Runtime(NamedTuple):
-    """`family` as the predictor knows it, its `variant`, `threads` where they are said."""
+    """`family` as the predictor knows it, its `variant`, `threads` where they are said.
+
+    `share`: the part of the cores that are used where no threads are said.
+    """
 
     family: str
     variant: str
     threads: int | None
+    share: float = 1.0
 
 
-def read_runtime(text: str) -> Runtime:
+def read_runtime(text: str, source: str = "") -> Runtime:
     """Family, variant and threads of `ncnn-cpu-4t`, `llama.cpp-cuda` and the like."""
-    name = text.lower()
+    name, source = text.lower(), source.lower()
     threads = re.search(r"(?<![a-z0-9])(\d{1,3})\s*(t|threads?)(?![a-z])", name)
     count = int(threads[1]) if threads else None
     found = next((family for piece, family, _ in _FAMILIES if piece in name), "")
     if not found:
         raise UnreadableRowError(f"runtime {text!r} is not known")
-    side = _side(name)
-    if found == "onnxruntime" and side:
+    if found == "onnxruntime" and _side(name):
         found = "onnxruntime-cuda"
     variant = re.sub(r"[-_ ]*\d{1,3}\s*(t|threads?)\b|[-_ ]cpu\b|[-_ ]v?\d+(\.\d+)*$", "", name)
-    return Runtime(found, variant, count)
+    share = 1.0
+    if "ultralytics" in source and count is None:
+        # Its exports run TFLite's interpreter as it comes, and MNN on half of the cores.
+        count, share = (1 if found == "tflite" else None), (0.5 if found == "mnn" else 1.0)
+    if found == "tensorrt" and "nvidia/tensorrt" in source and "demo" in source:
+        variant = f"{variant} demo"
+    return Runtime(found, variant, count, share)
 
 
 def _side(name: str) -> bool | None:
@@ -155,9 +170,12 @@ def setting_of(device: Device, on: Runtime, precision: str, domain: Domain) -> S
         arithmetic = "quantized"
     cores = sum(count for count, _, _ in device.cores)
     if device.is_cpu:
+        if on.threads is None and on.share < 1:
+            on = on._replace(threads=math.ceil(on.share * cores))
         arithmetic, operations, value_bytes = _on_cpu(device, arithmetic, on, domain)
     else:
-        arithmetic, operations, value_bytes = _on_gpu(device, arithmetic, on.family)
+        on = on._replace(family=_ON_GPU.get(on.family, on.family))
+        arithmetic, operations, value_bytes = _on_gpu(device, arithmetic, on.family, domain)
     return Setting(
         device=re.sub(r"_\d+mhz$", "", device.name),
         kind=device.kind,
@@ -168,6 +186,7 @@ def setting_of(device: Device, on: Runtime, precision: str, domain: Domain) -> S
         bandwidth=device.bandwidth * 1e9,
         weight_bytes=weight_bytes,
         activation_bytes=value_bytes,
+        plain=_is_plain(device, operations),
         single=device.is_cpu and on.threads == 1 and cores > 1,
         overlaps=on.family in _OVERLAPPING and not device.is_cpu,
     )
@@ -190,13 +209,28 @@ def _on_cpu(
     return arithmetic, rate, 4.0
 
 
-def _on_gpu(device: Device, arithmetic: str, runtime: str) -> tuple[str, float, float]:
-    """Cards without an arithmetic compute in the next that they have; fp32 is tf32 by default."""
+def _is_plain(device: Device, operations: float) -> bool:
+    """Whether products run on a GPU's ordinary cores."""
+    if device.kind not in {"nvidia-gpu", "jetson-gpu", "apple-gpu"} or device.tf32:
+        return False
+    return operations <= PLAIN * 1e12 * device.fp32
+
+
+def _on_gpu(
+    device: Device, arithmetic: str, runtime: str, domain: Domain
+) -> tuple[str, float, float]:
+    """Cards without an arithmetic compute in the next that they have; fp32 is tf32 by default.
+
+    Of PyTorch's that is so for convolutions alone.
+    """
     if arithmetic == "fp32" and runtime in _HALF_BY_DEFAULT and device.fp16:
         arithmetic = "fp16"
     fp32, fp16 = device.fp32, max(device.fp16 or 0.0, device.fp32)
     if arithmetic == "fp32":
-        short = device.tf32 if runtime in {"tensorrt", "onnxruntime-cuda"} else None
+        shortened = runtime in {"tensorrt", "onnxruntime-cuda"} or (
+            runtime in _OVERLAPPING and domain == "convolution"
+        )
+        short = device.tf32 if shortened else None
         return ("tf32", 1e12 * max(short, fp32), 4.0) if short else ("fp32", 1e12 * fp32, 4.0)
     if arithmetic == "int8" and device.int8 and device.int8 > fp16:
         return "int8", 1e12 * device.int8, 1.0

@@ -7,7 +7,7 @@ its model's known work, and doubled.
 
 import math
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks.latency_models import (
     Convolutional,
@@ -28,6 +28,7 @@ from deployopt.planning.terms import Domain
 _DECODE_CONTEXT: Final = 256
 _PROMPT: Final = 512
 _TEXT_LENGTH: Final = 128
+_LEAST_SIDE: Final = 16
 
 
 def work_of(fields: dict[str, str]) -> tuple[Domain, tuple[Operation, ...], int]:
@@ -56,51 +57,81 @@ def _convolving(
     params: float | None,
 ) -> tuple[Domain, tuple[Operation, ...], int]:
     batch = int(number(fields["batch"]) or 1)
-    per_item = "per image" in fields.get("note", "").lower()
-    one = convolutional_operations(model, None, None)
-    usual = sum(2 * o.macs * o.count for o in one) / 1e9
+    usual = _usual(model)
+    pixels = _pixels(fields["input"])
+    area = pixels / model.image**2 if pixels else 1.0
     known = find_model(fields["model"]) is model
-    if gflops and known:
-        gflops *= _convention(gflops, usual, batch, params, model)
+    if known:
+        gflops = _convention(gflops, usual, area, batch, params) if gflops else usual.gflops * area
     operations = convolutional_operations(model, gflops, params)
-    return "convolution", _times(operations, batch), batch if per_item else 1
+    return "convolution", _times(operations, batch), batch
+
+
+class Usual(NamedTuple):
+    """A model's own size: of one image as large as it is trained on."""
+
+    gflops: float
+    params_m: float
+
+
+def _usual(model: Convolutional | Relative) -> Usual:
+    if isinstance(model, Relative):
+        return Usual(model.gflops, model.params_m)
+    return Usual(2 * model.macs / 1e9, model.parameters / 1e6)
 
 
 def _convention(
-    gflops: float, usual: float, batch: int, params: float | None, model: Convolutional | Relative
+    gflops: float, usual: Usual, area: float, batch: int, params: float | None
 ) -> float:
-    """What brings a row's GFLOPs to 2 a multiply-add of one item."""
-    own = model.params_m if isinstance(model, Relative) else model.parameters / 1e6
-    if params is not None and not 0.9 < params / own < 1.1:
-        return 1.0
-    ratio = gflops / usual
+    """A row's GFLOPs as 2 a multiply-add of one item; `area` counts the model's own image as 1."""
+    if params is not None and not 0.9 < params / usual.params_m < 1.1:
+        return gflops
+    ratio = gflops / (usual.gflops * area)
     if batch > 1 and abs(ratio / batch - 1) < 0.2:
-        return 1 / batch
-    return 2.0 if 0.44 < ratio < 0.56 else 1.0
+        return gflops / batch
+    if 0.9 < ratio < 1.1:
+        return gflops
+    if abs(gflops / usual.gflops - 1) < 0.06:
+        return gflops * area  # said of the model's own image, whatever the row's is
+    return 2 * gflops if 0.44 < ratio < 0.56 else gflops
 
 
 def _encoding(
     fields: dict[str, str], model: Transformer, gflops: float | None, params: float | None
 ) -> tuple[Domain, tuple[Operation, ...], int]:
     batch = int(number(fields["batch"]) or 1)
-    size = _size(fields["input"])
     architecture = architecture_of(model, params)
+    sides = math.isqrt(_pixels(fields["input"]) or 0)
     workload = Workload(
         batch=batch,
-        length=size or _TEXT_LENGTH if model.image is None else "real",
-        image_size=size if model.image is not None and size and size >= 32 else None,
+        length=_size(fields["input"]) or _TEXT_LENGTH if model.image is None else "real",
+        image_size=sides or None if model.image is not None else None,
     )
     operations = facts_of(architecture, workload).operations
     if gflops:
+        work = _whole(fields, gflops, operations, batch)
         usual = sum(2 * o.macs * o.count for o in operations) / 1e9
-        ratio = gflops / usual
-        if abs(ratio * batch - 1) < 0.3:
-            ratio *= batch
-        if 0.44 < ratio < 0.56:
-            ratio *= 2
-        operations = tuple(_scaled(o, ratio) for o in operations)
-    per_item = "per image" in fields.get("note", "").lower()
-    return "encoder", operations, batch if per_item else 1
+        operations = tuple(_scaled(o, work / usual) for o in operations)
+    return "encoder", operations, batch
+
+
+def _whole(
+    fields: dict[str, str], gflops: float, operations: tuple[Operation, ...], batch: int
+) -> float:
+    """GFLOPs of the whole batch: those of an item or of all, in multiply-adds or twice as many.
+
+    The reading is taken that lies nearest to what the model does, or where it is not known to twice
+    its parameters a token.
+    """
+    usual = sum(2 * o.macs * o.count for o in operations) / 1e9
+    params = number(fields["params_m"])
+    known = find_model(fields["model"]) is not None
+    if not known and params:
+        read = sum(o.weights * o.count for o in operations) / 1e6
+        usual *= params / read
+    readings = [gflops, gflops * batch]
+    whole = min(readings, key=lambda reading: abs(math.log(reading / usual)))
+    return 2 * whole if known and 0.44 < whole / usual < 0.56 else whole
 
 
 def _generating(
@@ -156,6 +187,12 @@ def _scaled(operation: Operation, ratio: float) -> Operation:
 
 def _times(operations: tuple[Operation, ...], batch: int) -> tuple[Operation, ...]:
     return tuple(_scaled(o, batch) for o in operations) if batch > 1 else operations
+
+
+def _pixels(text: str) -> int | None:
+    """Of the last two sides in `224`, `640x480`, `1x3x224x224`; None of `see the source`."""
+    sides = [int(side) for side in re.findall(r"\d+", text) if int(side) >= _LEAST_SIDE]
+    return sides[-1] * sides[-2 if len(sides) > 1 else -1] if sides else None
 
 
 def _size(text: str) -> int | None:

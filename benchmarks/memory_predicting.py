@@ -29,6 +29,7 @@ from deployopt.planning.memory.bands import (
 _BASIS: Final = "formulas over the model's shape"
 # Of torch's allocations: libraries' workspaces, copies that last a moment.
 _WORKSPACE_BAND: Final = 0.2e9
+_PASSING: Final = frozenset({"activations", "logits"})
 # Where nobody says what was measured, the context is half in the value, and no more than this share
 # of the rest: of a small model the doubt stands in the band.
 _DOUBTED_SHARE: Final = 0.1
@@ -77,10 +78,20 @@ def predict_row(row: Row, convention: Convention | None = None) -> Predicted:
 def _need(way: Way, said: Convention, shape: Shape | None) -> MemoryNeed:
     share = INFERENCE_BAND if way.method is None else TRAINING_BAND
     allocated = by_torch(way.allocated, said)
-    first, *others = (
+    needs = [
         _with_runtime(parts, share, allocated=allocated) for parts in _readings(way, said, shape)
-    )
-    return reaching_to(first, *others)
+    ]
+    if not allocated:
+        needs = [_fragmented(need) for need in needs]
+    return reaching_to(*needs)
+
+
+def _fragmented(need: MemoryNeed) -> MemoryNeed:
+    """As much reserved again as comes and goes: blocks for texts of all lengths stay with the
+    process, and nvidia-smi counts them."""  # noqa: D205, D209
+    more = sum(part.bytes for part in need.parts if part.name in _PASSING)
+    total = msgspec.structs.replace(need.total, upper=need.total.upper + more)
+    return msgspec.structs.replace(need, total=total)
 
 
 def _readings(way: Way, said: Convention, shape: Shape | None) -> tuple[Reading, ...]:

@@ -28,9 +28,7 @@ _ENCODER_TOKENS: Final = 128
 _PIXEL_BYTES: Final = 3 * 256 * 2.0
 
 
-def running_readings(
-    way: Way, said: Convention, architecture: Architecture
-) -> tuple[Reading, ...]:
+def running_readings(way: Way, said: Convention, architecture: Architecture) -> tuple[Reading, ...]:
     """As told; in fp32 where no precision is; a prompt read at once where no length is."""
     ways = [way]
     if way.bits is None:
@@ -78,7 +76,7 @@ def _serving(way: Way, said: Convention) -> Serving:
     width = _width(bits)
     prompt = way.tokens or _PROMPT
     context = (_BATCHED_CONTEXT if _batched(way) else prompt) + (way.generated or 0)
-    if way.growing or way.generated == way.tokens:
+    if way.growing or (way.tokens is not None and way.generated == way.tokens):
         # Prompts of generation are a word long.
         prompt, context = 1, max(prompt, way.generated or 0)
     return Serving(

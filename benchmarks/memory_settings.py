@@ -18,6 +18,11 @@ from deployopt.core.memory import Method, Optimizer, Sharding
 _WORDS: Final = Path(__file__).parent / "data" / "memory_words.toml"
 _HALF: Final = 16.0
 _GENERAL: Final = frozenset({"training", "train", "finetune", "fine-tune", "fine-tuning", "ft"})
+# Ways to train that say little of memory: with adapters, or as little beside the model as those.
+_ADAPTED: Final = frozenset(
+    {"dpo", "orpo", "kto", "simpo", "ppo", "grpo", "rlhf", "peft", "adapter", "prefix", "ia3"}
+    | {"ptuning", "p-tuning", "prefix-tuning", "prompt-tuning"}
+)
 _NOT_TRAINED: Final = ("infer", "overhead", "serv", "gener")
 _UNSAID: Final = frozenset({"", "-", "n/a", "na", "short", "default", "none"})
 _SPLIT: Final = re.compile(r"[\s,;()\[\]/:]+")
@@ -26,7 +31,7 @@ _JOINED: Final = (
     (re.compile(r"\b(4|8|16)[\s-]bits?\b"), r"\1bit"),
     (re.compile(r"\bint([48])[-_]gptq\b"), r"gptq int\1"),
     (re.compile(r"\b(gptq|bnb|awq)[-._](?=int|nf|4|8|fp)"), r"\1 "),
-    (re.compile(r"\b(nf4|fp4)[\s+_-]*(dq|double[\s-]?quant\w*)\b"), r"\1-dq"),
+    (re.compile(r"\b(nf4|fp4)[\s+_,-]*(dq|double[\s-]?quant\w*)\b"), r"\1-dq"),
     (
         re.compile(r"\b(no|without|w/o)[\s_-]*(grad\w*|act\w*)?[\s_-]*(ckpt|checkpoint\w*)"),
         "no-ckpt",
@@ -38,6 +43,7 @@ _JOINED: Final = (
     (re.compile(r"\bzero[\s_-]?(?:stage)?[\s_-]?([123])\b"), r"zero\1"),
     (re.compile(r"\bfull[\s_-]*(ft|fine-?tun\w*|param\w*)\b"), "full"),
     (re.compile(r"\bkv[\s_-]?(?:cache)?[\s_-]?(int8|int4|fp8|8bit)\b"), r"kv-\1"),
+    (re.compile(r"\b(\d{1,4})\s+gpus?\b"), r"\1gpus"),
     (re.compile(r"\blora[\s_+]*\(?emb\w*\)?"), "lora+emb"),
 )
 _DEVICES: Final = re.compile(r"^(\d{1,4})\s*x\s*([a-z].*)?$|^x(\d{1,4})$|^(\d{1,4})gpus?$")
@@ -82,6 +88,8 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fused_backward: bool = False
     fused_loss: bool = False
     """Scores over the vocabulary never exist all at once in fp32."""
+    compiled: bool = False
+    """By torch.compile."""
     trained_tables: bool = False
     attention_only: bool | None = None
     rank: int | None = None
@@ -225,6 +233,8 @@ def _read_kind(kind: str, found: Found) -> None:
         found.pop("method", None)
     elif kind in _GENERAL:
         found.setdefault("method", Method.FULL)
+    elif kind in _ADAPTED:
+        found.setdefault("method", Method.LORA)
     elif kind in words().methods:
         found["method"] = words().methods[kind]
 
@@ -265,6 +275,8 @@ def _read_targets(text: str, found: Found) -> None:
 
 def _read_software(text: str, found: Found) -> None:
     """What is known of the trainer, and of Transformers by its version."""
+    if any(re.search(rf"\b{word}\b", text) for word in words().yes["compiled"]):
+        found["compiled"] = True
     version = _TRANSFORMERS.search(text)
     if version:
         found["scored"] = (int(version[1]), int(version[2])) < _LAST_SCORED

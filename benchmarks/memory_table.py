@@ -5,8 +5,9 @@
 In: a table with the columns model, params_b, setting, seq, batch, kind, measured_gb, unit, source,
 note; by default the repository's own. Out: lines with the mean absolute error by kind and by
 source, the share of rows within the band, the worst rows, and the rules of thumb beside it. Rows
-that cannot be read are counted and named. No constant is fitted to any row, so a source that is
-left out is predicted as it is with all others in sight.
+that cannot be read are counted and named. No constant is fitted to any row; what is known of a
+source is how it measured and ran. The second figure is of rows read without that: what to expect
+of a source that nothing is known of.
 """
 
 import csv
@@ -21,6 +22,7 @@ import msgspec
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.memory_conventions import Convention, convention_of
 from benchmarks.memory_predicting import Predicted, predict_row
 from benchmarks.memory_settings import Row
 from deployopt.core.errors import UsageError
@@ -56,6 +58,8 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: tuple[Scored, ...]
     unread: tuple[str, ...]
+    plain: tuple[Scored, ...] = ()
+    """The same rows, read without their sources' conventions."""
 
     @property
     def mape(self) -> float:
@@ -93,7 +97,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def score_rows(rows: Iterable[Row]) -> Scores:
     """Every row predicted; one that cannot be read is named with its reason."""
-    scored, unread = [], []
+    scored, plain, unread = [], [], []
     for number, row in enumerate(rows, 2):
         try:
             predicted = predict_row(row)
@@ -101,9 +105,10 @@ def score_rows(rows: Iterable[Row]) -> Scores:
                 unread.append(f"line {number} ({row.model}, {row.setting}): nothing was measured")
                 continue
             scored.append(Scored(row=row, predicted=predicted))
+            plain.append(Scored(row=row, predicted=predict_row(row, Convention())))
         except (ValueError, UsageError) as error:
             unread.append(f"line {number} ({row.model}, {row.setting}): {error}")
-    return Scores(rows=tuple(scored), unread=tuple(unread))
+    return Scores(rows=tuple(scored), unread=tuple(unread), plain=tuple(plain))
 
 
 def lines(scores: Scores) -> Iterable[str]:
@@ -112,12 +117,16 @@ def lines(scores: Scores) -> Iterable[str]:
     yield from (f"  not read: {sentence}" for sentence in scores.unread)
     if not scores.rows:
         return
-    yield "no constant is fitted to rows: every source is predicted as if it were left out"
+    yield "no constant is fitted to rows; of some sources it is known how they measured and ran"
     yield from _group("all", scores.rows)
+    yield from _group("all, without its source's convention", scores.plain)
     for title, key in (("kind", _kind), ("source", _source), ("shape", _how)):
         yield f"by {title}"
         for name in sorted({key(scored) for scored in scores.rows}):
             yield from _group(f"  {name}", [s for s in scores.rows if key(s) == name])
+    yield "by source, without its convention"
+    for name in sorted({_source(scored) for scored in scores.plain if _known(scored)}):
+        yield from _group(f"  {name}", [s for s in scores.plain if _source(s) == name])
     yield "rules of thumb, mean absolute error"
     yield from (f"  {name}: {_rule(scores.rows, rule)}" for name, rule in _RULES.items())
     yield "worst rows"
@@ -132,10 +141,21 @@ def _group(name: str, rows: Sequence[Scored]) -> Iterable[str]:
     errors = [abs(scored.error) for scored in rows]
     bias = statistics.median(scored.error for scored in rows)
     held = statistics.fmean(scored.held for scored in rows)
+    low, high = (statistics.median(edge) for edge in zip(*map(_edges, rows), strict=True))
     yield (
         f"{name}: {len(rows)} rows, MAPE {_percent(statistics.fmean(errors))}, median "
-        f"{_percent(statistics.median(errors))}, bias {_percent(bias)}, in band {_percent(held)}"
+        f"{_percent(statistics.median(errors))}, bias {_percent(bias)}, in band {_percent(held)}, "
+        f"median band x {low:.2f} to {high:.2f}"
     )
+
+
+def _edges(scored: Scored) -> tuple[float, float]:
+    estimate = scored.predicted.estimate
+    return estimate.lower / estimate.value, estimate.upper / estimate.value
+
+
+def _known(scored: Scored) -> bool:
+    return convention_of(scored.row.source) != Convention()
 
 
 def _percent(share: float) -> str:

@@ -9,12 +9,12 @@ from typing import Final
 
 import msgspec
 
-from benchmarks.memory_conventions import Convention, by_torch
+from benchmarks.memory_conventions import Convention
 from benchmarks.memory_running import HALF_BITS, Reading
 from benchmarks.memory_settings import Way
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
-from deployopt.core.memory import Method, Optimizer, Part, Sharding, Training
+from deployopt.core.memory import Method, Optimizer, Sharding, Training
 from deployopt.planning.memory.saved import Inputs
 from deployopt.planning.memory.training import Details, training_parts
 from deployopt.planning.memory.weights import NF4_DOUBLE_BITS
@@ -23,36 +23,27 @@ _ENCODER_TOKENS: Final = 128
 _TRAINED_TOKENS: Final = 512
 _FULL_BITS: Final = 32.0
 _FUSED_LOGIT_BYTES: Final = 2.0
+# torch.compile fuses the cast to fp32 into the loss: scores and their gradient, in 16 bits.
+_COMPILED_LOGIT_BYTES: Final = 4.0
 _BIASED: Final = frozenset({"t5", "mt5", "umt5", "longt5"})
 _FROZEN_BUT: Final = 2
 """Layers that are trained where a row says no more than `freeze`: LLaMA-Factory's default."""
 _LARGEST_CARD: Final = 80 * 2**30
-_PASSING: Final = frozenset({"activations", "logits"})
 
 
 def training_readings(
     way: Way, said: Convention, architecture: Architecture
 ) -> tuple[Reading, ...]:
-    """As told; then what the row does not rule out.
-
-    In fp32 where no precision is told; as PEFT prepares a quantized base where its trainer is not;
-    as much reserved again as comes and goes, where not torch's allocations were measured: blocks
-    for texts of all lengths stay with the process.
-    """
+    """As told; in fp32 where no precision is; as PEFT prepares a base where its trainer is not;
+    with adapters on every linear layer where only the source's habit says that they are not."""  # noqa: D205, D209
     ways = [way]
     if way.bits is None and way.half is None:
         ways.append(msgspec.structs.replace(way, bits=_FULL_BITS, half=False))
     if _quantized(way) and _prepared(way, said) is None:
         ways.append(msgspec.structs.replace(way, prepared=True))
-    readings = [_reading(one, said, architecture) for one in ways]
-    if not by_torch(way.allocated, said):
-        readings += [(*parts, _reserve(parts)) for parts in readings]
-    return tuple(readings)
-
-
-def _reserve(parts: Reading) -> Part:
-    passing = sum(part.bytes for part in parts if part.name in _PASSING)
-    return Part(name="reserve", bytes=passing)
+    if way.attention_only is None and said.attention_only:
+        ways.append(msgspec.structs.replace(way, attention_only=False))
+    return tuple(_reading(one, said, architecture) for one in ways)
 
 
 def _reading(way: Way, said: Convention, architecture: Architecture) -> Reading:
@@ -132,16 +123,23 @@ def _details_of(way: Way, said: Convention) -> Details:
     attention_only = said.attention_only if way.attention_only is None else way.attention_only
     return Details(
         base_bits=bits,
-        cast=said.cast is not False and not way.gptq,
+        cast=said.cast is not False,
         prepared=_prepared(way, said) or False,
         attention_only=attention_only,
         trained_tables=way.trained_tables,
         inputs=_inputs(bits, attention_only=attention_only),
-        logit_bytes=_FUSED_LOGIT_BYTES if way.fused_loss else said.logit_bytes,
+        logit_bytes=_logit_bytes(way, said),
         head_quantized=said.head_quantized,
         fused_backward=way.fused_backward,
         foreign_states=said.paged if way.paged is None else way.paged,
     )
+
+
+def _logit_bytes(way: Way, said: Convention) -> float | None:
+    if way.fused_loss:
+        return _FUSED_LOGIT_BYTES
+    compiled = _COMPILED_LOGIT_BYTES if way.compiled else None
+    return compiled if said.logit_bytes is None else said.logit_bytes
 
 
 def _quantized(way: Way) -> bool:

@@ -61,6 +61,19 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Feed-forwards a layer, one after another."""
     shared_weights: bool = False
     """All layers have the same weights (ALBERT)."""
+    attention_layers: int | None = None
+    """Layers that attend, where others do not; None: all of them."""
+    state_layers: int = 0
+    """Layers that carry a state of constant size from token to token (Mamba)."""
+    state_elements: int = 0
+    """Of that state, in one layer of one sequence."""
+    state_parameters: int = 0
+    """Of what such a layer has in place of attention, or beside it."""
+
+    @property
+    def attending(self) -> int:
+        """Layers that keep keys and values."""
+        return self.layers if self.attention_layers is None else self.attention_layers
 
     @property
     def kept(self) -> int:

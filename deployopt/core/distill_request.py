@@ -58,7 +58,9 @@ class DistillRequest(msgspec.Struct, frozen=True, kw_only=True):
                 raise UsageError(f"{option} {share:g}: the share to keep is above 0, at most 1.")
         rates = (self.learning_rate, self.temperature, self.time_limit_s or 1.0)
         weights = (self.hidden_weight, self.relation_weight, self.label_weight)
-        if min(self.epochs, self.batch) < 1 or not min(rates) > 0 or not min(weights) >= 0:
+        if min(self.epochs, self.batch) < 1 or not (
+            all(rate > 0 for rate in rates) and all(weight >= 0 for weight in weights)
+        ):
             raise UsageError(
                 "Epochs and batch are 1 or more; learning rate, temperature and time limit above "
                 "zero; weights zero or more."

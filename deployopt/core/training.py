@@ -12,7 +12,7 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 10_000),
     "batch": (1, 65_536),
     "accumulation": (1, 65_536),
-    "length": (3, 131_072),
+    "length": (1, 131_072),
     "rank": (1, 4_096),
     "patience": (0, 10_000),
     "seed": (0, 2**32 - 1),

@@ -86,6 +86,7 @@ def _example(dimension: Dimension) -> str:
     return _SHOWN[dimension][min(1, len(_SHOWN[dimension]) - 1)][0]
 
 
+_ALL_DIGITS: Final = 3
 _SHOWN: Final[dict[Dimension, tuple[tuple[str, float], ...]]] = {
     Dimension.TIME: (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)),
     Dimension.SIZE: (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0)),
@@ -107,6 +108,8 @@ def show_quantity(value: float, dimension: Dimension, digits: int = 3) -> str:
     scaled = value / scale
     if scaled == 0:
         return f"0 {name}"
+    # Two digits are what a prediction is sure of: 290 ms rather than 293.
+    scaled = float(f"{scaled:.{digits}g}") if digits < _ALL_DIGITS else scaled
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(scaled))))
     return f"{scaled:.{min(decimals, 3)}f} {name}"
 

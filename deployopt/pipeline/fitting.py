@@ -53,7 +53,8 @@ def run_fit(request: FitRequest) -> FitResult:
             f"{found.name} is a graph, and fine-tuning is worked out from a model's config. Name "
             "the folder or the hub model that it was exported from."
         )
-    answer = msgspec.structs.replace(answer, warnings=(*found.warnings, *answer.warnings))
+    warnings = (*found.warnings, *answer.warnings, *_about_place(request))
+    answer = msgspec.structs.replace(answer, warnings=warnings)
     return FitResult(fit=answer, exit_code=_exit_code(answer))
 
 
@@ -66,6 +67,19 @@ def _check(request: FitRequest) -> None:
         raise UsageError("--precision mixed is what a graph may turn out to be. Name one.")
     if request.methods and not request.training:
         raise UsageError("--method is a way of training. Add --training.")
+
+
+def _about_place(request: FitRequest) -> tuple[str, ...]:
+    """Memory is not all that training takes."""
+    if not request.training or request.target.hardware.arch != "aarch64":
+        return ()
+    # All of the advice comes with it, which nothing else here needs.
+    from deployopt.planning.recommending.sites import trains
+
+    if trains(request.target):
+        return ()
+    text = f"{request.target.name} is for inference: what fits its memory would train for days."
+    return (f"{text} `deployopt recommend` names a machine to train on.",)
 
 
 def _exit_code(answer: Fit) -> ExitCode:

@@ -4,6 +4,7 @@ An alias is answered from the catalogue, without a network; `hub:ORG/NAME` from 
 headers of its weights; a folder likewise; an `.onnx` file from its graph.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,14 @@ from deployopt.sources.naming import is_path, model_path
 
 CONFIG: Final = "config.json"
 BY_HAND: Final = "--params 7B --layers 32 --hidden 4096 --heads 32"
+_SIZES: Final = (
+    ("hidden_size", "d_model", "dim", "n_embd", "hidden_sizes", "embed_dim", "embed_dims"),
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "depths",
+     "block_sizes", "layers_block_type", "layer_types", "num_decoder_layers"),
+    ("num_attention_heads", "n_head", "n_heads", "num_heads", "encoder_attention_heads",
+     "decoder_attention_heads"),
+)  # fmt: skip
+"""What the families call their width, depth and heads."""
 _PIPELINE: Final = "model_index.json"
 _ADAPTER: Final = "adapter_config.json"
 
@@ -98,7 +107,12 @@ def _from_folder(name: str, folder: Path) -> Looked:
     unfetched = pointers(folder)
     stored = None if unfetched else stored_weights(folder)
     warnings = _about_weights(stored, pickled_files(names), unfetched)
-    return Looked(name=name, architecture=read_architecture(config, stored), warnings=warnings)
+    architecture = read_architecture(config, stored)
+    return Looked(
+        name=name,
+        architecture=architecture,
+        warnings=(*_about_sizes(config, architecture), *warnings),
+    )
 
 
 def _no_config(name: str, names: set[str]) -> UsageError:
@@ -129,6 +143,25 @@ def _about_weights(
     return (f"Parameters are worked out from config.json alone: {why}.",)
 
 
+def _about_sizes(config: Mapping[str, object], architecture: Architecture) -> tuple[str, ...]:
+    """Sizes that the config leaves out, of a model that has layers: its family's stand in."""
+    said = set(_all_keys(config))
+    missing = [names[0] for names in _SIZES if said.isdisjoint(names)]
+    if not missing or not architecture.stacks:
+        return ()
+    text = f"config.json does not say {', '.join(missing)}: what is usual in its family stands in."
+    return (f"{text} Complete the config, or give the sizes by hand: {BY_HAND}.",)
+
+
+def _all_keys(config: Mapping[str, object]) -> Iterator[str]:
+    """Of the config and the configs inside it that are set."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _all_keys(value)
+        elif value is not None:
+            yield key
+
+
 def _from_hub(name: str, lock: Path | None, store: Path | None) -> Looked:
     # The store and the hub's client are not loaded for what needs neither.
     from deployopt.sources.hub_headers import read_hub_model
@@ -143,10 +176,14 @@ def _from_hub(name: str, lock: Path | None, store: Path | None) -> Looked:
     at = HubName(repository=wanted.repository, revision=commit or wanted.revision)
     with Store(store) as opened:
         found = read_hub_model(at, opened)
+    architecture = read_architecture(found.config, found.stored)
     return Looked(
         name=name,
-        architecture=read_architecture(found.config, found.stored),
-        warnings=_about_weights(found.stored, found.pickled),
+        architecture=architecture,
+        warnings=(
+            *_about_sizes(found.config, architecture),
+            *_about_weights(found.stored, found.pickled),
+        ),
     )
 
 

@@ -35,6 +35,8 @@ RUNTIMES: Final = {
 # Integer work against float on CPUs with a dot product: 2.6 on Cortex-A76 and on AVX512-VNNI,
 # where the peaks promise 4. Without one the profile's measured rate stands, or fp32's.
 _INT8_GAIN_MAX: Final = 2.6
+PLAIN: Final = 2.1
+"""GPUs without matrix units do fp16 at most this many times as fast as fp32."""
 _GPU_ONLY: Final = frozenset({Precision.TF32, Precision.FP8})
 _WEIGHTS_ONLY: Final = frozenset({Precision.INT4, Precision.NF4})
 _INTEGER: Final = frozenset({Precision.INT8, Precision.MIXED})
@@ -82,6 +84,7 @@ def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting 
         bandwidth=hardware.bandwidth / gpus,
         weight_bytes=WEIGHT_BYTES[Precision.INT8 if integer else precision],
         activation_bytes=at.value_bytes,
+        plain=on_gpu and not hardware.peak.tf32 and at.operations <= PLAIN * hardware.peak.fp32,
         single=not on_gpu and target.runtime.threads == 1 and hardware.cores > 1,
         note=at.note,
     )

@@ -45,7 +45,8 @@ _LAUNCH_S: Final = 8e-6
 
 # What runtimes and machines are known for, as factors on those defaults: engines fuse what stands
 # between products and launch less; eager code pays Python for each operator; llama.cpp's
-# products of half floats are slow on CPUs; desktop caches hold the values of small nets.
+# products of half floats are slow on CPUs; ncnn's int8 kernels are written for ARM; desktop caches
+# hold the values of small nets. NVIDIA's demo of BERT has attention written by hand.
 _HABITS: Final[Mapping[str, Mapping[str, float]]] = {
     "tensorrt": {"overhead": 0.4, "elementwise": 0.1, "activations": 0.25},
     "onnxruntime-cuda": {"activations": 0.4, "elementwise": 0.5},
@@ -56,11 +57,18 @@ _HABITS: Final[Mapping[str, Mapping[str, float]]] = {
     "ggml cpu fp16 stored": {"gemm": 5.0},
     "vllm": {"weights": 0.87},
     "eager gpu": {"overhead": 8.0, "weights": 0.87},
+    "pytorch gpu": {"overhead": 5.0, "activations": 0.6, "elementwise": 0.6},
+    "tensorrt gpu demo": {"gemm": 0.8, "activations": 0.8, "elementwise": 0.8},
     "pytorch cpu": {"overhead": 2.0, "gemm": 1.5, "conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
     "tflite": {"conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
     "ncnn": {"gemm": 3.0},
+    "ncnn x86-cpu": {"conv1x1": 1.3, "conv3x3": 1.3, "conv": 1.3},
+    "ncnn x86-cpu int8": {"conv1x1": 1.6, "conv3x3": 1.6, "conv": 1.6},
     "x86-cpu": {"elementwise": 0.4, "activations": 0.4},
+    "amd-gpu": {"weights": 1.3},
 }
+
+_PLAIN_GAIN: Final = 1.5
 
 # Four threads of a Raspberry Pi do 1.8 times the work of one: s(n) = n / (1 + c (n - 1)).
 CONTENTION: Final = 0.41
@@ -88,6 +96,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     activation_bytes: float
     single: bool = False
     """One thread of several cores."""
+    plain: bool = False
+    """Products run on a GPU's ordinary cores, whose peak is easier reached than matrix units'."""
     overlaps: bool = False
     """Kernels are launched one by one from Python while the ones before still compute."""
     note: str = ""
@@ -104,21 +114,28 @@ def terms(operations: Iterable[Operation], at: Setting) -> dict[str, float]:
     found = dict.fromkeys(TERMS, 0.0)
     for operation in operations:
         product = operation.kind in efficiency
+        count = operation.count
+        weights = operation.weights * at.weight_bytes / (WEIGHTS_SHARE * at.bandwidth)
+        moved = operation.activations * at.activation_bytes / (ACTIVATIONS_SHARE * at.bandwidth)
         if product:
-            rate = efficiency[operation.kind] * at.operations
-            found[operation.kind] += operation.count * 2 * operation.macs / rate
-        weights = operation.count * operation.weights * at.weight_bytes
-        moved = operation.count * operation.activations * at.activation_bytes
-        found["weights"] += weights / (WEIGHTS_SHARE * at.bandwidth)
-        found["activations" if product else "elementwise"] += moved / (
-            ACTIVATIONS_SHARE * at.bandwidth
-        )
+            computed = 2 * operation.macs / (efficiency[operation.kind] * at.operations)
+            found[operation.kind] += count * computed
+        found["weights"] += count * weights
+        found["activations" if product else "elementwise"] += count * moved
         found["overhead"] += operation.count * _OVERHEAD_S.get(at.kind, _LAUNCH_S)
-    on = f"{at.runtime} {at.platform}"
-    for habit in (at.runtime, on, f"{on} {at.arithmetic}", at.kind):
+    for habit in _habits(at):
         for term, factor in _HABITS.get(habit, {}).items():
             found[term] *= factor
+    if at.plain:
+        for term in PRODUCTS:
+            found[term] /= _PLAIN_GAIN
     return found
+
+
+def _habits(at: Setting) -> tuple[str, ...]:
+    on, kind = f"{at.runtime} {at.platform}", f"{at.runtime} {at.kind}"
+    demo = f"{on} demo" if at.variant.endswith("demo") else ""
+    return (at.runtime, on, f"{on} {at.arithmetic}", demo, kind, f"{kind} {at.arithmetic}", at.kind)
 
 
 def thread_share(threads: int, cores: int, contention: float = CONTENTION) -> float:
@@ -138,9 +155,9 @@ def contention(kind: str, bandwidth: float, cores: int) -> float:
 def crowding(kind: str, used: int, contention: float) -> float:
     """What share of `used` cores' rates they reach together.
 
-    Efficiencies are those of a PC's single core, of ARM's four cores at once.
+    Efficiencies are those of a PC's single core, on ARM of the four cores of a Pi 4 at once.
     """
-    alone = 1.0 if kind == "x86-cpu" else speedup(_ARM_CORES, contention) / _ARM_CORES
+    alone = 1.0 if kind == "x86-cpu" else speedup(_ARM_CORES, CONTENTION) / _ARM_CORES
     return speedup(used, contention) / used / alone
 
 

@@ -149,6 +149,8 @@ def _print_parts(console: "Console", fit: Fit) -> None:
 def training_words(training: Training) -> str:
     """`lora bf16, adamw, fsdp x 4`: one way of training in a few words."""
     words = f"{training.method.value} {training.precision.value}"
+    if training.pure:
+        words += " alone"
     if training.optimizer.value != "adamw":
         words += f", {training.optimizer.value}"
     if training.sharding is not Sharding.NONE:

@@ -163,13 +163,24 @@ def print_forecasts(console: "Console", plan: Plan) -> None:
             table.add_row(
                 styled(name),
                 styled(safe_text(metric_words(metric), 40)),
-                styled(show(estimate.value, dimension)),
-                styled(show_interval(estimate, dimension)),
+                styled(show(_sure(estimate.value, dimension), dimension)),
+                styled(
+                    show_bounds(
+                        _sure(estimate.lower, dimension),
+                        _sure(estimate.upper, dimension),
+                        dimension,
+                    )
+                ),
                 styled(show_limit(budget.limit, dimension) if budget else NOTHING),
                 _standing(estimate.lower, estimate.upper, budget),
             )
             name = ""
     console.print(table)
+
+
+def _sure(value: float, dimension: Dimension | None) -> float:
+    """Times to the two digits that a prediction is sure of; bytes follow from counts."""
+    return float(f"{value:.2g}") if dimension is Dimension.TIME else value
 
 
 def _standing(lower: float, upper: float, budget: Budget | None) -> "Text":

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.catalogue.data import DATA, SYNTHETIC, find_data
+from deployopt.catalogue.data import SYNTHETIC, find_data
 from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import encode_examples
@@ -23,6 +23,7 @@ from deployopt.sources.hub_data import find_hub_data
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.image_data import find_images
 from deployopt.sources.locking import Lock, check_locked
+from deployopt.sources.naming import check_data_name
 from deployopt.sources.parts import DataOptions, Found, Parts, Request
 from deployopt.sources.text_data import find_texts
 from deployopt.store.keys import cache_key
@@ -95,14 +96,8 @@ def _find(request: Request) -> Found:
         return find_demo(request)
     if name == SYNTHETIC:
         return make_up(request)
-    path = Path(name).expanduser()
-    if not path.exists():
-        shown = ", ".join((DEMO, *(data.name for data in DATA)))
-        raise UsageError(
-            f"There is no data {name!r}: no file, no folder, and none of {shown}. Data of the hub "
-            "is written hub:datasets/ORG/NAME."
-        )
-    return _FINDERS[type(request.model.interface.inputs)](request, path)
+    check_data_name(name)
+    return _FINDERS[type(request.model.interface.inputs)](request, Path(name).expanduser())
 
 
 def _write(parts: Parts, store: Store, key: str) -> StoredObject:

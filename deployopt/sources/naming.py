@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Final
 
-from deployopt.catalogue.models import aliases
+from deployopt.catalogue.data import DATA, SYNTHETIC, find_data
+from deployopt.catalogue.models import DEMO, aliases
 from deployopt.core.errors import UsageError
+from deployopt.core.text import safe_text
 from deployopt.sources.hub_names import PREFIX
 
 GRAPH: Final = ".onnx"
+_SHOWN: Final = 200
 
 
 def is_path(name: str) -> bool:
@@ -34,3 +37,19 @@ def model_path(name: str) -> Path:
             "model.safetensors, or an .onnx file."
         )
     return path
+
+
+def check_data_name(name: str) -> None:
+    """Whether there is such data, before anything is fetched for it.
+
+    Raises:
+        UsageError: a path to nothing.
+    """
+    if name in {DEMO, SYNTHETIC} or name.startswith(PREFIX) or find_data(name) is not None:
+        return
+    if not Path(name).expanduser().exists():
+        shown = ", ".join((DEMO, *(data.name for data in DATA)))
+        raise UsageError(
+            f"There is no data {safe_text(name, _SHOWN)!r}: no file, no folder, and none of "
+            f"{shown}. Data of the hub is written hub:datasets/ORG/NAME."
+        )

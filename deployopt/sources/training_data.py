@@ -6,7 +6,6 @@ resembles the held-out examples is left out of training; both are counted and sa
 head is kept where its labels are just the data's.
 """
 
-import functools
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +16,13 @@ import numpy as np
 
 from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
-from deployopt.core.examples import IMAGE, Example
+from deployopt.core.examples import Example
 from deployopt.core.interface import ImageInputs
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.demo import DATA, LABELS, demo_splits, read_demo_data
 from deployopt.sources.demo_data import stored_archive
-from deployopt.sources.images import BILINEAR, list_images, read_image
+from deployopt.sources.image_list import Chosen, ImageList
+from deployopt.sources.images import BILINEAR, list_images
 from deployopt.sources.labels import match_labels
 from deployopt.sources.parts import one_data_file
 from deployopt.sources.splits import alike, assign_splits
@@ -39,8 +39,6 @@ HELD_OUT: Final = "held-out"
 _SHARE: Final = 0.1
 _VALIDATION_MAX: Final = 2_000
 _HELD_OUT_MAX: Final = 5_000
-# Of decoded images that are kept in memory.
-_CACHED_BYTES: Final = 2**29
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,44 +71,6 @@ class _Lot(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] | None = None
     splits: dict[str, list[int]] | None = None
     """Where the source comes split."""
-
-
-class ImageList(Sequence[Example]):
-    """Images of a folder, decoded when they are asked for."""
-
-    def __init__(
-        self, folder: Path, names: Sequence[str], inputs: ImageInputs, resample: int
-    ) -> None:
-        self._folder = folder
-        self._names = names
-        self._inputs = inputs
-        self._resample = resample
-        side = max(inputs.resize or 0, inputs.height, inputs.width)
-        kept = max(1, _CACHED_BYTES // (side * side * inputs.channels))
-        self._read = functools.lru_cache(maxsize=kept)(self._decode)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, at: int) -> Example:  # type: ignore[override] # no slices are asked for
-        return self._read(at)
-
-    def _decode(self, at: int) -> Example:
-        return {IMAGE: read_image(self._folder / self._names[at], self._inputs, self._resample)}
-
-
-class _Some(Sequence[Example]):
-    """Some positions of a sequence."""
-
-    def __init__(self, inputs: Sequence[Example], rows: Sequence[int]) -> None:
-        self._inputs = inputs
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, at: int) -> Example:  # type: ignore[override] # as above
-        return self._inputs[self._rows[at]]
 
 
 def read_training_data(
@@ -273,7 +233,7 @@ def _data(
 
 
 def _part(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> Part:
-    return Part(inputs=_Some(lot.inputs, rows), classes=tuple(classes[at] for at in rows))
+    return Part(inputs=Chosen(lot.inputs, rows), classes=tuple(classes[at] for at in rows))
 
 
 def _digest(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> str:

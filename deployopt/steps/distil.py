@@ -58,7 +58,7 @@ class Distil(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         counts = (self.epochs, self.batch, self.patience)
         sizes = (self.learning_rate, self.temperature, self.time_limit_s or 1.0)
         weights = (self.hidden_weight, self.relation_weight, self.label_weight)
-        if min(counts) < 1 or not min(sizes) > 0 or not min(weights) >= 0:
+        if min(counts) < 1 or not (all(n > 0 for n in sizes) and all(n >= 0 for n in weights)):
             raise StepError(
                 "Distil takes at least one epoch, one example a batch and a patience of one; a "
                 "learning rate, temperature and time limit above zero; weights of zero or more."

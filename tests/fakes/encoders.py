@@ -19,9 +19,9 @@ _SIZES: Final[dict[str, object]] = {
     "num_attention_heads": HEADS,
     "intermediate_size": FFN,
 }
-_TEXT: Final = {"vocab_size": 120, "max_position_embeddings": 40}
-_IMAGE: Final = {"image_size": 16, "patch_size": 8}
-_CLASSES: Final = {
+_TEXT: Final[dict[str, object]] = {"vocab_size": 120, "max_position_embeddings": 40}
+_IMAGE: Final[dict[str, object]] = {"image_size": 16, "patch_size": 8}
+_CLASSES: Final[dict[str, tuple[str, str, dict[str, object]]]] = {
     "bert": ("Bert", "ForSequenceClassification", _SIZES | _TEXT),
     "roberta": ("Roberta", "ForSequenceClassification", _SIZES | _TEXT | {"pad_token_id": 0}),
     "electra": ("Electra", "ForSequenceClassification", _SIZES | _TEXT | {"embedding_size": 16}),

@@ -101,8 +101,8 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 48}', "utf-8")
 
 
-def train_text_model(folder: Path, steps: int = 60) -> Path:
-    """A DistilBERT of one layer, wide enough to quantize, that knows the words; needs torch."""
+def train_text_model(folder: Path, steps: int = 60, layers: int = 1) -> Path:
+    """A DistilBERT of one layer or more, wide enough to quantize, that knows the words; needs torch."""
     import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
@@ -111,7 +111,7 @@ def train_text_model(folder: Path, steps: int = 60) -> Path:
     torch.manual_seed(0)
     config = DistilBertConfig(
         vocab_size=len(VOCABULARY), max_position_embeddings=48, dim=64, hidden_dim=256,
-        n_heads=2, n_layers=1, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0,
+        n_heads=2, n_layers=layers, dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0,
         id2label=dict(enumerate(LABELS)), label2id={label: at for at, label in enumerate(LABELS)},
     )  # fmt: skip
     model: Any = DistilBertForSequenceClassification(config)

@@ -172,3 +172,10 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     )
     done = outside((sys.executable, "-c", code), tmp_path)
     assert done.out.strip().startswith("[] ")
+
+
+def test_a_board_that_has_room_to_train_is_still_no_place_for_it() -> None:
+    found = fit("distilbert", "--target", "rpi4", "--training")
+    assert [w for w in found["warnings"] if w.startswith("rpi4 is for inference")]
+    assert not fit("distilbert", "--target", "rtx3060", "--training")["warnings"]
+    assert not fit("distilbert", "--target", "rpi4")["warnings"]

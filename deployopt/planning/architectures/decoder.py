@@ -56,6 +56,15 @@ class Decoder(msgspec.Struct, frozen=True, kw_only=True):
     shared_ffn: int = 0
     dense_layers: int = 0
     kv_elements: int | None = None
+    attention_layers: int | None = None
+    state_layers: int = 0
+    state_elements: int = 0
+    state_parameters: int = 0
+
+    @property
+    def attending(self) -> int:
+        """Layers that attend."""
+        return self.layers if self.attention_layers is None else self.attention_layers
 
     def attention_parameters(self) -> int:
         """Queries, keys, values and the output of one layer."""
@@ -84,9 +93,11 @@ def assemble(keys: Keys, decoder: Decoder) -> Architecture:
     expert = decoder.feed_forward(decoder.expert_ffn, bias=decoder.expert_bias)
     experts = sparse * decoder.experts * expert
     norm = decoder.norm_width * decoder.hidden
-    per_layer = decoder.attention_parameters() + decoder.norms * norm + decoder.layer_extra
+    per_layer = decoder.norms * norm + decoder.layer_extra
     body = (
         decoder.layers * per_layer
+        + decoder.attending * decoder.attention_parameters()
+        + decoder.state_layers * decoder.state_parameters
         + dense * decoder.feed_forward(decoder.ffn, bias=decoder.ffn_bias)
         + (sparse * decoder.router_parameters() if sparse else 0)
         + experts
@@ -135,6 +146,10 @@ def stack_of(decoder: Decoder) -> Stack:
         shared_ffn=decoder.shared_ffn,
         dense_layers=decoder.dense_layers if decoder.experts else 0,
         kv_elements=decoder.kv_elements,
+        attention_layers=decoder.attention_layers,
+        state_layers=decoder.state_layers,
+        state_elements=decoder.state_elements,
+        state_parameters=decoder.state_parameters,
     )
 
 

@@ -24,8 +24,9 @@ from deployopt.planning.architectures.net import Convolution, Net, Readers, conv
 from deployopt.planning.architectures.patches import sides, sized, stack_of
 from deployopt.planning.architectures.residual import resnet_body
 
-_BOX: Final = 4
-_DETR_IMAGE: Final = (800, 1066)
+BOX: Final = 4
+"""Numbers of a box."""
+IMAGE: Final = (800, 1066)
 _DEPTHS: Final = {
     "resnet18": (2, 2, 2, 2),
     "resnet34": (3, 4, 6, 3),
@@ -35,9 +36,9 @@ _DEPTHS: Final = {
 }
 
 
-def _heads(labels: int, hidden: int, queries: int) -> tuple[Operation, ...]:
+def box_operations(labels: int, hidden: int, queries: int) -> tuple[Operation, ...]:
     """Classes and boxes of every query."""
-    return (gemm(queries, hidden, hidden, 2), gemm(queries, hidden, _BOX)) + (
+    return (gemm(queries, hidden, hidden, 2), gemm(queries, hidden, BOX)) + (
         (gemm(queries, hidden, labels + 1),) if labels else ()
     )
 
@@ -58,13 +59,13 @@ def yolos(keys: Keys) -> Architecture:
         body += (tower.layers - 1) * tower.tokens * hidden
     detects = head_of(keys, "base") == "detect"
     labels = keys.labels() if detects else 0
-    head = box_head(hidden, labels + 1) + box_head(hidden, _BOX)
+    head = box_head(hidden, labels + 1) + box_head(hidden, BOX)
     stem = patch_embedding(tower.grid, tower.patch * tower.channels, hidden)
     classes = (gemm(queries, hidden, hidden, 2),) if detects else ()
     return Architecture(
         model_type="yolos",
         stacks=(stack_of(tower),),
-        operations=(stem, *classes, *(_heads(labels, hidden, queries) if detects else ())),
+        operations=(stem, *classes, *(box_operations(labels, hidden, queries) if detects else ())),
         activations=tower.height * tower.width * tower.channels + tower.tokens * hidden,
         labels=labels,
         image_size=tower.height,
@@ -74,28 +75,30 @@ def yolos(keys: Keys) -> Architecture:
 
 
 def detr(keys: Keys) -> Architecture:
-    """DETR: a ResNet with frozen norms, an encoder over its last plane, a query for each box."""
+    """DETR and Table Transformer: a ResNet with frozen norms, an encoder over its last plane, a query for each box."""
     hidden = keys.whole("d_model", 256)
     queries = keys.whole("num_queries", 100, most=1 << 16)
-    height, width = sides(keys, "image_size", 0) if keys.has("image_size") else _DETR_IMAGE
+    height, width = sides(keys, "image_size", 0) if keys.has("image_size") else IMAGE
     net = Net(channels=keys.whole("num_channels", 3), height=height, width=width, frozen=True)
-    net = resnet_body(_backbone(keys), net)
+    net = resnet_body(backbone(keys), net)
     net = convolved(net, Convolution(channels=hidden, bias=True, normed=False))
-    encoder = _half(keys, "encoder", hidden, net.height * net.width)
-    decoder = msgspec.structs.replace(_half(keys, "decoder", hidden, queries), cross=True)
+    encoder = half(keys, "encoder", hidden, net.height * net.width)
+    decoder = msgspec.structs.replace(half(keys, "decoder", hidden, queries), cross=True)
     detects = head_of(keys, "base") == "detect"
     labels = keys.labels() if detects else 0
+    model_type = keys.text("model_type", "detr")
     parameters = net.parameters + queries * hidden + 2 * hidden
+    parameters += 2 * hidden if model_type == "table-transformer" else 0
     parameters += encoder.layers * bert_layer(hidden, encoder.ffn)
     parameters += decoder.layers * decoder_layer(hidden, decoder.ffn)
     if detects:
-        parameters += linear(hidden, labels + 1) + box_head(hidden, _BOX)
+        parameters += linear(hidden, labels + 1) + box_head(hidden, BOX)
     return Architecture(
-        model_type="detr",
+        model_type=model_type,
         stacks=(encoder, decoder),
         operations=(
             *merged(net.operations),
-            *(_heads(labels, hidden, queries) if detects else ()),
+            *(box_operations(labels, hidden, queries) if detects else ()),
         ),
         activations=net.peak,
         labels=labels,
@@ -105,7 +108,8 @@ def detr(keys: Keys) -> Architecture:
     )
 
 
-def _half(keys: Keys, name: str, hidden: int, tokens: int) -> Stack:
+def half(keys: Keys, name: str, hidden: int, tokens: int) -> Stack:
+    """The encoder or the decoder."""
     heads = keys.whole(f"{name}_attention_heads", 8, most=HEADS)
     return Stack(
         name="vision" if name == "encoder" else "decoder",
@@ -119,7 +123,7 @@ def _half(keys: Keys, name: str, hidden: int, tokens: int) -> Stack:
     )
 
 
-def _backbone(keys: Keys) -> Keys:
+def backbone(keys: Keys) -> Keys:
     """The ResNet's own config, or one made from its name."""
     part = keys.part("backbone_config")
     if part is not None and part.text("model_type", "resnet") == "resnet":
@@ -136,4 +140,4 @@ def _backbone(keys: Keys) -> Keys:
     return Keys(values=values)
 
 
-DETECTORS: Final[Readers] = {"yolos": yolos, "detr": detr}
+DETECTORS: Final[Readers] = {"yolos": yolos, "detr": detr, "table-transformer": detr}

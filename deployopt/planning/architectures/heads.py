@@ -1,6 +1,6 @@
 """What a model ends in, from the names of classes in `architectures`.
 
-In: the config. Out: one word: `generate`, `classify`, `tag`, `span`, `mask`, `pretrain` or `base`.
+In: the config. Out: one word: `generate`, `classify`, `tag`, `span`, `mask`, `pretrain`, `base`, ...
 """
 
 from typing import Final
@@ -14,6 +14,9 @@ _ENDINGS: Final = (
     ("ForImageClassificationWithTeacher", "classify"),
     ("ForAudioClassification", "classify"),
     ("ForTokenClassification", "tag"),
+    ("ForAudioFrameClassification", "tag"),
+    ("ForXVector", "speaker"),
+    ("ForCTC", "hear"),
     ("ForQuestionAnswering", "span"),
     ("ForMaskedLM", "mask"),
     ("ForPreTraining", "pretrain"),

@@ -12,6 +12,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.core.weights import StoredWeights
 from deployopt.planning.architectures.compact import COMPACT
+from deployopt.planning.architectures.deltas import DELTAS
 from deployopt.planning.architectures.detectors import DETECTORS
 from deployopt.planning.architectures.encoders import ENCODERS
 from deployopt.planning.architectures.experts import EXPERTS
@@ -21,14 +22,22 @@ from deployopt.planning.architectures.gpts import GPTS
 from deployopt.planning.architectures.headers import with_headers
 from deployopt.planning.architectures.keys import Keys
 from deployopt.planning.architectures.latent import LATENT
+from deployopt.planning.architectures.listening import LISTENING
 from deployopt.planning.architectures.llamas import LLAMAS
 from deployopt.planning.architectures.mobile import MOBILE
+from deployopt.planning.architectures.newer import NEWER
 from deployopt.planning.architectures.pairs import PAIRS
 from deployopt.planning.architectures.patches import PATCHES
+from deployopt.planning.architectures.queries import QUERIES
+from deployopt.planning.architectures.realtime import REALTIME
+from deployopt.planning.architectures.recurrent import RECURRENT
 from deployopt.planning.architectures.relative import RELATIVE
+from deployopt.planning.architectures.remote import REMOTE
 from deployopt.planning.architectures.residual import RESIDUAL
 from deployopt.planning.architectures.rotary import ROTARY
+from deployopt.planning.architectures.routers import ROUTERS
 from deployopt.planning.architectures.seeing import SEEING
+from deployopt.planning.architectures.speech import SPEECH
 from deployopt.planning.architectures.towers import TOWERS
 from deployopt.planning.architectures.translators import TRANSLATORS
 from deployopt.planning.architectures.windows import WINDOWS
@@ -38,18 +47,27 @@ FAMILIES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     **GEMMAS,
     **GPTS,
     **EXPERTS,
+    **ROUTERS,
+    **NEWER,
+    **REMOTE,
     **LATENT,
+    **RECURRENT,
+    **DELTAS,
     **ENCODERS,
     **COMPACT,
     **RELATIVE,
     **ROTARY,
     **PAIRS,
     **TRANSLATORS,
+    **SPEECH,
+    **LISTENING,
     **PATCHES,
     **RESIDUAL,
     **MOBILE,
     **WINDOWS,
     **DETECTORS,
+    **QUERIES,
+    **REALTIME,
     **TOWERS,
     **SEEING,
 }

@@ -19,7 +19,7 @@ from deployopt.planning.operations.stacks import stack_operations
 def example_flops(architecture: Architecture, training: Training) -> Mapping[str, float]:
     """Operations of one example by kind (gemm, conv3x3, depthwise, ...), forward and back.
 
-    Encoder and decoder both see `length` tokens, at most the model's positions.
+    Encoder and decoder both see `length` tokens, at most what a table of positions holds.
     """
     once: dict[str, float] = defaultdict(float)
     once_more = repeats(architecture)
@@ -68,7 +68,7 @@ def repeats(architecture: Architecture) -> int:
 
 def _stacks(architecture: Architecture, length: int) -> Iterator[Operation]:
     """One example through all stacks; a model that generates makes logits for every token."""
-    tokens = min(length, architecture.positions or length)
+    tokens = min(length, architecture.longest or length)
     before = 0
     for stack in architecture.stacks:
         count = stack.tokens or tokens

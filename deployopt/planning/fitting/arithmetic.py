@@ -43,7 +43,7 @@ def arithmetic(target: Target, precision: Precision) -> Arithmetic:
         # Nothing in the list computes in 4 bits: it is a way of storing weights.
         return Arithmetic(supported=True, note=f"{precision} weights, computed in {half}")
     if precision in {Precision.BF16, Precision.FP16}:
-        return Arithmetic(supported=False, note=f"stored in {precision}, computed in {half}")
+        return Arithmetic(supported=False, note=f"stored in {precision}, computed in fp32")
     return Arithmetic(supported=False, note=f"{precision} weights, computed in {half}")
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.architecture import Architecture
+from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
 from deployopt.core.fit import Use
 from deployopt.core.memory import Method, Optimizer, Sharding, Training
@@ -78,15 +79,18 @@ def _cut(way: Training, length: int | None) -> Training:
 def _leaner_methods(
     architecture: Architecture, target: Target, ways: list[Training]
 ) -> Iterable[str]:
-    """8-bit Adam and adapters, where they were not among what was asked."""
-    tried = {(way.method, way.optimizer) for way in ways}
+    """8-bit Adam, with bf16 alone if need be, and adapters: where they were not asked about."""
+    tried = {(way.method, way.optimizer, way.pure) for way in ways}
     first = ways[0]
-    candidates = [msgspec.structs.replace(first, optimizer=Optimizer.ADAMW_8BIT)]
+    small = msgspec.structs.replace(first, optimizer=Optimizer.ADAMW_8BIT)
+    candidates = [small]
+    if first.precision is Precision.BF16 and first.method is Method.FULL:
+        candidates.append(msgspec.structs.replace(small, pure=True))
     if architecture.stacks:
         candidates += [msgspec.structs.replace(first, method=method) for method in _ADAPTERS]
     for way in candidates:
         need = _total(architecture, way, target)
-        if (way.method, way.optimizer) not in tried and fits_inside(need, target):
+        if (way.method, way.optimizer, way.pure) not in tried and fits_inside(need, target):
             yield f"{_words(way)}: it needs {shown_need(need)}."
 
 
@@ -128,7 +132,8 @@ def _words(way: Training) -> str:
         Method.QLORA: "QLoRA",
     }
     adam = " with 8-bit Adam" if way.optimizer is Optimizer.ADAMW_8BIT else ""
-    return names[way.method] + adam
+    alone = f" in {way.precision} alone" if way.pure else ""
+    return names[way.method] + alone + adam
 
 
 def _total(architecture: Architecture, way: Training, target: Target) -> Estimate:

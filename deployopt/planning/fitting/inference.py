@@ -18,11 +18,12 @@ from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.planning.fitting.arithmetic import HIGHEST_FIRST, arithmetic, usual_precisions
+from deployopt.planning.fitting.context import over_the_limit, scored_prompt, within_positions
 from deployopt.planning.fitting.giving_up import give_up_graph, give_up_inference
 from deployopt.planning.fitting.searching import largest
 from deployopt.planning.fitting.thumb import inference_thumb
 from deployopt.planning.fitting.usable import card_count, reads_text, splits, usable_bytes
-from deployopt.planning.memory.inference import graph_need, inference_need, usual_context
+from deployopt.planning.memory.inference import graph_need, inference_need
 
 BATCH_MAX: Final = 65_536
 CONTEXT_MAX: Final = 1 << 20
@@ -44,7 +45,10 @@ def fit_inference(request: FitRequest, name: str, architecture: Architecture) ->
         best=best,
         give_up=() if best is not None else give_up_inference(request, architecture, uses),
         cross_checks=inference_thumb(uses, best, architecture.parameters),
-        warnings=_over_the_limit(request.context, architecture),
+        warnings=(
+            *over_the_limit(request.context, architecture),
+            *scored_prompt(request.target, architecture, uses, best),
+        ),
     )
 
 
@@ -100,7 +104,7 @@ def _use(request: FitRequest, architecture: Architecture, precision: Precision) 
         if context is None
         else largest(
             lambda tokens: need(request.batch, tokens, cards).total.upper <= available,
-            architecture.positions or CONTEXT_MAX,
+            max(architecture.positions or CONTEXT_MAX, context),
         ),
         supported=can.supported,
         note=_joined(can.note, _split_note(cards, found, target)),
@@ -149,15 +153,7 @@ def _graph_use(request: FitRequest, facts: Facts, precision: Precision) -> Use:
 def _context(asked: int | None, architecture: Architecture) -> int | None:
     if not reads_text(architecture):
         return None
-    wanted = usual_context(architecture) if asked is None else asked
-    return min(wanted, architecture.positions or wanted)
-
-
-def _over_the_limit(asked: int | None, architecture: Architecture) -> tuple[str, ...]:
-    allowed = architecture.positions
-    if asked is None or allowed is None or asked <= allowed or not reads_text(architecture):
-        return ()
-    return (f"{asked} tokens were asked for; the model's config allows {allowed}, counted with.",)
+    return within_positions(asked, architecture)
 
 
 def _first_inside(uses: tuple[Use, ...]) -> int | None:

@@ -10,23 +10,30 @@ from typing import Final
 import msgspec
 
 from deployopt.core.architecture import Architecture
+from deployopt.core.artifact import Precision
 from deployopt.core.fit import Fit, Use
 from deployopt.core.memory import MemoryNeed, Method, Optimizer, Sharding, Training
 from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.planning.fitting.arithmetic import arithmetic, training_precision
+from deployopt.planning.fitting.context import over_the_limit, within_positions
 from deployopt.planning.fitting.giving_up_training import give_up_training
 from deployopt.planning.fitting.searching import largest
 from deployopt.planning.fitting.thumb import training_thumb
 from deployopt.planning.fitting.usable import card_count, reads_text, usable_bytes
-from deployopt.planning.memory.inference import usual_context
 from deployopt.planning.memory.training import training_need
 
 BATCH_MAX: Final = 4096
 LENGTH_MAX: Final = 1 << 20
 _ENOUGH: Final = 8
 """A batch that is not worth slower steps to raise."""
+_NOTES: Final = {
+    (Method.FULL, True): "weights, gradients and states in bf16, no fp32 copy: what a trainer does "
+    "with a model that was loaded in bf16; small updates are rounded away",
+    (Method.QLORA, False): "the upper end is without casting back after PEFT's "
+    "prepare_model_for_kbit_training: embeddings, head and what passes between layers in fp32",
+}
 
 
 def fit_training(request: FitRequest, name: str, architecture: Architecture) -> Fit:
@@ -42,6 +49,7 @@ def fit_training(request: FitRequest, name: str, architecture: Architecture) -> 
         best=best,
         give_up=() if best is not None else give_up_training(request, architecture, uses),
         cross_checks=training_thumb(uses, best, architecture),
+        warnings=over_the_limit(request.context, architecture),
     )
 
 
@@ -94,19 +102,18 @@ def share(
 
 
 def _ways(request: FitRequest, architecture: Architecture) -> Iterable[Training]:
-    """Full, full with 8-bit Adam, frozen, LoRA, QLoRA."""
+    """Full, full with 8-bit Adam, full in bf16 alone, frozen, LoRA, QLoRA."""
     asked = request.methods or _methods(architecture)
     checkpointing = architecture.generates
     if request.checkpointing is not None:
         checkpointing = request.checkpointing
-    wanted = usual_context(architecture) if request.context is None else request.context
     usual = Training(
         precision=request.precisions[0]
         if request.precisions
         else training_precision(request.target),
         optimizer=request.optimizer,
         batch=request.batch,
-        length=min(wanted, architecture.positions or wanted),
+        length=within_positions(request.context, architecture),
         checkpointing=checkpointing,
     )
     for method in Method:
@@ -114,8 +121,16 @@ def _ways(request: FitRequest, architecture: Architecture) -> Iterable[Training]
             continue
         way = msgspec.structs.replace(usual, method=method)
         yield way
-        if method is Method.FULL and way.optimizer is Optimizer.ADAMW and _on_gpu(request.target):
-            yield msgspec.structs.replace(way, optimizer=Optimizer.ADAMW_8BIT)
+        if method is Method.FULL and _on_gpu(request.target):
+            yield from _leaner_full(way)
+
+
+def _leaner_full(way: Training) -> Iterable[Training]:
+    """fp16 alone has too small a range to be trained in."""
+    if way.optimizer is Optimizer.ADAMW:
+        yield msgspec.structs.replace(way, optimizer=Optimizer.ADAMW_8BIT)
+    if way.precision is Precision.BF16:
+        yield msgspec.structs.replace(way, pure=True)
 
 
 def _methods(architecture: Architecture) -> tuple[Method, ...]:
@@ -129,7 +144,7 @@ def _use(request: FitRequest, architecture: Architecture, way: Training) -> Use:
     training = share(architecture, way, target, request.sharding)
     need = training_need(architecture, training, target=target)
     can = arithmetic(target, training.precision)
-    supported, note = can.supported, can.note
+    supported, note = can.supported, can.note or _NOTES.get((training.method, training.pure), "")
     if training.method is Method.QLORA and not _on_gpu(target):
         supported, note = False, "4-bit bases are trained on CUDA GPUs"
     return Use(
@@ -175,7 +190,7 @@ def _length(architecture: Architecture, training: Training, target: Target) -> i
         tried = msgspec.structs.replace(training, length=length)
         return training_need(architecture, tried, target=target).total.upper <= usable_bytes(target)
 
-    return largest(holds, architecture.positions or LENGTH_MAX)
+    return largest(holds, max(architecture.positions or LENGTH_MAX, training.length))
 
 
 def _leaner(target: Target, method: Method, length: int) -> Iterable[Training]:

@@ -52,7 +52,7 @@ def memory_need(
 
 
 def reaching_to(need: MemoryNeed, *others: MemoryNeed) -> MemoryNeed:
-    """The same need with a band that holds the others' as well: ways that nothing decides between."""
+    """The same need with a band that holds the others' too, where nothing decides between."""
     totals = (need.total, *(other.total for other in others))
     total = msgspec.structs.replace(
         need.total,

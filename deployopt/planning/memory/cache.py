@@ -1,6 +1,7 @@
 """Keys and values that a generating model keeps: 2 x layers x kv_heads x head_dim a token.
 
-Layers with a sliding window keep no more than the window; a decoder that attends to an encoder
+Layers with a sliding window keep no more than the window, recurrent ones a state of constant size;
+a decoder that attends to an encoder
 keeps the encoder's keys and values as well.
 """
 
@@ -25,8 +26,9 @@ def stack_tokens(stack: Stack, context: int) -> int:
 
 
 def _elements(stack: Stack, context: int, source: int) -> float:
-    windowed = min(stack.window_layers, stack.layers) if stack.window else 0
+    windowed = min(stack.window_layers, stack.attending) if stack.window else 0
     seen = min(context, stack.window) if stack.window else context
-    own = stack.kept * ((stack.layers - windowed) * context + windowed * seen)
+    own = stack.kept * ((stack.attending - windowed) * context + windowed * seen)
+    own += stack.state_layers * stack.state_elements
     crossed = 2 * stack.kv_heads * stack.head_dim * stack.layers * source if stack.cross else 0
     return own + crossed

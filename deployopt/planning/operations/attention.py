@@ -8,6 +8,8 @@ save nothing there, those of a picture's patches are squares of their own.
 
 from typing import Final
 
+import msgspec
+
 from deployopt.core.architecture import Stack
 from deployopt.core.plan import Operation
 from deployopt.planning.operations.counting import Pass, elementwise, gemm
@@ -17,7 +19,10 @@ _COMPARED: Final = 10
 
 
 def self_attention(stack: Stack, at: Pass) -> list[Operation]:
-    """Everything between a layer's input and its residual, in all layers."""
+    """Everything between a layer's input and its residual, in all layers that attend."""
+    if not stack.attending:
+        return []
+    stack = msgspec.structs.replace(stack, layers=stack.attending)
     found = _projections(stack, at)
     if stack.causal:
         turned = 2 * at.rows * (stack.heads + stack.kv_heads) * stack.head_dim

@@ -27,8 +27,8 @@ _IMAGES: Final = "vision"
 def facts_of(architecture: Architecture, workload: Workload, length: int | None = None) -> Facts:
     """The facts of one request: a pass over texts or images, or the prefill of a prompt.
 
-    A workload that fixes the length decides; else `length`, else 128 tokens; never more than the
-    model's positions. An image is of the workload's size, else of the config's.
+    A workload that fixes the length decides; else `length`, else 128 tokens; never more than a
+    table of positions holds. An image is of the workload's size, else of the config's.
     """
     asked = workload.length if isinstance(workload.length, int) else length or DEFAULT_LENGTH
     return _first_pass(architecture, workload.batch, asked, workload.image_size)
@@ -104,7 +104,7 @@ def _require(batch: int, length: int) -> None:
 
 
 def _within(tokens: int, architecture: Architecture) -> int:
-    return min(tokens, architecture.positions or tokens)
+    return min(tokens, architecture.longest or tokens)
 
 
 def _positions(stack: Stack, architecture: Architecture, image_size: int | None) -> int | None:

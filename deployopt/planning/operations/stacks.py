@@ -9,6 +9,7 @@ from deployopt.planning.operations.attention import (
 )
 from deployopt.planning.operations.counting import Pass, elementwise, gemm
 from deployopt.planning.operations.feed_forward import feed_forward
+from deployopt.planning.operations.recurrence import recurrence
 
 _NORM = 5
 """Reads and writes an element of a sum and the norm after it."""
@@ -17,6 +18,8 @@ _NORM = 5
 def stack_operations(stack: Stack, at: Pass) -> list[Operation]:
     """The layers; embeddings and heads are not in it."""
     found = [*self_attention(stack, at), *feed_forward(stack, at), *_norms(stack, at)]
+    if stack.state_layers:
+        found += recurrence(stack, at)
     if stack.cross:
         found += cross_attention(stack, at)
     if stack.bottleneck:

@@ -34,7 +34,8 @@ _SCRIPTS: Final[Mapping[ModelTask, tuple[str, tuple[str, ...]]]] = {
     ),
     ModelTask.QUESTION_ANSWERING: (
         "question-answering/run_qa.py",
-        (*_LINES, "--doc_stride 128"),
+        # Its evaluation gives no loss to choose the best epoch by.
+        (*_LINES, "--doc_stride 128", "--metric_for_best_model f1"),
     ),
     ModelTask.TRANSLATION: (
         "translation/run_translation.py",
@@ -75,7 +76,6 @@ _SCRIPTS: Final[Mapping[ModelTask, tuple[str, tuple[str, ...]]]] = {
         "speech-recognition/run_speech_recognition_seq2seq.py",
         (
             "--dataset_name ORG/YOUR_CLIPS",
-            "--language en",
             "--task transcribe",
             "--text_column_name text",
             "--max_duration_in_seconds 30",
@@ -93,6 +93,10 @@ _LENGTHS: Final[Mapping[ModelTask, str]] = {
 _PREFIXES: Final[Mapping[ModelTask, str]] = {
     ModelTask.TRANSLATION: "translate English to German: ",
     ModelTask.SUMMARIZATION: "summarize: ",
+}
+_FREEZES: Final[Mapping[ModelTask, str]] = {
+    ModelTask.SPEECH_RECOGNITION: "--freeze_encoder",
+    ModelTask.IMAGE_TEXT: "--freeze_text_model",
 }
 _ALPHA: Final = 2
 """Of adapters, times their rank."""
@@ -122,11 +126,16 @@ def _trainer(run: Run) -> list[str]:
         words.append(f"{_LENGTHS[run.task]} {run.training.length}")
     if run.task is ModelTask.OBJECT_DETECTION and run.entry.image_size:
         words.append(f"--image_square_size {run.entry.image_size}")
-    if run.task is ModelTask.SPEECH_RECOGNITION and run.training.method is Method.FREEZE:
-        words.append("--freeze_encoder")
-    if run.task is ModelTask.IMAGE_TEXT and run.training.method is Method.FREEZE:
-        words.append("--freeze_text_model")
+    if run.task is ModelTask.SPEECH_RECOGNITION and not _english_only(run):
+        words.append("--language en")
+    if run.task in _FREEZES and run.training.method is Method.FREEZE:
+        words.append(_FREEZES[run.task])
     return [*words, "--do_train", "--do_eval", *_schedule(run), *_keeping()]
+
+
+def _english_only(run: Run) -> bool:
+    """Whisper's checkpoints of one language, for which the script refuses a language."""
+    return (run.entry.repository or "").endswith(".en")
 
 
 def _language_model(run: Run) -> list[str]:
@@ -218,7 +227,7 @@ _OPTIMIZERS: Final = {Optimizer.ADAMW_8BIT: "adamw_bnb_8bit", Optimizer.SGD: "sg
 
 
 def _keeping() -> list[str]:
-    """Keeps the epoch with the lowest validation loss: what early stopping would have kept."""
+    """Keeps the best epoch, by validation loss unless named: what early stopping would keep."""
     return [
         "--eval_strategy epoch",
         "--save_strategy epoch",

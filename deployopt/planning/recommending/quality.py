@@ -17,7 +17,9 @@ from deployopt.planning.recommending.heads import answers
 Yardstick = tuple[str, str]
 """A metric and the data that it was taken on."""
 
-_PART: Final = re.compile(r"\b(?:test-dev|test|validation|val|dev|mini ?val)(?:20\d\d)?\b")
+_PART: Final = re.compile(
+    r",? \ba part it does not name\b|\b(?:test-dev|test|validation|val|dev|mini ?val)(?:20\d\d)?\b"
+)
 _NO_SHARE: Final = frozenset({"perplexity", "FID", "BLEU"})
 
 

@@ -4,6 +4,9 @@ In: the ranked candidates and the choice. Out: a sentence each, with its number.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
 
 from deployopt.core.recommendation import Choice
 from deployopt.core.standing import Standing
@@ -12,6 +15,11 @@ from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.ranking import too_few
 from deployopt.planning.recommending.refusing import LATE
 from deployopt.planning.recommending.wants import Wants
+from deployopt.planning.recommending.words import duration
+
+_LONG_S: Final = 60.0
+"""Seconds a request, from which it is work for the night."""
+_HOUR_S: Final = 3600.0
 
 
 def warnings_for(
@@ -26,6 +34,8 @@ def warnings_for(
         )
     elif wants.strict is not None and choice.within_latency is not Standing.INSIDE:
         yield _unsettled(order, choice, wants)
+    elif choice.within_latency is None:
+        yield from _slow(choice, wants)
     if choice.standing is Standing.UNSETTLED:
         yield f"Whether {choice.alias} fits {wants.target.name} is not settled: measure it there."
     if choice.training is not None and choice.training.standing is Standing.UNSETTLED:
@@ -44,6 +54,20 @@ def warnings_for(
             f"The licence of {choice.alias} ({choice.licence}) {why} commercial use; --commercial "
             "leaves such models out."
         )
+
+
+def _slow(choice: Choice, wants: Wants) -> Iterator[str]:
+    """Where no time was asked for, what nobody would sit and wait for."""
+    time = choice.predicted.get("latency_s")
+    if time is None or time.value <= _LONG_S:
+        return
+    hours = msgspec.structs.replace(
+        time, value=time.value / _HOUR_S, lower=time.lower / _HOUR_S, upper=time.upper / _HOUR_S
+    )
+    yield (
+        f"One {wants.usual.unit} takes {duration(hours)} on {wants.target.name}: nobody waits for "
+        "that. --realtime asks for what a person waits for; a faster --target may do better."
+    )
 
 
 def _unsettled(order: Sequence[Candidate], choice: Choice, wants: Wants) -> str:

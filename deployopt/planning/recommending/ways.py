@@ -42,7 +42,15 @@ def way_for(architecture: Architecture, target: Target, asked: Asked) -> Way:
         length=asked.length,
         batch_max=max(1, asked.batch // devices(target)),
     )
-    training = msgspec.structs.replace(found, rank=asked.rank)
+    way = _taken(architecture, target, msgspec.structs.replace(found, rank=asked.rank))
+    # The arrangement was found at the usual rank; a higher one may leave less for the batch.
+    while way.standing is not Standing.INSIDE and way.training.batch > 1:
+        fewer = msgspec.structs.replace(way.training, batch=way.training.batch // 2)
+        way = _taken(architecture, target, fewer)
+    return way
+
+
+def _taken(architecture: Architecture, target: Target, training: Training) -> Way:
     need = training_need(architecture, training, target=target)
     available = usable_bytes(target)
     return Way(

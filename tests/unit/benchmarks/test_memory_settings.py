@@ -35,6 +35,7 @@ def way(setting: str, kind: str = "inference", **columns: str) -> Way:
         ("bnb-nf4", 4.5),
         ("nf4 double quant", 4.127),
         ("nf4-dq", 4.127),
+        ("bnb 4-bit (NF4, double quant)", 4.127),
         ("q4_k_m gguf", 4.85),
         ("float32", 32.0),
         ("bf16 compute, nf4 weights", 4.5),
@@ -53,6 +54,8 @@ def test_bits(setting: str, bits: float) -> None:
         ("Q-LoRA", "training", Method.QLORA),
         ("bf16", "training", Method.FULL),
         ("LoRA (emb) bf16", "lora", Method.LORA),
+        ("bf16", "ptuning", Method.LORA),
+        ("qlora nf4", "dpo", Method.QLORA),
         ("fp16 finetune", "inference", None),
     ],
 )
@@ -74,6 +77,7 @@ def test_a_long_setting_is_taken_apart() -> None:
 def test_devices_cards_and_sums() -> None:
     assert way("zero2 4xA100", "full").devices == 4
     assert way("lora (4090)", "lora").card_gb == 24
+    assert way("full-ft zero3 on 8 GPUs", "full").devices == 8
     assert way("full-ft zero3 2xA100 (sum)", "full").summed
     assert way("full-ft", "full").card_gb is None
 
@@ -122,3 +126,55 @@ def test_notes_and_sources_count_too() -> None:
 
 def test_words_that_say_nothing_known_are_kept() -> None:
     assert way("fp16 with pepper").unread == ("pepper",)
+
+
+@pytest.mark.parametrize(
+    ("setting", "attention_only"),
+    [("lora r32 q,v bf16", True), ("lora qv", True), ("lora all-linear", False), ("lora", None)],
+)
+def test_targets_of_adapters_may_stand_in_the_setting(
+    setting: str,
+    attention_only: bool | None,  # noqa: FBT001 -- a column
+) -> None:
+    found = way(setting, "lora")
+    assert found.attention_only is attention_only
+    assert found.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "scored"),
+    [
+        ("a page (HF transformers 4.38, FA2)", True),
+        ("transformers==4.44.2", True),
+        ("transformers 4.45", False),
+        ("transformers 5.1", False),
+        ("HF transformers", False),
+    ],
+)
+def test_old_versions_of_transformers_score_the_prompt(source: str, scored: bool) -> None:  # noqa: FBT001 -- a column
+    assert way("infer bf16", source=source).scored is scored
+
+
+def test_the_trainer_of_a_quantized_base() -> None:
+    assert way("qlora nf4", "qlora").prepared is None
+    assert way("lora int4 (bnb)", "qlora").prepared is True
+    assert way("qlora", "qlora", source="transformers 4.49").prepared is True
+    assert way("qlora", "qlora", source="transformers 4.49 and TRL").prepared is False
+
+
+def test_a_source_names_the_card_where_the_setting_does_not() -> None:
+    assert way("full-ft bf16", "full", source="a page (H100 80GB, torch 2.5)").card_gb == 80
+    assert way("full-ft bf16 (4090)", "full", source="a page (A100-80GB)").card_gb == 24
+
+
+def test_mixed_is_not_bf16_alone() -> None:
+    assert way("full-ft bf16", "full").pure is None
+    assert way("full-ft bf16 mixed", "full").pure is False
+    assert way("full-ft amp bf16", "full").pure is False
+    assert way("full-ft bf16-true", "full").pure is True
+    assert (way("full-ft bf16", "full").bfloat, way("full-ft fp16", "full").bfloat) == (True, False)
+
+
+def test_compiled_losses() -> None:
+    assert way("full-ft bf16", "full", source="README (packed, compile)").compiled
+    assert not way("full-ft bf16", "full").compiled

@@ -10,6 +10,9 @@ from benchmarks.memory_shapes import find_shape, plain_name
     [
         ("meta-llama/Llama-2-7b-chat-hf", "llama-2-7b"),
         ("llama2_7B", "llama-2-7b"),
+        ("qwen-1_8b-chat", "qwen-1.8b"),
+        ("phi-1_5", "phi-1.5"),
+        ("Phi-3-mini-4k-instruct", "phi-3-mini-4k"),
         ("Meta-Llama-3.1-8B-Instruct", "llama-3.1-8b"),
         ("llama3-70b", "llama-3-70b"),
         ("mistralai/Mistral-7B-Instruct-v0.2", "mistral-7b"),
@@ -38,6 +41,12 @@ def test_one_name_of_many(written: str, plain: str) -> None:
         ("yi-34b", 34.4), ("phi-2", 2.78), ("phi-4", 14.66), ("deepseek-v2-lite", 15.7),
         ("llama-65b", 65.3), ("tinyllama-1.1b", 1.1), ("bert-base", 0.1095),
         ("bert-large", 0.335), ("t5-large", 0.738), ("llama3.1-405b", 405.9),
+        ("tiny-llama", 1.1), ("phi-3-mini-4k-instruct", 3.821), ("phi3-mini", 3.821),
+        ("chatglm2-6b", 6.24), ("chatglm3-6b", 6.244), ("glm-4-9b-chat", 9.4),
+        ("baichuan2-7b-chat", 7.506), ("baichuan2-13b-chat", 13.897), ("internlm2-7b", 7.74),
+        ("internlm2-20b", 19.86), ("qwen2-57b-a14b", 57.4), ("qwen1.5-moe-a2.7b", 14.3),
+        ("qwen1.5-32b", 32.5), ("bigscience/T0_3B", 2.85), ("t0pp", 11.1), ("mt0-xxl", 12.9),
+        ("mt5-xl", 3.74), ("internlm-7b", 7.3), ("baichuan-7b", 7.0), ("baichuan-13b", 13.2),
         ("mixtral-8x22b", 140.6), ("mistral-nemo", 12.25), ("qwen1.5-4b", 3.95),
     ],
 )  # fmt: skip

@@ -113,3 +113,10 @@ def test_every_unit_scales_in_proportion(
 )
 def test_shows(value: float, dimension: Dimension, shown: str) -> None:
     assert show_quantity(value, dimension) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.2931, "290 ms"), (0.0141, "14 ms"), (1.26, "1.3 s"), (1195, "1200 s")]
+)
+def test_two_digits_are_two(value: float, shown: str) -> None:
+    assert show_quantity(value, Dimension.TIME, 2) == shown

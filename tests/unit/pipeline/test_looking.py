@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployopt.catalogue.models import DEMO
+from deployopt.catalogue.models import DEMO, entries
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.request import ByHand
 from deployopt.pipeline.looking import look_up
@@ -282,3 +282,19 @@ def test_a_folder_and_an_alias_are_light(folder: Path) -> None:
     seconds, modules = json.loads(done.stdout)
     assert set(modules) & LIGHT == set()
     assert seconds < 0.5
+
+
+def test_sizes_that_the_family_has_to_stand_in_for_are_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", {"model_type": "llama", "hidden_size": 4096})
+    found = look_up(str(tmp_path))
+    (about, _) = found.warnings
+    assert "does not say num_hidden_layers, num_attention_heads: " in about
+    assert "--params 7B --layers 32" in about
+
+
+def test_no_family_of_the_catalogue_is_told_that_its_sizes_are_missing(tmp_path: Path) -> None:
+    for entry in entries():
+        if not entry.config:
+            continue
+        write_json(tmp_path / "config.json", entry.config)
+        assert not [w for w in look_up(str(tmp_path)).warnings if "does not say" in w], entry.alias

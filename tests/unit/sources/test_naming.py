@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.errors import UsageError
-from deployopt.sources.naming import is_path, model_path
+from deployopt.sources.naming import check_data_name, is_path, model_path
 
 
 def test_an_alias_goes_before_a_folder_of_its_name(
@@ -46,3 +46,14 @@ def test_another_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pt").touch()
     with pytest.raises(UsageError, match=r"no \.onnx file"):
         model_path(str(tmp_path / "model.pt"))
+
+
+@pytest.mark.parametrize("name", ["sst2", "demo-sentiment", "synthetic", "hub:datasets/org/name"])
+def test_data_with_a_name_needs_no_path(name: str) -> None:
+    check_data_name(name)
+
+
+def test_data_is_a_path_that_is_there(tmp_path: Path) -> None:
+    check_data_name(str(tmp_path))
+    with pytest.raises(UsageError, match="There is no data"):
+        check_data_name(str(tmp_path / "none.csv"))

@@ -47,7 +47,12 @@ def test_forwards_an_example(training: Training, work: float) -> None:
 def test_length_is_bounded_by_positions() -> None:
     stack = Stack(name="encoder", layers=2, hidden=64, heads=2, kv_heads=2, head_dim=32, ffn=128)
     short = Architecture(
-        model_type="bert", stacks=(stack,), positions=128, parameters=10_000, basis="x"
+        model_type="bert",
+        stacks=(stack,),
+        learned_positions=True,
+        positions=128,
+        parameters=10_000,
+        basis="x",
     )
     assert flops(short, Training(length=4096)) == flops(short, Training(length=128))
     assert flops(short, Training(length=64)) < flops(short, Training(length=128))

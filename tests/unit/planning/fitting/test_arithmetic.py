@@ -13,7 +13,7 @@ from tests.fakes.transformers_shapes import decoder, encoder
     [
         ("rtx3060", Precision.FP16, True, ""),
         ("rtx3060", Precision.INT4, True, "int4 weights, computed in bf16"),
-        ("t4", Precision.BF16, False, "stored in bf16, computed in fp16"),
+        ("t4", Precision.BF16, False, "stored in bf16, computed in fp32"),
         ("t4", Precision.TF32, False, "no tf32 here: fp32 weights, computed in fp32"),
         ("rpi4", Precision.FP16, False, "stored in fp16, computed in fp32"),
         ("rpi4", Precision.INT4, True, "int4 weights, computed in fp32"),

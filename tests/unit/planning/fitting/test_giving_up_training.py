@@ -40,7 +40,7 @@ def test_the_cards_that_fsdp_takes_are_as_few_as_do() -> None:
 
 
 def test_smaller_steps_are_named_where_they_do() -> None:
-    found = give_up(methods=(Method.QLORA,), batch=16, checkpointing=False, context=4096)
+    found = give_up(methods=(Method.QLORA,), batch=16, checkpointing=False, context=2048)
     assert any(sentence.startswith("Batch 1 and checkpointing") for sentence in found)
 
 
@@ -48,3 +48,8 @@ def test_there_is_always_something_to_say() -> None:
     found = give_up(70, "rpi4", methods=(Method.FULL,))
     assert found
     assert all(re.search(r"\d", sentence) for sentence in found)
+
+
+def test_bf16_alone_with_8_bit_adam_is_named_where_it_does() -> None:
+    found = give_up(7, "h100", methods=(Method.FULL,))
+    assert any(s.startswith("Full training in bf16 alone with 8-bit Adam: it") for s in found)

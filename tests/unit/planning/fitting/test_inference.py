@@ -78,11 +78,19 @@ def test_images_have_no_context() -> None:
 
 
 def test_more_tokens_than_a_model_reads_are_cut_with_a_warning() -> None:
-    fit = fit_inference(ask("rtx3060", context=1000), "x", decoder())
-    assert fit.uses[0].context == 64
+    fit = fit_inference(ask("rtx3060", context=1000), "x", decoder(learned_positions=True))
+    assert fit.uses[0].context == fit.uses[0].largest_context == 64
     assert fit.warnings == (
-        "1000 tokens were asked for; the model's config allows 64, counted with.",
+        "1,000 tokens were asked for; the model's config allows 64, counted with.",
     )
+
+
+def test_more_tokens_than_a_rotary_model_knows_are_counted_with_a_warning() -> None:
+    fit = fit_inference(ask("rtx3060", context=1000), "x", decoder())
+    assert fit.uses[0].context == fit.uses[0].largest_context == 1000
+    (warning,) = fit.warnings
+    assert "speaks of 64" in warning
+    assert "counted with 1,000" in warning
 
 
 @pytest.mark.parametrize(("parameters", "fits"), [(66_000_000, True), (10**12, False)])

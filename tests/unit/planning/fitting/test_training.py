@@ -22,18 +22,21 @@ def fit(target: str, **options: object) -> Fit:
 
 def test_llama_2_on_a_12_gb_card_trains_by_qlora_alone() -> None:
     found = fit("rtx3060")
-    ways = [(u.training.method, u.training.optimizer) for u in found.uses if u.training]
+    ways = [
+        (u.training.method, u.training.optimizer, u.training.pure) for u in found.uses if u.training
+    ]
     assert ways == [
-        (Method.FULL, Optimizer.ADAMW),
-        (Method.FULL, Optimizer.ADAMW_8BIT),
-        (Method.FREEZE, Optimizer.ADAMW),
-        (Method.LORA, Optimizer.ADAMW),
-        (Method.QLORA, Optimizer.ADAMW),
+        (Method.FULL, Optimizer.ADAMW, False),
+        (Method.FULL, Optimizer.ADAMW_8BIT, False),
+        (Method.FULL, Optimizer.ADAMW, True),
+        (Method.FREEZE, Optimizer.ADAMW, False),
+        (Method.LORA, Optimizer.ADAMW, False),
+        (Method.QLORA, Optimizer.ADAMW, False),
     ]
     outside, inside = Standing.OUTSIDE, Standing.INSIDE
-    assert [use.standing for use in found.uses] == [outside] * 4 + [inside]
-    assert found.best == 4
-    use = found.uses[4]
+    assert [use.standing for use in found.uses] == [outside] * 5 + [inside]
+    assert found.best == 5
+    use = found.uses[5]
     assert use.training is not None
     assert use.training.checkpointing
     assert use.training.precision is Precision.BF16
@@ -45,7 +48,7 @@ def test_llama_2_on_a_12_gb_card_trains_by_qlora_alone() -> None:
 def test_several_cards_share_what_one_cannot_hold() -> None:
     found = fit("a100x4", methods=(Method.FULL, Method.QLORA))
     sharding = [use.training.sharding for use in found.uses if use.training]
-    assert sharding == [Sharding.FSDP, Sharding.FSDP, Sharding.DDP]
+    assert sharding == [Sharding.FSDP, Sharding.FSDP, Sharding.FSDP, Sharding.DDP]
     assert all(use.training and use.training.devices == 4 for use in found.uses)
 
 
@@ -96,3 +99,26 @@ def test_what_cannot_be_trained_is_the_leanest_way_and_outside() -> None:
     assert (training.batch, training.optimizer) == (1, Optimizer.ADAMW_8BIT)
     assert training.checkpointing
     assert need.total.lower > usable_bytes(card)
+
+
+def test_bf16_alone_is_said_to_lose_small_updates() -> None:
+    found = fit("h100", methods=(Method.FULL,))
+    mixed, small, alone = found.uses
+    assert "no fp32 copy" in alone.note
+    assert (mixed.note, small.note) == ("", "")
+    assert alone.need.total.value < small.need.total.value < mixed.need.total.value
+
+
+def test_fp16_alone_is_not_offered() -> None:
+    found = fit("rtx3060", methods=(Method.FULL,), precisions=(Precision.FP16,))
+    assert not any(use.training.pure for use in found.uses if use.training)
+
+
+def test_the_upper_end_of_qlora_is_explained() -> None:
+    assert "prepare_model_for_kbit_training" in fit("rtx3060", methods=(Method.QLORA,)).uses[0].note
+
+
+def test_examples_beyond_rotary_positions_are_counted_with_a_warning() -> None:
+    found = fit("a100", methods=(Method.QLORA,), context=8192)
+    assert found.uses[0].context == 8192
+    assert "speaks of 4,096" in found.warnings[0]

@@ -3,7 +3,7 @@
 import pytest
 
 from deployopt.core.memory import Part
-from deployopt.planning.memory.bands import memory_need
+from deployopt.planning.memory.bands import memory_need, reaching_to
 
 RUNTIME = Part(name="runtime", bytes=100)
 
@@ -27,3 +27,13 @@ def test_weights_are_there_whatever_else_is() -> None:
 
 def test_the_band_never_reaches_below_nothing() -> None:
     assert memory_need((RUNTIME,), 0.15, "x", runtime_band=500).total.lower == 0
+
+
+def test_a_band_reaches_to_what_nothing_decides_between() -> None:
+    one, other = (
+        memory_need((Part(name="activations", bytes=n),), 0.5, "x", runtime_band=0)
+        for n in (100, 300)
+    )
+    found = reaching_to(one, other)
+    assert (found.total.value, found.parts) == (100, one.parts)
+    assert (found.total.lower, found.total.upper) == (50, 450)

@@ -82,6 +82,12 @@ def test_a_denoiser_is_trained_one_step_at_a_time() -> None:
     assert saved_bytes(once, Training()) == pytest.approx(saved_bytes(often, Training()))
 
 
-def test_examples_are_no_longer_than_the_model_reads() -> None:
-    long, longest = (saved_bytes(decoder(), Training(length=n)) for n in (64, 4096))
+def test_examples_are_no_longer_than_a_table_of_positions() -> None:
+    learned = decoder(learned_positions=True)
+    long, longest = (saved_bytes(learned, Training(length=n)) for n in (64, 4096))
     assert long == longest
+
+
+def test_rotary_positions_go_on() -> None:
+    long, longest = (saved_bytes(decoder(), Training(length=n)) for n in (64, 4096))
+    assert longest == pytest.approx(64 * long)

@@ -29,3 +29,9 @@ def test_a_quantized_head_is_turned_back_whole() -> None:
     found = bytes_of(Serving(bits=4.5, context=1, head_quantized=True))
     assert found["weights"] == pytest.approx((2752 - 800) * 4.5 / 8)
     assert (found["embeddings and head"], found["dequantized"]) == (1600, 3200)
+
+
+def test_an_older_transformers_scores_the_whole_prompt() -> None:
+    last, all_of_them = (Serving(bits=16, batch=2, context=10, scored=s) for s in (False, True))
+    assert bytes_of(last)["logits"] == 2 * 100 * 6
+    assert bytes_of(all_of_them)["logits"] == 10 * 2 * 100 * 6

@@ -116,3 +116,27 @@ def test_qlora_is_leaner_than_lora_and_lora_than_full(batch: int, length: int) -
     ]
     assert values == sorted(values)
     assert values[0] < values[1] < values[2]
+
+
+def test_a_base_that_peft_prepared_by_hand() -> None:
+    way = Training(method=Method.QLORA, rank=1, length=10)
+    cast, prepared = (parts_of(way, Details(prepared=p)) for p in (False, True))
+    assert prepared["embeddings and head"] == 2 * cast["embeddings and head"] == 6400
+    assert prepared["activations"] == 2 * cast["activations"]
+    assert prepared["logits"] == 10 * 100 * 12
+    assert prepared["weights"] == cast["weights"]
+    assert prepared["preparing"] == 0
+
+
+def test_the_band_of_qlora_holds_both_ways_of_preparing() -> None:
+    way = Training(method=Method.QLORA, length=4096, checkpointing=True)
+    need = training_need(llama(), way, target=CARD)
+    parts = training_parts(llama(), way, Details(prepared=True))
+    assert sum(part.bytes for part in parts) + 0.9e9 < need.total.upper
+    assert need.total.upper - need.total.value > 1.5 * (need.total.value - need.total.lower)
+
+
+@pytest.mark.parametrize("length", [512, 1024, 2048])
+def test_llama_2_is_trained_by_qlora_in_11_gib(length: int) -> None:
+    way = Training(method=Method.QLORA, length=length, checkpointing=True)
+    assert training_need(llama(), way, target=CARD).total.upper < 11 * 2**30

@@ -22,6 +22,7 @@ KNOWN = frozenset(
     fsdp_auto_wrap_policy fsdp_reshard_after_forward fsdp_version gradient_accumulation_steps
     gradient_checkpointing ignore_mismatched_sizes image_column image_square_size
     label_column_name language learning_rate load_best_model_at_end load_in_4bit lora_alpha lora_r
+    metric_for_best_model
     lora_target_modules lr_scheduler lr_warmup_steps max_duration_in_seconds max_length
     max_seq_length max_source_length metric_name mixed_precision model_name_or_path model_revision
     nproc_per_node num_processes num_train_epochs optim output_dir per_device_train_batch_size
@@ -125,3 +126,22 @@ def test_a_cpu_is_told_to_the_script(entry: Callable[..., Entry]) -> None:
     (line,) = training_commands(run(entry(), ModelTask.TEXT_CLASSIFICATION, training, cpu=True))
     assert "--use_cpu" in line
     assert "--fp16" not in line
+
+
+def test_the_best_answers_are_kept_by_f1_as_no_loss_is_there(entry: Callable[..., Entry]) -> None:
+    (line,) = training_commands(
+        run(entry(), ModelTask.QUESTION_ANSWERING, Training(method=Method.FULL))
+    )
+    assert "--metric_for_best_model f1" in line
+    assert "--load_best_model_at_end" in line
+
+
+def test_a_model_of_english_alone_is_told_no_language(entry: Callable[..., Entry]) -> None:
+    for repository, told in (("org/whisper-small", True), ("org/distil-small.en", False)):
+        made = run(
+            entry(repository=repository),
+            ModelTask.SPEECH_RECOGNITION,
+            Training(method=Method.FULL),
+        )
+        (line,) = training_commands(made)
+        assert ("--language en" in line) is told

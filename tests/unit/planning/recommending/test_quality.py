@@ -21,6 +21,17 @@ def test_the_yardstick_is_the_commonest_and_parts_of_a_set_are_one(
     assert [points(figure(model, TASK, yardstick)) for model in models] == [None, 91, 92]
 
 
+def test_an_unnamed_part_of_a_set_is_of_that_set(
+    entry: Callable[..., Entry], published: Callable[..., Quality]
+) -> None:
+    models = (
+        entry("a", quality=(published(91, data="CoNLL-2003 test"),)),
+        entry("b", quality=(published(92, data="CoNLL-2003, a part it does not name"),)),
+    )
+    yardstick = yardstick_of(models, TASK)
+    assert [points(figure(model, TASK, yardstick)) for model in models] == [91, 92]
+
+
 def test_models_that_answer_as_they_come_decide(
     entry: Callable[..., Entry], published: Callable[..., Quality]
 ) -> None:

@@ -50,12 +50,22 @@ def test_a_cpu_that_would_take_over_a_day_trains_elsewhere(wants: Ask) -> None:
 
 
 def test_what_does_not_fit_whole_is_adapted_in_4_bits(wants: Ask) -> None:
-    asked = wants(ModelTask.TEXT_GENERATION, "rtx3060", examples=200_000)
-    _, plan = planned("qwen2.5-7b", asked)
+    asked = wants(ModelTask.TEXT_GENERATION, "rtx3060", examples=8_000)
+    _, plan = planned("llama-2-7b", asked)
+    assert plan.target.name == "rtx3060"
     assert plan.way.training.method is Method.QLORA
     assert plan.way.standing is Standing.INSIDE
-    assert [way.training.method for way in plan.dropped] == [Method.FULL, Method.LORA]
+    assert [way.training.method for way in plan.dropped] == [Method.LORA]
     assert all(way.standing is not Standing.INSIDE for way in plan.dropped)
+
+
+def test_no_more_is_given_up_than_has_to_be(wants: Ask) -> None:
+    """On 80 GB adapters over the whole base surely fit at some batch, so 4 bits are not needed."""
+    asked = wants(ModelTask.TEXT_GENERATION, "rtx3060", examples=200_000)
+    _, plan = planned("qwen2.5-7b", asked)
+    assert plan.target.name == "h100"
+    assert plan.way.training.method is Method.LORA
+    assert [way.training.method for way in plan.dropped] == [Method.FULL]
 
 
 def test_several_gpus_share_what_fits_one_and_shard_what_does_not(wants: Ask) -> None:

@@ -71,3 +71,10 @@ def test_one_that_is_probably_in_time_is_named_where_the_choice_probably_is_not(
         )
         (said,) = warnings_for([slow, quick], choice, asked, late=False)
         assert ("quick (100 ms) probably is" in said) is named
+
+
+def test_an_image_that_takes_minutes_is_said_to() -> None:
+    (said,) = ask("text-to-image", "rpi4").warnings
+    assert said.startswith("One image takes ")
+    assert "nobody waits for that" in said
+    assert ask("text-to-image", "a100").warnings == ()

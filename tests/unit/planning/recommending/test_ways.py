@@ -30,3 +30,11 @@ def test_the_batch_is_shared_by_the_devices() -> None:
     way = way_for(shape, target, Asked(method=Method.FULL, length=128, batch=32, rank=16))
     assert way.training.devices == 4
     assert way.training.batch == 8
+
+
+def test_a_higher_rank_costs_batch_before_it_costs_the_method() -> None:
+    """At rank 64 the batch that was found for the usual rank may no longer surely fit."""
+    shape, target = architecture_of(find_entry("qwen2.5-7b")), load_target("h100")
+    way = way_for(shape, target, Asked(method=Method.LORA, length=768, batch=64, rank=64))
+    assert way.standing is Standing.INSIDE
+    assert way.need.total.upper <= way.available_bytes

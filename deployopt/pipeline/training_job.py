@@ -1,0 +1,141 @@
+"""A prepared request as a job for the trainer: examples encoded, time counted, a key for the run.
+
+In: base, data and options. Out: what `modeling.training` takes. Nothing here needs torch.
+"""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.codec import to_plain
+from deployopt.core.errors import StepError
+from deployopt.core.examples import Example
+from deployopt.core.interface import Interface, TextInputs
+from deployopt.core.samples import Feed
+from deployopt.core.training_request import FinetuneRequest
+from deployopt.core.watching import Watcher
+from deployopt.core.workload import Workload
+from deployopt.device.inputs import TextEncoder, feeds
+from deployopt.modeling.training.job import Checkpoints, Job, Labelled
+from deployopt.modeling.training.ranks import process_count
+from deployopt.pipeline.training_options import Settled
+from deployopt.sources.training_base import TrainingBase
+from deployopt.sources.training_data import HELD_OUT, TRAIN, VALIDATION, TrainingData
+from deployopt.store.keys import cache_key
+
+TOOLS: Final = ("torch", "transformers", "peft", "accelerate")
+_VERSION: Final = 1
+_ONE: Final = Workload(batch=1, length="real")
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A request with its base, data and options."""
+
+    request: FinetuneRequest
+    base: TrainingBase
+    data: TrainingData
+    interface: Interface
+    settled: Settled
+
+
+def training_job(
+    prepared: Prepared,
+    workdir: Path,
+    checkpoints: Checkpoints,
+    watcher: Watcher,
+    began: int,
+) -> Job:
+    """The job; its time limit began when the command did.
+
+    Raises:
+        StepError: the time is over already.
+    """
+    base, data, options = prepared.base, prepared.data, prepared.settled.options
+    parts = {
+        name: Labelled(
+            inputs=data.parts[name].inputs,
+            classes=data.parts[name].classes,
+            lengths=token_lengths(base, data.parts[name].inputs, options.length),
+        )
+        for name in (TRAIN, VALIDATION)
+    }
+    return Job(
+        folder=base.folder,
+        interface=prepared.interface,
+        new_head=data.new_head,
+        train=parts[TRAIN],
+        validation=parts[VALIDATION],
+        encode=partial(_encode, prepared.interface, _encoder(base, options.length), base.folder),
+        options=options,
+        workdir=workdir,
+        checkpoints=checkpoints,
+        resume=prepared.request.resume,
+        watcher=watcher,
+        deadline_s=_left(prepared.request.time_limit_s, began),
+        judged=len(data.parts[HELD_OUT].classes),
+    )
+
+
+def run_key(prepared: Prepared) -> str:
+    """What decides the weights; not how long it may take or where they go."""
+    data = prepared.data
+    return cache_key(
+        {
+            "training": _VERSION,
+            "base": prepared.base.digest,
+            "labels": list(data.labels),
+            "data": [data.digests[TRAIN], data.digests[VALIDATION]],
+            "options": to_plain(prepared.settled.options),
+            "processes": process_count(),
+            "tools": tools(),
+        }
+    )
+
+
+def tools() -> dict[str, str]:
+    """What decides the weights besides: packages and their versions."""
+    return {name: version(name) for name in TOOLS}
+
+
+def token_lengths(base: TrainingBase, inputs: Sequence[Example], most: int | None) -> list[int]:
+    """Tokens of each text; 1 for images."""
+    given = base.inputs
+    if not isinstance(given, TextInputs):
+        return [1] * len(inputs)
+    encoder = _encoder(base, most or given.max_length)
+    if encoder is None:
+        return []
+    return [int(encoder.feed([text])["input_ids"].shape[1]) for text in inputs]
+
+
+def _left(limit_s: float | None, began: int) -> float | None:
+    if limit_s is None:
+        return None
+    spent = (time.perf_counter_ns() - began) / 1e9
+    if spent >= limit_s:
+        raise StepError(
+            f"The time limit of {limit_s:g} s was over before training began: reading the model "
+            f"and the data took {spent:.1f} s. Give more time."
+        )
+    return limit_s - spent
+
+
+def _encoder(base: TrainingBase, length: int) -> TextEncoder | None:
+    inputs = base.inputs
+    if not isinstance(inputs, TextInputs):
+        return None
+    shorter = msgspec.structs.replace(inputs, max_length=min(length, inputs.max_length))
+    return TextEncoder(shorter, base.folder, _ONE)
+
+
+def _encode(
+    interface: Interface, encoder: TextEncoder | None, folder: Path, example: Example
+) -> Feed:
+    if encoder is not None:
+        return encoder.feed([example])
+    return next(iter(feeds(interface, folder, [example], _ONE)))

@@ -1,0 +1,161 @@
+"""What training made is put together, answers the held-out examples, and is published.
+
+In: a finished run. Out: the folder at its destination, and everything that is known of it. Only the
+leader of several processes does this.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from deployopt.core.distributions import proportion_lower, proportion_upper
+from deployopt.core.errors import ExitCode
+from deployopt.core.examples import Examples
+from deployopt.core.interface import Interface, TextInputs
+from deployopt.core.training_result import FinetuneResult, HeldOut, TrainingMemory
+from deployopt.core.watching import Watcher
+from deployopt.core.workload import Workload
+from deployopt.device.inputs import feeds
+from deployopt.device.setup import threads_here
+from deployopt.modeling.training.job import Trained
+from deployopt.modeling.training.ranks import process_count
+from deployopt.pipeline.training_folder import (
+    HELD_OUT_FILE,
+    TrainingRecord,
+    entries_of,
+    finish_folder,
+    gather_model,
+    weights_sha256,
+)
+from deployopt.pipeline.training_job import Prepared, tools
+from deployopt.pipeline.training_options import Settled
+from deployopt.sources.training_data import HELD_OUT, TrainingData
+from deployopt.store.digests import entries_digest
+from deployopt.store.model_folders import publish_model
+from deployopt.store.store import Store
+
+_ONE: Final = Workload(batch=1, length="real")
+_TWO_SIDED: Final = 0.975
+_THREADS: Final = 64
+
+
+def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher) -> FinetuneResult:
+    """Put the folder together, answer the held-out examples with it, publish it."""
+    request, base, data = prepared.request, prepared.base, prepared.data
+    watcher.stage("judge", len(data.parts[HELD_OUT].classes))
+    with store.stage() as folder:
+        interface = gather_model(trained.folder, base.folder, folder)
+        held_out = _held_out(folder, interface, data, watcher)
+        best = next(one for one in reversed(trained.evaluations) if one.best)
+        finish_folder(
+            folder,
+            _record(prepared, best.epoch, held_out),
+            _texts_to_judge_with(prepared),
+        )
+        entries = entries_of(folder)
+        watcher.stage("publish")
+        publish_model(folder, entries, request.output)
+    memory = _memory(prepared.settled, trained)
+    return FinetuneResult(
+        base=base.name,
+        resolved=base.resolved,
+        options=prepared.settled.options,
+        reason=prepared.settled.reason,
+        labels=data.labels,
+        new_head=data.new_head,
+        examples={name: len(part.classes) for name, part in data.parts.items()},
+        epochs=trained.epochs,
+        steps=trained.steps,
+        best_epoch=best.epoch,
+        stopped=trained.stopped,
+        held_out=held_out,
+        evaluations=trained.evaluations,
+        curve=trained.curve,
+        seconds=trained.seconds,
+        processes=process_count(),
+        resumed_from=trained.resumed_from,
+        memory=memory,
+        parameters=trained.parameters,
+        parameters_trained=trained.parameters_trained,
+        folder=str(request.output),
+        digest=entries_digest(entries),
+        weights_sha256=weights_sha256(entries),
+        warnings=(*base.notes, *data.notes, *_doubts(prepared, held_out)),
+        exit_code=ExitCode.ACCEPTED,
+    )
+
+
+def _record(prepared: Prepared, best_epoch: float, held_out: HeldOut) -> TrainingRecord:
+    data = prepared.data
+    return TrainingRecord(
+        base=prepared.base.resolved,
+        base_digest=prepared.base.digest,
+        options=prepared.settled.options,
+        labels=data.labels,
+        examples={name: len(part.classes) for name, part in data.parts.items()},
+        data_sha256=data.digests,
+        best_epoch=best_epoch,
+        held_out=held_out,
+        tools=tools(),
+        processes=process_count(),
+    )
+
+
+def _held_out(folder: Path, interface: Interface, data: TrainingData, watcher: Watcher) -> HeldOut:
+    from deployopt.modeling.reference import predict
+
+    part = data.parts[HELD_OUT]
+    requests = list(feeds(interface, folder, list(part.inputs), _ONE))
+    logits = predict(
+        folder, interface, requests, threads=threads_here(_THREADS), progress=watcher.advance
+    )
+    right = int((np.argmax(logits, axis=1) == np.asarray(part.classes)).sum())
+    total = len(part.classes)
+    return HeldOut(
+        examples=total,
+        right=right,
+        accuracy=right / total,
+        lower=proportion_lower(right, total, _TWO_SIDED),
+        upper=proportion_upper(right, total, _TWO_SIDED),
+    )
+
+
+def _texts_to_judge_with(prepared: Prepared) -> Examples | None:
+    """Texts that were held out of the file that was trained on: a later build needs them."""
+    part = prepared.data.parts[HELD_OUT]
+    if prepared.data.judged_apart or not isinstance(prepared.base.inputs, TextInputs):
+        return None
+    return Examples(inputs=list(part.inputs), labels=part.classes)
+
+
+def _memory(settled: Settled, trained: Trained) -> TrainingMemory:
+    total = settled.need.total
+    return TrainingMemory(
+        predicted=total,
+        measured_bytes=trained.peak_bytes,
+        ratio=trained.peak_bytes / total.value,
+        inside=total.lower <= trained.peak_bytes <= total.upper,
+        measured=trained.peak_of,
+    )
+
+
+def _doubts(prepared: Prepared, held_out: HeldOut) -> tuple[str, ...]:
+    """What a person should know before building from it."""
+    data, request = prepared.data, prepared.request
+    counts = np.bincount(data.parts[HELD_OUT].classes)
+    common = int(counts.argmax())
+    share = float(counts.max()) / held_out.examples
+    doubts = []
+    if held_out.lower <= share:
+        doubts.append(
+            f"It is not shown to be better than always answering {data.labels[common]!r}, which "
+            f"is right on {share:.1%} of the held-out examples. Train longer or on more."
+        )
+    if not data.judged_apart:
+        judge = f"{request.output}/{HELD_OUT_FILE}"
+        doubts.append(
+            f"Most of {request.data} was trained on. Judge a build with examples that were not: "
+            + (f"--data {judge}." if isinstance(prepared.base.inputs, TextInputs) else "others.")
+        )
+    return tuple(doubts)
