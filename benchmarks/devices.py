@@ -54,11 +54,15 @@ class Device(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return bool(self.cores)
 
     def operations(self, threads: int | None) -> float:
-        """Float operations a second of a CPU's `threads` threads, the fastest cores first."""
+        """Float operations a second of a CPU's `threads` threads, the fastest cores first.
+
+        Work is divided evenly, so that fast cores wait for slow ones where both are used.
+        """
         each = sorted((g * w * 1e9 for n, g, w in self.cores for _ in range(n)), reverse=True)
         used = min(threads or len(each), len(each))
         crowd = contention(self.kind, self.bandwidth * 1e9, len(each))
-        return sum(each[:used]) * crowding(self.kind, used, crowd)
+        evenly = max(count * each[count - 1] for count in range(1, used + 1))
+        return evenly * crowding(self.kind, used, crowd)
 
     def int8_gain(self) -> float:
         """Integer work against float on a CPU."""

@@ -1,6 +1,17 @@
 """From a trained model and a target device to an artifact that is proved to meet its budgets."""
 
-from deployopt.api import Bundle, build, detect, load_target, plan, report, targets, verify
+from deployopt.api import (
+    Bundle,
+    build,
+    detect,
+    fit,
+    load_target,
+    plan,
+    recommend,
+    report,
+    targets,
+    verify,
+)
 from deployopt.core.budget import Budget
 from deployopt.core.errors import (
     CannotFitError,
@@ -33,8 +44,10 @@ __all__ = [
     "VerifyResult",
     "build",
     "detect",
+    "fit",
     "load_target",
     "plan",
+    "recommend",
     "report",
     "targets",
     "verify",

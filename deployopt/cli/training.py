@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -105,7 +106,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
     """Train a classifier of texts or images; also under torchrun."""
-    with _one_voice() as leads, shown_progress(quiet=quiet or not leads) as watcher:
+    with _one_voice(resume=resume) as leads, shown_progress(quiet=quiet or not leads) as watcher:
         result = api.finetune(
             model=model,
             data=data,
@@ -141,7 +142,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
 
 
 @contextlib.contextmanager
-def _one_voice() -> Iterator[bool]:
+def _one_voice(*, resume: bool) -> Iterator[bool]:
     """Of several processes that torchrun started, the first one speaks, of errors too."""
     leads = int(os.environ.get("RANK", "0") or 0) == 0
     try:
@@ -150,6 +151,10 @@ def _one_voice() -> Iterator[bool]:
         if leads:
             raise
         raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt:
+        if leads and not resume:
+            sys.stderr.write("\nAdd --resume to go on from the last epoch that was finished.")
+        raise
 
 
 def _seconds(text: str) -> float:

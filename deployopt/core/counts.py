@@ -29,7 +29,8 @@ def parse_count(text: str, name: str) -> int:
         if 1 <= count <= _LARGEST:
             return count
     raise UsageError(
-        f"{name} {text[:40]!r} is not a count above zero. Write for example 7B, 350M or 22713218."
+        f"{name} {text[:40]!r} is not a count above zero and at most 100T. Write for example 7B, "
+        "350M or 22713218."
     )
 
 

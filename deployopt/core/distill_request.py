@@ -53,6 +53,12 @@ class DistillRequest(msgspec.Struct, frozen=True, kw_only=True):
                 "Nothing says how the student differs from the teacher. Give --layers N or "
                 "--keep-layers 0,2,4, --ffn 0.5, or the name of a smaller model as --student."
             )
+        names = [Path(name).expanduser() for name in (self.teacher, self.student) if name]
+        if any(name.exists() and name.resolve() == self.output.resolve() for name in names):
+            raise UsageError(
+                f"{self.output} is a model that the student is made from, and it would be "
+                "replaced. Name another folder with -o."
+            )
         for option, share in (("--ffn", self.ffn), ("--heads", self.heads)):
             if not 0 < share <= 1:
                 raise UsageError(f"{option} {share:g}: the share to keep is above 0, at most 1.")

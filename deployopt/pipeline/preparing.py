@@ -42,7 +42,7 @@ from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import read_lock
 from deployopt.sources.models import resolve_model
-from deployopt.sources.naming import check_data_name
+from deployopt.sources.naming import check_data_name, is_path
 from deployopt.sources.parts import DataOptions
 from deployopt.store.experiences import read_experiences
 from deployopt.store.keys import cache_key
@@ -93,8 +93,8 @@ def prepare(
             f"Target {request.target.name} has no budgets and none were given, so nothing could be "
             "judged. Add for example --budget latency_p95=60ms."
         )
-    if request.data is not None:
-        check_data_name(request.data)
+    if request.data is not None and not is_path(request.model):
+        check_data_name(request.data)  # before a model is fetched in vain
     watcher.stage("Model")
     lock = read_lock(request.lock) if request.lock is not None and request.lock.exists() else None
     source = source or resolve_model(request.model, store=store, lock=lock)

@@ -17,7 +17,6 @@ from deployopt.core.training_result import FinetuneResult, HeldOut, TrainingMemo
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
-from deployopt.device.setup import threads_here
 from deployopt.modeling.training.job import Trained
 from deployopt.modeling.training.ranks import process_count
 from deployopt.pipeline.training_folder import (
@@ -37,7 +36,6 @@ from deployopt.store.store import Store
 
 _ONE: Final = Workload(batch=1, length="real")
 _TWO_SIDED: Final = 0.975
-_THREADS: Final = 64
 
 
 def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher) -> FinetuneResult:
@@ -104,11 +102,12 @@ def _record(prepared: Prepared, best_epoch: float, held_out: HeldOut) -> Trainin
 
 def _held_out(folder: Path, interface: Interface, data: TrainingData, watcher: Watcher) -> HeldOut:
     from deployopt.modeling.reference import predict
+    from deployopt.modeling.training.places import compute_threads
 
     part = data.parts[HELD_OUT]
     requests = list(feeds(interface, folder, list(part.inputs), _ONE))
     logits = predict(
-        folder, interface, requests, threads=threads_here(_THREADS), progress=watcher.advance
+        folder, interface, requests, threads=compute_threads(), progress=watcher.advance
     )
     right = int((np.argmax(logits, axis=1) == np.asarray(part.classes)).sum())
     total = len(part.classes)

@@ -87,7 +87,7 @@ def settle_options(
 def usual_length(lengths: Sequence[int], most: int) -> int:
     """Tokens that 99 % of the texts have at most, in steps of eight."""
     ordered = sorted(lengths)
-    found = ordered[min(len(ordered) - 1, int(_COVERED * len(ordered)))]
+    found = ordered[max(0, math.ceil(_COVERED * len(ordered)) - 1)]
     return min(most, _LENGTH_MAX, -(-found // _LENGTH_STEP) * _LENGTH_STEP)
 
 

@@ -53,7 +53,8 @@ def scopes_of(at: Setting, domain: Domain) -> tuple[str, ...]:
     if at.single:
         found.append(f"{kind}, one thread")
     if at.device is not None:
-        found.append(f"device {at.device}")
+        work = "convolution" if domain == "convolution" else "transformer"
+        found.append(f"device {at.device}, {work}")
     return tuple(found)
 
 

@@ -32,7 +32,7 @@ ACTIVATIONS_SHARE: Final = 0.5
 # convolution of one point is a matrix product.
 _ARM: Final = {"gemm": 0.40, "conv1x1": 0.40, "conv3x3": 0.45, "conv": 0.30, "depthwise": 0.10}
 _X86: Final = {"gemm": 0.70, "conv1x1": 0.70, "conv3x3": 0.60, "conv": 0.50, "depthwise": 0.15}
-_GPU: Final = {"gemm": 0.50, "conv1x1": 0.50, "conv3x3": 0.45, "conv": 0.35, "depthwise": 0.05}
+_GPU: Final = {"gemm": 0.50, "conv1x1": 0.70, "conv3x3": 0.65, "conv": 0.50, "depthwise": 0.05}
 _EFFICIENCY: Final[Mapping[str, Mapping[str, float]]] = {
     "arm-cpu": _ARM, "riscv-cpu": _ARM, "x86-cpu": _X86,
 }  # fmt: skip
@@ -57,12 +57,12 @@ _HABITS: Final[Mapping[str, Mapping[str, float]]] = {
     "ggml cpu fp16 stored": {"gemm": 5.0},
     "vllm": {"weights": 0.87},
     "eager gpu": {"overhead": 8.0, "weights": 0.87},
-    "pytorch gpu": {"overhead": 5.0, "activations": 0.6, "elementwise": 0.6},
+    "pytorch gpu": {"overhead": 3.5, "activations": 0.6, "elementwise": 0.4},
     "tensorrt gpu demo": {"gemm": 0.8, "activations": 0.8, "elementwise": 0.8},
-    "pytorch cpu": {"overhead": 2.0, "gemm": 1.5, "conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
+    "pytorch cpu": {"overhead": 4.0, "gemm": 1.5},
     "tflite": {"conv1x1": 1.5, "conv3x3": 1.5, "conv": 1.5},
     "ncnn": {"gemm": 3.0},
-    "ncnn x86-cpu": {"conv1x1": 1.3, "conv3x3": 1.3, "conv": 1.3},
+    "onnxruntime x86-cpu": {"conv1x1": 0.75, "conv3x3": 0.75, "conv": 0.75},
     "ncnn x86-cpu int8": {"conv1x1": 1.6, "conv3x3": 1.6, "conv": 1.6},
     "x86-cpu": {"elementwise": 0.4, "activations": 0.4},
     "amd-gpu": {"weights": 1.3},
@@ -74,7 +74,7 @@ _PLAIN_GAIN: Final = 1.5
 CONTENTION: Final = 0.41
 _CONTENTION_X86: Final = 0.06
 _PI_BANDWIDTH: Final = 1.4e9
-_FALL: Final = 0.45
+_FALL: Final = 0.6
 _ARM_CORES: Final = 4
 
 

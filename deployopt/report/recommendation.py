@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _REFUSED_SHOWN: Final = 6
+_WHOLE: Final = 10
+"""From which a number of two digits has none behind the point."""
 _CHOICE_COLUMNS: Final = (
     ("", 1),
     ("model", 18),
@@ -175,7 +177,7 @@ def _print_cost(console: "Console", cost: Cost) -> None:
             styled(option.name),
             styled(_money(estimate.value)),
             styled(f"{_money(estimate.lower)} to {_money(estimate.upper)}"),
-            styled(NOTHING if most is None else show_short(most)),
+            styled(NOTHING if most is None else _about(most)),
         )
     console.print(table)
     if cost.energy_per_request_j is not None:
@@ -191,10 +193,16 @@ def _print_cost(console: "Console", cost: Cost) -> None:
         console.print(styled(note, "dim"))
 
 
+def _about(number: float) -> str:
+    """`7.4 M`: two digits and a scale."""
+    digits, gap, scale = show_short(float(f"{number:.2g}")).partition(" ")
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + gap + scale
+
+
 def _money(amount: float) -> str:
-    if amount >= 100:  # noqa: PLR2004 -- cents no longer matter
-        return show_count(round(amount))
-    return f"{amount:.2f}" if amount >= 0.01 else f"{amount:.2g}"  # noqa: PLR2004 -- a cent
+    """Two digits, as sure as the speed is that it follows from."""
+    rounded = float(f"{amount:.2g}")
+    return show_count(round(rounded)) if rounded >= _WHOLE else f"{rounded:.2g}"
 
 
 def _print_refused(console: "Console", refused: dict[str, str]) -> None:

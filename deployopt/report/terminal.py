@@ -17,7 +17,7 @@ from deployopt.core.result import (
     VerifyResult,
 )
 from deployopt.core.text import safe_record, safe_text
-from deployopt.core.units import Dimension
+from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
 from deployopt.report.candidates import print_candidates, print_checks
 from deployopt.report.foreseen import foreseen
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _METRIC: Final = 14
+_SURE_DIGITS: Final = 2
 _PROVISIONAL_EXIT: Final = "To let a script take a provisional bundle: --accept-predicted"
 
 
@@ -163,14 +164,8 @@ def print_forecasts(console: "Console", plan: Plan) -> None:
             table.add_row(
                 styled(name),
                 styled(safe_text(metric_words(metric), 40)),
-                styled(show(_sure(estimate.value, dimension), dimension)),
-                styled(
-                    show_bounds(
-                        _sure(estimate.lower, dimension),
-                        _sure(estimate.upper, dimension),
-                        dimension,
-                    )
-                ),
+                styled(_predicted(estimate.value, dimension)),
+                styled(_band(estimate, dimension)),
                 styled(show_limit(budget.limit, dimension) if budget else NOTHING),
                 _standing(estimate.lower, estimate.upper, budget),
             )
@@ -178,9 +173,20 @@ def print_forecasts(console: "Console", plan: Plan) -> None:
     console.print(table)
 
 
-def _sure(value: float, dimension: Dimension | None) -> float:
+def _predicted(value: float, dimension: Dimension | None) -> str:
     """Times to the two digits that a prediction is sure of; bytes follow from counts."""
-    return float(f"{value:.2g}") if dimension is Dimension.TIME else value
+    if dimension is Dimension.TIME:
+        return show_quantity(value, dimension, _SURE_DIGITS)
+    return show(value, dimension)
+
+
+def _band(estimate: Estimate, dimension: Dimension | None) -> str:
+    """`30 to 88 ms`, `980 ms to 2.8 s`."""
+    if dimension is not Dimension.TIME:
+        return show_interval(estimate, dimension)
+    low, high = (_predicted(value, dimension) for value in (estimate.lower, estimate.upper))
+    unit = high.rpartition(" ")[2]
+    return f"{low.removesuffix(f' {unit}')} to {high}"
 
 
 def _standing(lower: float, upper: float, budget: Budget | None) -> "Text":

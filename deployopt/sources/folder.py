@@ -110,7 +110,7 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
             f"classifiers (…{TEXT_SUFFIX}) and image classifiers (…{IMAGE_SUFFIX}). A model "
-            "without its classification head has to be fine-tuned first."
+            "without its classification head has to be fine-tuned first: `deployopt finetune`."
         )
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:
         raise UsageError(
@@ -175,7 +175,7 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
     if not heads:
         raise UsageError(
             f"{folder} holds no classification head: no tensor of the weights is named "
-            "'classifier'. Fine-tune the model for its task first."
+            "'classifier'. Fine-tune the model for its task first: `deployopt finetune`."
         )
     if len(labels) not in heads:
         raise UsageError(

@@ -20,7 +20,12 @@ from deployopt.core.interface import Interface, Task, TextInputs
 from deployopt.core.memory import Method, Optimizer
 from deployopt.core.training import TrainingOptions
 from deployopt.core.training_result import FinetuneResult
+from deployopt.core.workload import Workload
+from deployopt.device.inputs import feeds
+from deployopt.sources.folder import read_folder
 from deployopt.sources.models import resolve_model
+from deployopt.sources.training_base import resolve_base
+from deployopt.sources.training_data import VALIDATION, read_training_data
 from deployopt.store.store import Store
 from tests.fakes import bases
 from tests.fakes.models import write_images, write_target
@@ -182,6 +187,21 @@ def test_the_best_weights_are_kept_and_it_stops_for_want_of_better(
     assert result.stopped == "no gain on the validation split"
     assert result.epochs < 30
     assert [one.best for one in result.evaluations[-2:]] == [False, False]
+    assert validation_accuracy(room, tmp_path / "model") == pytest.approx(best.accuracy)
+
+
+def validation_accuracy(room: Path, folder: Path) -> float:
+    """Of the published weights, worked out apart from the trainer."""
+    with Store(room / "store") as store:
+        base = resolve_base(str(room / "base"), store)
+        data = read_training_data(str(room / "reviews.csv"), None, base=base, store=store)
+    part = data.parts[VALIDATION]
+    interface = read_folder(folder).interface
+    asked = list(feeds(interface, folder, list(part.inputs), Workload(batch=1, length="real")))
+    from deployopt.modeling.reference import predict
+
+    logits = predict(folder, interface, asked)
+    return float((logits.argmax(axis=1) == np.asarray(part.classes)).mean())
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_nothing(
@@ -301,8 +321,10 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(room: Path, tmp_path: P
 @pytest.mark.slow
 def test_two_processes_train_together_and_one_of_them_speaks(room: Path, tmp_path: Path) -> None:
     words = command(room, tmp_path / "model", tmp_path / "store")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2",
-              "--master_port", "0", "-m", "deployopt"]  # fmt: skip
+    launch = (
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
+        "deployopt",
+    )  # fmt: skip
     done = subprocess.run(
         [*launch, *words], capture_output=True, text=True, env=environment(), check=True
     )

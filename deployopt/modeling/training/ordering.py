@@ -17,7 +17,7 @@ def epoch_order(lengths: Sequence[int], batch: int, *, seed: int, epoch: int) ->
     """The positions in the order of training."""
     random = np.random.default_rng((seed, epoch))
     shuffled = random.permutation(len(lengths))
-    if len(set(lengths)) == 1:
+    if len(set(lengths)) <= 1:
         return [int(at) for at in shuffled]
     size = batch * _TOGETHER
     sizes = np.asarray(lengths)

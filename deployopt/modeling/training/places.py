@@ -11,3 +11,8 @@ def on_gpu() -> bool:
 def gains_from_bf16() -> bool:
     """Whether bf16 arithmetic is faster: on GPUs with units for it; CPUs train in fp32."""
     return on_gpu() and bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def compute_threads() -> int:
+    """Threads that torch computes with, by its own choice or OMP_NUM_THREADS."""
+    return int(torch.get_num_threads())

@@ -2,7 +2,7 @@
 RecurrentGemma, MiniMax.
 
 In: the config of one family. Out: its architecture; layers without keys and values keep a state.
-"""  # noqa: D205, D212 -- a list of names
+"""  # noqa: D205 -- a list of names
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -134,9 +134,7 @@ def recurrent_gemma(keys: Keys) -> Architecture:
     own = 2 * linear(hidden, width) + linear(width, hidden) + width * (kernel + 1)
     own += width + 2 * (width * (width // heads) + width)
     kinds = keys.texts("block_types") or ("recurrent", "recurrent", "attention")
-    attending = sum(
-        kinds[layer % len(kinds)] == "attention" for layer in range(decoder.layers)
-    )
+    attending = sum(kinds[layer % len(kinds)] == "attention" for layer in range(decoder.layers))
     decoder = msgspec.structs.replace(
         decoder,
         ffn=max(1, decoder.ffn // 2),

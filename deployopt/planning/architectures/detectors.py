@@ -75,7 +75,7 @@ def yolos(keys: Keys) -> Architecture:
 
 
 def detr(keys: Keys) -> Architecture:
-    """DETR and Table Transformer: a ResNet with frozen norms, an encoder over its last plane, a query for each box."""
+    """DETR and Table Transformer: a ResNet with frozen norms, an encoder, a query for each box."""
     hidden = keys.whole("d_model", 256)
     queries = keys.whole("num_queries", 100, most=1 << 16)
     height, width = sides(keys, "image_size", 0) if keys.has("image_size") else IMAGE

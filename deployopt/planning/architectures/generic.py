@@ -13,9 +13,9 @@ from deployopt.core.errors import UsageError
 from deployopt.core.text import safe_text
 from deployopt.planning.architectures import decoder, encoders, llamas
 from deployopt.planning.architectures.endings import BERT
+from deployopt.planning.architectures.glances import NEW_TEXTS
 from deployopt.planning.architectures.heads import head_of
 from deployopt.planning.architectures.keys import BY_HAND, Keys
-from deployopt.planning.architectures.seeing import TEXTS
 from deployopt.planning.architectures.towers import part
 
 _USUAL: Final = (
@@ -43,6 +43,13 @@ def generic(keys: Keys) -> Architecture:
             f"Models of the family {name!r} keep a state in place of keys and values, which is not "
             f"worked out here. The sizes of a model like it can be given by hand: {BY_HAND}"
         )
+    if name == "timm_wrapper":
+        shown = safe_text(keys.text("architecture"), _SHOWN) or "unnamed"
+        raise UsageError(
+            f"The config wraps a net of timm, {shown!r} under `architecture`, whose sizes it does "
+            f"not give. Export the net to ONNX and pass that file, or give the sizes by hand: "
+            f"{BY_HAND}"
+        )
     if keys.part("text_config") is not None:
         return _text_alone(keys, name)
     missing = [key for key in _USUAL if not keys.has(key)]
@@ -64,8 +71,8 @@ def _text_alone(keys: Keys, name: str) -> Architecture:
     """The text model of a family that has more."""
     text = part(keys, "text_config")
     family = text.text("model_type")
-    if family in TEXTS:
-        found = TEXTS[family](text)
+    if family in NEW_TEXTS:
+        found = NEW_TEXTS[family](text)
     else:
         text = msgspec.structs.replace(
             text, values={**text.values, "architectures": ("ForCausalLM",)}

@@ -13,15 +13,15 @@ from deployopt.planning.architectures.decoder import Decoder, assemble
 from deployopt.planning.architectures.keys import LAYERS, Keys
 from deployopt.planning.architectures.llamas import Defaults, every_layer_slides, sized
 
-_GPT2: Final = Defaults(
+GPT2: Final = Defaults(
     vocabulary=50257, hidden=768, layers=12, heads=12, ffn=0, positions=1024, tied=True
 )
 _GPTJ: Final = Defaults(vocabulary=50400, layers=28, heads=16, ffn=0)
-_OPT_ROWS: Final = 2
+ROWS_BEFORE: Final = 2
 """Positions that stand before a text's first."""
 
 
-def _plain(keys: Keys, defaults: Defaults, model_type: str) -> Decoder:
+def plain(keys: Keys, defaults: Defaults, model_type: str) -> Decoder:
     """GPT's switches: four times as wide a feed-forward where the config names no width."""
     decoder = sized(keys, defaults, model_type)
     return msgspec.structs.replace(
@@ -34,7 +34,8 @@ def _plain(keys: Keys, defaults: Defaults, model_type: str) -> Decoder:
     )
 
 
-def _gpt2_keys(keys: Keys) -> Keys:
+def gpt2_keys(keys: Keys) -> Keys:
+    """GPT-2's own names."""
     return keys.named(
         hidden_size="n_embd",
         num_hidden_layers="n_layer",
@@ -44,21 +45,22 @@ def _gpt2_keys(keys: Keys) -> Keys:
     )
 
 
-def _learned(decoder: Decoder) -> Decoder:
+def learned(decoder: Decoder) -> Decoder:
+    """With a table of positions."""
     return msgspec.structs.replace(decoder, tables=(decoder.positions or 0) * decoder.hidden)
 
 
 def gpt2(keys: Keys) -> Architecture:
     """GPT-2, DistilGPT-2, DialoGPT, Cerebras-GPT."""
-    named = _gpt2_keys(keys)
-    decoder = _learned(_plain(named, _GPT2, "gpt2"))
+    named = gpt2_keys(keys)
+    decoder = learned(plain(named, GPT2, "gpt2"))
     return assemble(named, msgspec.structs.replace(decoder, qkv_bias=True, out_bias=True))
 
 
 def gpt_bigcode(keys: Keys) -> Architecture:
     """StarCoder 1 and SantaCoder: GPT-2 with one key-value head for all."""
-    named = _gpt2_keys(keys)
-    decoder = _learned(_plain(named, _GPT2, "gpt_bigcode"))
+    named = gpt2_keys(keys)
+    decoder = learned(plain(named, GPT2, "gpt_bigcode"))
     shared = named.flag("multi_query", default=True)
     return assemble(
         named,
@@ -74,7 +76,7 @@ def gpt_neo(keys: Keys) -> Architecture:
     defaults = Defaults(
         vocabulary=50257, hidden=2048, layers=24, heads=16, ffn=0, positions=2048, tied=True
     )
-    decoder = _learned(_plain(named, defaults, "gpt_neo"))
+    decoder = learned(plain(named, defaults, "gpt_neo"))
     return assemble(
         named,
         msgspec.structs.replace(
@@ -105,15 +107,15 @@ def _local_layers(keys: Keys, layers: int) -> int:
 
 def gptj(keys: Keys) -> Architecture:
     """GPT-J and CodeGen: one norm a layer, a bias on the head."""
-    named = _gpt2_keys(keys)
-    decoder = _plain(named, _GPTJ, keys.text("model_type", "gptj"))
+    named = gpt2_keys(keys)
+    decoder = plain(named, _GPTJ, keys.text("model_type", "gptj"))
     return assemble(named, msgspec.structs.replace(decoder, norms=1, head_bias=True))
 
 
 def gpt_neox(keys: Keys) -> Architecture:
     """GPT-NeoX, Pythia, RedPajama, Dolly."""
     defaults = Defaults(vocabulary=50432, hidden=6144, layers=44, heads=64, ffn=24576)
-    decoder = _plain(keys, defaults, "gpt_neox")
+    decoder = plain(keys, defaults, "gpt_neox")
     bias = keys.flag("attention_bias", default=True)
     return assemble(keys, msgspec.structs.replace(decoder, qkv_bias=bias, out_bias=bias))
 
@@ -124,12 +126,12 @@ def opt(keys: Keys) -> Architecture:
     defaults = Defaults(
         vocabulary=50272, hidden=768, layers=12, heads=12, ffn=3072, positions=2048, tied=True
     )
-    decoder = _plain(named, defaults, "opt")
+    decoder = plain(named, defaults, "opt")
     bias = keys.flag("enable_bias", default=True)
     width = keys.whole("word_embed_proj_dim", decoder.hidden)
     before = keys.flag("do_layer_norm_before", default=True)
     removed = keys.flag("_remove_final_layer_norm", default=False)
-    rows = (decoder.positions or 0) + _OPT_ROWS
+    rows = (decoder.positions or 0) + ROWS_BEFORE
     return assemble(
         named,
         msgspec.structs.replace(
@@ -157,7 +159,7 @@ def bloom(keys: Keys) -> Architecture:
     defaults = Defaults(
         vocabulary=250880, hidden=64, layers=2, heads=8, ffn=0, positions=2048, tied=True
     )
-    decoder = _plain(named, defaults, "bloom")
+    decoder = plain(named, defaults, "bloom")
     return assemble(
         named, msgspec.structs.replace(decoder, qkv_bias=True, out_bias=True, final_norms=2)
     )
@@ -172,7 +174,7 @@ def falcon(keys: Keys) -> Architecture:
         intermediate_size="ffn_hidden_size",
     )
     defaults = Defaults(vocabulary=65024, hidden=4544, heads=71, ffn=0, tied=True)
-    decoder = _plain(named, defaults, "falcon")
+    decoder = plain(named, defaults, "falcon")
     bias = keys.flag("bias", default=False)
     newer = keys.flag("new_decoder_architecture", default=False)
     return assemble(
@@ -207,7 +209,7 @@ def _falcon_norms(keys: Keys, *, newer: bool) -> int:
 def phi(keys: Keys) -> Architecture:
     """Phi 1 and 2: one norm a layer, a bias on the head."""
     defaults = Defaults(vocabulary=51200, hidden=2048, layers=24, ffn=8192)
-    decoder = _plain(keys, defaults, "phi")
+    decoder = plain(keys, defaults, "phi")
     normed = keys.flag("qk_layernorm", default=False)
     return assemble(
         keys,
@@ -234,7 +236,7 @@ def starcoder2(keys: Keys) -> Architecture:
         positions=4096,
         tied=True,
     )
-    decoder = every_layer_slides(keys, _plain(keys, defaults, "starcoder2"))
+    decoder = every_layer_slides(keys, plain(keys, defaults, "starcoder2"))
     bias = keys.flag("use_bias", default=True)
     return assemble(
         keys, msgspec.structs.replace(decoder, qkv_bias=bias, out_bias=bias, ffn_bias=bias)
@@ -252,69 +254,11 @@ def mpt(keys: Keys) -> Architecture:
     defaults = Defaults(
         vocabulary=50368, hidden=2048, layers=24, heads=16, ffn=0, positions=2048, tied=True
     )
-    decoder = _plain(named, defaults, "mpt")
+    decoder = plain(named, defaults, "mpt")
     wider = keys.whole("expansion_ratio", 4, most=LAYERS)
     return assemble(
         named,
         msgspec.structs.replace(decoder, ffn=wider * decoder.hidden, ffn_bias=False, norm_width=1),
-    )
-
-
-def persimmon(keys: Keys) -> Architecture:
-    """Persimmon: norms of queries and keys, with biases."""
-    defaults = Defaults(
-        vocabulary=262144, layers=36, heads=64, ffn=16384, positions=16384
-    )
-    decoder = _plain(keys, defaults, "persimmon")
-    normed = keys.flag("qk_layernorm", default=True)
-    return assemble(
-        keys,
-        msgspec.structs.replace(
-            decoder,
-            qkv_bias=True,
-            out_bias=True,
-            layer_extra=4 * decoder.head_dim if normed else 0,
-        ),
-    )
-
-
-def xglm(keys: Keys) -> Architecture:
-    """XGLM: positions of sines."""
-    named = keys.named(
-        hidden_size="d_model",
-        num_hidden_layers="num_layers",
-        num_attention_heads="attention_heads",
-        intermediate_size="ffn_dim",
-    )
-    defaults = Defaults(
-        vocabulary=256008, hidden=1024, layers=24, heads=16, ffn=4096, positions=2048, tied=True
-    )
-    decoder = _plain(named, defaults, "xglm")
-    return assemble(named, msgspec.structs.replace(decoder, qkv_bias=True, out_bias=True))
-
-
-def biogpt(keys: Keys) -> Architecture:
-    """BioGPT: learned positions, two rows more than the config says."""
-    defaults = Defaults(
-        vocabulary=42384, hidden=1024, layers=24, heads=16, ffn=4096, positions=1024, tied=True
-    )
-    decoder = _plain(keys, defaults, "biogpt")
-    rows = (decoder.positions or 0) + _OPT_ROWS
-    return assemble(
-        keys,
-        msgspec.structs.replace(
-            decoder, qkv_bias=True, out_bias=True, tables=rows * decoder.hidden
-        ),
-    )
-
-
-def openai_gpt(keys: Keys) -> Architecture:
-    """The first GPT: norms behind, none at the end."""
-    named = _gpt2_keys(keys)
-    defaults = msgspec.structs.replace(_GPT2, vocabulary=40478, positions=512)
-    decoder = _learned(_plain(named, defaults, "openai-gpt"))
-    return assemble(
-        named, msgspec.structs.replace(decoder, qkv_bias=True, out_bias=True, final_norms=0)
     )
 
 
@@ -333,8 +277,4 @@ GPTS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     "phi": phi,
     "starcoder2": starcoder2,
     "mpt": mpt,
-    "persimmon": persimmon,
-    "xglm": xglm,
-    "biogpt": biogpt,
-    "openai-gpt": openai_gpt,
 }

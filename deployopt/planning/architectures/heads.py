@@ -1,6 +1,6 @@
 """What a model ends in, from the names of classes in `architectures`.
 
-In: the config. Out: one word: `generate`, `classify`, `tag`, `span`, `mask`, `pretrain`, `base`, ...
+In: the config. Out: a word: `generate`, `classify`, `tag`, `span`, `mask`, `pretrain`, `base`, ...
 """
 
 from typing import Final

@@ -22,6 +22,20 @@ HEADS: Final = 1 << 16
 VOCABULARY: Final = 1 << 26
 TOKENS: Final = 1 << 30
 _DEEPEST: Final = 4
+_MAIN: Final = frozenset(
+    {
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "intermediate_size",
+        "vocab_size",
+        "d_model",
+        "encoder_layers",
+        "decoder_layers",
+        "num_layers",
+        "d_ff",
+    }
+)
 _SHOWN: Final = 40
 _LONGEST_NUMBER: Final = 10**20
 _LONGEST_LIST: Final = 1 << 17
@@ -34,6 +48,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     also: Mapping[str, str] = {}
     depth: int = 0
+    silent: set[str] = set()
+    """Main sizes that were asked for and are not there; all parts of a config write here."""
 
     def named(self, **also: str | tuple[str, ...]) -> "Keys":
         """The same where usual keys have other names: the first that is there, else the first."""
@@ -61,6 +77,8 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
         if value is None:
             if default is None:
                 raise self._missing(key)
+            if default and name in _MAIN:
+                self.silent.add(f"{self.path}{key}")
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise self.wrong(key, f"a whole number from {least} to {most}")
@@ -133,7 +151,9 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if not isinstance(value, Mapping) or self.depth >= _DEEPEST:
             raise self.wrong(name, f"a config, at most {_DEEPEST} deep")
-        return Keys(values=value, path=f"{self.path}{name}.", depth=self.depth + 1)
+        return Keys(
+            values=value, path=f"{self.path}{name}.", depth=self.depth + 1, silent=self.silent
+        )
 
     def labels(self, default: int = 2) -> int:
         """Outputs of a classifier: `id2label`'s entries or `num_labels`."""

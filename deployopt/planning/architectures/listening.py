@@ -2,7 +2,7 @@
 Moonshine, the Audio Spectrogram Transformer.
 
 In: the config of one family. Out: its architecture, counted for the sound that its basis names.
-"""  # noqa: D205, D212 -- a list of names
+"""  # noqa: D205 -- a list of names
 
 from typing import Final
 

@@ -133,9 +133,7 @@ def nemotron(keys: Keys) -> Architecture:
         vocabulary=256000, hidden=6144, heads=48, head_dim=128, ffn=24576, positions=4096
     )
     decoder = with_biases(keys, sized(keys, usual, "nemotron"))
-    return assemble(
-        keys, msgspec.structs.replace(decoder, gated=False, rms=False, norm_width=2)
-    )
+    return assemble(keys, msgspec.structs.replace(decoder, gated=False, rms=False, norm_width=2))
 
 
 def gemma3n(keys: Keys) -> Architecture:
@@ -144,9 +142,7 @@ def gemma3n(keys: Keys) -> Architecture:
     if widths:
         if len(set(map(str, widths))) > 1:
             raise keys.wrong("intermediate_size", "one width for all layers")
-        keys = msgspec.structs.replace(
-            keys, values={**keys.values, "intermediate_size": widths[0]}
-        )
+        keys = msgspec.structs.replace(keys, values={**keys.values, "intermediate_size": widths[0]})
     decoder = with_biases(keys, sized(keys, _GEMMA3N, "gemma3n_text"))
     decoder = patterned(keys, decoder, every=5, default=512)
     hidden, layers = decoder.hidden, decoder.layers

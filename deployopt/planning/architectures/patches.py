@@ -171,19 +171,42 @@ def beit(keys: Keys) -> Architecture:
 
 
 def dinov2(keys: Keys) -> Architecture:
-    """DINOv2: scaled halves; the classifier sees the class token and the patches' mean."""
+    """DINOv2: scaled halves; the classifier sees the class token and the patches' mean.
+
+    With registers, tokens stand beside the patches that have no place.
+    """
+    model_type = keys.text("model_type", "dinov2")
+    registered = model_type == "dinov2_with_registers"
+    registers = keys.whole("num_register_tokens", 4, least=0, most=HEADS) if registered else 0
     hidden = keys.whole("hidden_size", 768)
     ratio = keys.number("mlp_ratio", 4, least=0.01, most=100)
     wide = max(1, int(hidden * ratio))
     gated = keys.flag("use_swiglu_ffn", default=False)
     ffn = -(-int(wide * 2 / 3) // _EIGHT) * _EIGHT if gated else wide
-    tower = msgspec.structs.replace(sized(keys, patch=14), ffn=ffn, gated=gated)
+    tower = sized(keys, patch=16 if registered else 14, special=1 + registers)
+    tower = msgspec.structs.replace(tower, ffn=ffn, gated=gated)
     bias = keys.flag("qkv_bias", default=True)
     layer = linear(hidden, 3 * hidden, bias=bias) + linear(hidden, hidden) + 6 * hidden
     layer += linear(hidden, (2 if gated else 1) * ffn) + linear(ffn, hidden)
     body = tower.stem + (1 + tower.tokens) * hidden + 2 * hidden + tower.layers * layer
     body += hidden if keys.flag("use_mask_token", default=True) else 0
-    return assemble(keys, "dinov2", tower, body=body, pooler=False, head_width=2 * hidden)
+    return assemble(keys, model_type, tower, body=body, pooler=False, head_width=2 * hidden)
+
+
+def dinov3(keys: Keys) -> Architecture:
+    """DINOv3: rotary places, registers, no bias on the keys."""
+    usual = {"hidden_size": 384, "intermediate_size": 1536, "num_attention_heads": 6}
+    registers = keys.whole("num_register_tokens", 0, least=0, most=HEADS)
+    described = msgspec.structs.replace(keys, values={**usual, **keys.values})
+    gated = keys.flag("use_gated_mlp", default=False)
+    tower = msgspec.structs.replace(sized(described, special=1 + registers), gated=gated)
+    hidden, deep = tower.hidden, keys.flag("mlp_bias", default=True)
+    layer = 6 * hidden + linear(tower.ffn, hidden, bias=deep)
+    layer += (2 if gated else 1) * linear(hidden, tower.ffn, bias=deep)
+    for name, usual_bias in (("query", True), ("key", False), ("value", True), ("proj", True)):
+        layer += linear(hidden, hidden, bias=keys.flag(f"{name}_bias", default=usual_bias))
+    body = tower.stem + (2 + registers) * hidden + 2 * hidden + tower.layers * layer
+    return assemble(keys, "dinov3_vit", tower, body=body, pooler=False, head_width=hidden)
 
 
 PATCHES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
@@ -191,4 +214,6 @@ PATCHES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     "deit": deit,
     "beit": beit,
     "dinov2": dinov2,
+    "dinov2_with_registers": dinov2,
+    "dinov3_vit": dinov3,
 }

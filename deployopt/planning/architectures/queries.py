@@ -135,8 +135,8 @@ def deformable(keys: Keys) -> Architecture:
         body.encoder, tokens=tokens, window=levels * near, window_layers=body.encoder.layers
     )
     decoder = msgspec.structs.replace(body.decoder, cross=False)
-    own = body.net.parameters + sum(o.weights for o in projections) + 3 * hidden * levels
-    own += levels * hidden if levels > 1 else 0
+    own = body.net.parameters + sum(int(o.weights) for o in projections) + 3 * hidden * levels
+    own += levels * hidden
     looked = sampling(hidden, encoder.heads, levels * near)
     own += encoder.layers * bert_layer(hidden, encoder.ffn, attention=looked)
     own += decoder.layers * deformed_layer(decoder, levels * far)
@@ -148,8 +148,10 @@ def deformable(keys: Keys) -> Architecture:
         own += body.queries * 2 * hidden + linear(hidden, 2)
     labels = _labels(keys)
     if labels is not None:
-        heads = (decoder.layers + (1 if staged else 0)) if refined else 1
-        own += heads * (linear(hidden, labels) + box_head(hidden, BOX))
+        # Without a second stage all layers have one classifier.
+        boxes = (decoder.layers + (1 if staged else 0)) if refined else 1
+        classes = boxes if staged else 1
+        own += classes * linear(hidden, labels) + boxes * box_head(hidden, BOX)
     body = msgspec.structs.replace(body, encoder=encoder, decoder=decoder)
     across = cross_operations(decoder, tokens, levels * far)
     return _found(keys, body, own, (*projections, *across))

@@ -14,10 +14,13 @@ from deployopt.core.weights import StoredWeights
 from deployopt.planning.architectures.compact import COMPACT
 from deployopt.planning.architectures.deltas import DELTAS
 from deployopt.planning.architectures.detectors import DETECTORS
+from deployopt.planning.architectures.elders import ELDERS
 from deployopt.planning.architectures.encoders import ENCODERS
 from deployopt.planning.architectures.experts import EXPERTS
+from deployopt.planning.architectures.further import FURTHER
 from deployopt.planning.architectures.gemmas import GEMMAS
 from deployopt.planning.architectures.generic import generic
+from deployopt.planning.architectures.glances import GLANCES
 from deployopt.planning.architectures.gpts import GPTS
 from deployopt.planning.architectures.headers import with_headers
 from deployopt.planning.architectures.keys import Keys
@@ -46,6 +49,7 @@ FAMILIES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     **LLAMAS,
     **GEMMAS,
     **GPTS,
+    **ELDERS,
     **EXPERTS,
     **ROUTERS,
     **NEWER,
@@ -55,6 +59,7 @@ FAMILIES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     **DELTAS,
     **ENCODERS,
     **COMPACT,
+    **FURTHER,
     **RELATIVE,
     **ROTARY,
     **PAIRS,
@@ -70,8 +75,10 @@ FAMILIES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
     **REALTIME,
     **TOWERS,
     **SEEING,
+    **GLANCES,
 }
 _DTYPES: Final = ("torch_dtype", "dtype")
+_SHOWN: Final = 6
 
 
 def read_architecture(
@@ -82,7 +89,7 @@ def read_architecture(
     Raises:
         UsageError: a size is missing or cannot be; it names the key and what may stand there.
     """
-    keys = Keys(values=config)
+    keys = Keys(values=config, silent=set())
     family = family_of(keys)
     architecture = FAMILIES[family](keys) if family in FAMILIES else generic(keys)
     said = msgspec.structs.replace(
@@ -92,7 +99,9 @@ def read_architecture(
             part for part in ("config.json", architecture.basis, _packing(keys)) if part
         ),
     )
-    return said if stored is None else with_headers(said, stored)
+    found = said if stored is None else with_headers(said, stored)
+    silent = _silent(keys)
+    return msgspec.structs.replace(found, basis=f"{found.basis}; {silent}") if silent else found
 
 
 def family_of(keys: Keys) -> str:
@@ -120,6 +129,15 @@ def dtype_of(keys: Keys) -> str | None:
             return said.removeprefix("torch.")
     text = keys.part("text_config")
     return None if text is None else dtype_of(text)
+
+
+def _silent(keys: Keys) -> str:
+    """The sizes that the config does not give."""
+    names = sorted(keys.silent)
+    if not names:
+        return ""
+    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return f"sizes that the config leaves out are the family's defaults: {shown}"
 
 
 def _packing(keys: Keys) -> str:

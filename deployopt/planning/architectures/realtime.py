@@ -2,7 +2,7 @@
 of convolutions, and queries that look at a few points.
 
 In: the config. Out: its architecture, counted at 640 x 640.
-"""  # noqa: D205, D212 -- one long sentence
+"""  # noqa: D205 -- one long sentence
 
 from typing import Final
 
@@ -151,9 +151,7 @@ def rt_detr(keys: Keys) -> Architecture:
     described = keys.part("backbone_config") or Keys(values={})
     if described.text("model_type", "rt_detr_resnet") != "rt_detr_resnet":
         raise described.wrong("model_type", "rt_detr_resnet")
-    net, planes = _resnet(
-        described, Net(channels=3, height=height, width=width, frozen=frozen)
-    )
+    net, planes = _resnet(described, Net(channels=3, height=height, width=width, frozen=frozen))
     taken = len(keys.wholes("encoder_in_channels", (512, 1024, 2048)))
     planes = planes[-taken:]
     pyramid, encoder = _encoder(keys, planes)

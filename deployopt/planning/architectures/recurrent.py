@@ -218,9 +218,7 @@ def falcon_h1(keys: Keys) -> Architecture:
     """Falcon H1: attention and Mamba 2 side by side in every layer."""
     usual = Defaults(vocabulary=128000, kv_heads=8, ffn=14336, positions=8192)
     decoder = with_biases(keys, sized(keys, usual, "falcon_h1"))
-    decoder = msgspec.structs.replace(
-        decoder, out_bias=keys.flag("attention_bias", default=False)
-    )
+    decoder = msgspec.structs.replace(decoder, out_bias=keys.flag("attention_bias", default=False))
     sizes = msgspec.structs.replace(
         second_sizes(keys, decoder.hidden), norm=keys.flag("mamba_rms_norm", default=False)
     )

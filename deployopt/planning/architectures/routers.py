@@ -66,6 +66,10 @@ def behind_dense(keys: Keys) -> Architecture:
     """GLM 4.5, dots.1, DeepSeek MoE 16B: some dense layers, then experts and shared ones."""
     model_type = keys.text("model_type", "glm4_moe")
     usual, first = _BEHIND[model_type]
+    if model_type == "glm4_moe":  # its class rounds down
+        hidden = keys.whole("hidden_size", usual.hidden)
+        heads = keys.whole("num_attention_heads", usual.heads, most=HEADS)
+        usual = msgspec.structs.replace(usual, head_dim=max(1, hidden // heads))
     decoder = upper_layers_slide(keys, with_biases(keys, sized(keys, usual, model_type)))
     named = keys.named(num_experts="n_routed_experts")
     width = keys.whole("moe_intermediate_size", 1408)
@@ -100,9 +104,7 @@ def _counted(keys: Keys) -> dict[str, object]:
 
 _BEHIND: Final[Mapping[str, tuple[Defaults, int]]] = {
     "glm4_moe": (
-        Defaults(
-            vocabulary=151552, layers=46, heads=96, kv_heads=8, ffn=10944, positions=131072
-        ),
+        Defaults(vocabulary=151552, layers=46, heads=96, kv_heads=8, ffn=10944, positions=131072),
         1,
     ),
     "dots1": (Defaults(vocabulary=152064, hidden=4608, layers=62, ffn=10944), 0),

@@ -81,7 +81,9 @@ def wave(keys: Keys) -> Architecture:
     return _ended(keys, model_type, (start, stack), own)
 
 
-def sound_stack(keys: Keys, frames: int, usual: tuple[int, int, int, int] = (768, 12, 12, 3072)) -> Stack:
+def sound_stack(
+    keys: Keys, frames: int, usual: tuple[int, int, int, int] = (768, 12, 12, 3072)
+) -> Stack:
     """The layers under the usual keys."""
     hidden = keys.whole("hidden_size", usual[0])
     heads = keys.whole("num_attention_heads", usual[2], most=HEADS)

@@ -100,7 +100,17 @@ def siglip_image(keys: Keys) -> Half:
     if keys.flag("vision_use_head", default=True):
         own += hidden + 4 * linear(hidden, hidden) + 2 * hidden
         own += linear(hidden, tower.ffn) + linear(tower.ffn, hidden)
+        found = _image(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
+        pooled = found.operations + _attended(tower)
+        return msgspec.structs.replace(found, operations=pooled)
     return _image(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
+
+
+def _attended(tower: patches.Patches) -> tuple[Operation, ...]:
+    """One learned query's attention to all patches, and a feed-forward of what it saw."""
+    hidden, ffn = tower.hidden, tower.ffn
+    seen = msgspec.structs.replace(gemm(tower.tokens, hidden, hidden, 2), kind="conv1x1")
+    return (seen, gemm(1, hidden, hidden, 2), gemm(1, hidden, ffn), gemm(1, ffn, hidden))
 
 
 def _image(tower: patches.Patches, parameters: int) -> Half:

@@ -4,11 +4,15 @@ In: a target, prices and the ways to pay. Out: sentences, each with its numbers 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.target import Target
 from deployopt.planning.cost.prices import Prices
 from deployopt.planning.cost.tariffs import DAY_S, KWH_J, Way, draw, own_price, span
+
+_WHOLE: Final = 10
+"""From which a number of two digits has none behind the point."""
 
 
 def price_notes(target: Target, prices: Prices, own: Way | None, cloud: Sequence[Way]) -> list[str]:
@@ -26,7 +30,7 @@ def price_notes(target: Target, prices: Prices, own: Way | None, cloud: Sequence
     unverified = _unverified(target, prices, cloud)
     if unverified:
         notes.append(
-            f"Unverified among the prices of {prices.as_of}: {', '.join(unverified)}; give your "
+            f"Unverified among these prices: {', '.join(unverified)}; give your "
             "own in a price file."
         )
     return notes
@@ -37,7 +41,7 @@ def load_note(target: Target, prices: Prices, a_day: float, *, asked: bool) -> s
     if asked:
         return f"Costs are at the {a_day:,.0f} requests a day that were asked for."
     return (
-        f"Costs are at {a_day:,.0f} requests a day, {prices.own.utilisation:.0%} of what one "
+        f"Costs are at {_two(a_day)} requests a day, {prices.own.utilisation:.0%} of what one "
         f"{target.name} can do; a load of your own can be given."
     )
 
@@ -51,16 +55,20 @@ def energy_notes(
     if energy is not None:
         used = 1e6 * energy.value / KWH_J
         notes.append(
-            f"A million requests take {used:.3g} kWh on the device: "
-            f"{used * kwh.middle:.2g} {prices.currency} at {span(kwh)} a kWh ({kwh.as_of})."
+            f"A million requests take {_two(used)} kWh on the device: "
+            f"{_two(used * kwh.middle)} {prices.currency} at {span(kwh)} a kWh ({kwh.as_of})."
         )
     watts = draw(target, prices)
     power = target.hardware.power
     if power is not None and watts.high > power.load:
         used = 1e6 * watts.high / per_second / KWH_J
         notes.append(
-            f"With the computer around it: {used:.3g} kWh under load, "
-            f"{used * kwh.middle:.2g} {prices.currency} ({kwh.as_of})."
+            f"With the computer around it: {_two(used)} kWh under load, "
+            f"{_two(used * kwh.middle)} {prices.currency} ({kwh.as_of})."
+        )
+    if power is None:
+        notes.append(
+            f"The profile of {target.name} gives no power: its own electricity is not counted."
         )
     return notes
 
@@ -72,9 +80,9 @@ def stand_in_notes(target: Target, cloud: Sequence[Way]) -> list[str]:
     first = cloud[0]
     if first.machine == target.name:
         return []
-    band = f"{first.speed_band.low:.2g} to {first.speed_band.high:.2g}"
+    band = f"{_two(first.speed_band.low)} to {_two(first.speed_band.high)}"
     said = f"No cloud rents {target.name}: {first.machine} stands in, taken as "
-    return [f"{said}{first.speed:.2g} times as fast ({band}) by peak and bandwidth."]
+    return [f"{said}{_two(first.speed)} times as fast ({band}) by peak and bandwidth."]
 
 
 def break_even_notes(
@@ -96,8 +104,8 @@ def break_even_notes(
     elif busy is not None and break_even is not None:
         share = break_even / (per_second * DAY_S)
         notes.append(
-            f"From {break_even:,.0f} requests a day ({share:.1%} of what one can do) {own.name} "
-            f"costs less than {busy.name}."
+            f"From {_two(break_even)} requests a day ({_two(100 * share)}% of what one can do) "
+            f"{own.name} costs less than {busy.name}."
         )
     return notes
 
@@ -110,3 +118,9 @@ def _unverified(target: Target, prices: Prices, cloud: Sequence[Way]) -> list[st
         ("cloud spot", rented.spot),
     )
     return [name for name, rate in named if rate is not None and rate.unverified]
+
+
+def _two(value: float) -> str:
+    """Two digits, as sure as a prediction is: 97,000, 1.3, 0.47."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if rounded >= _WHOLE else f"{rounded:.2g}"

@@ -9,6 +9,7 @@ import msgspec
 
 from deployopt.core.artifact import Precision
 from deployopt.core.recommendation import Choice, Reason, TrainingAdvice
+from deployopt.core.tasks import ModelTask
 from deployopt.planning.cost.prices import Prices
 from deployopt.planning.recommending.batching import batched
 from deployopt.planning.recommending.building import building
@@ -93,7 +94,9 @@ def _compression(
         yield f"distil from {training.distil_from}"
     if at.precision is Precision.INT8:
         how = "int8 static" if _convolutional(candidate) else "int8 dynamic"
-        if on_gpu(wants.target):
+        if wants.task is ModelTask.TEXT_GENERATION:
+            how = "int8 weights"
+        elif on_gpu(wants.target):
             how = "int8 weights" if wants.usual.answer else "int8 with calibration"
         gain = gain_of(at, candidate.footings)
         yield (

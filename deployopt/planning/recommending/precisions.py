@@ -60,7 +60,9 @@ def _rank(footing: Footing) -> tuple[int, int]:
 
 
 def gain_of(quick: Footing, footings: Sequence[Footing]) -> float | None:
-    """How many times as fast as the highest precision that was looked at."""
+    """How many times as fast as the highest precision that was looked at; None for itself."""
+    if quick.precision is footings[0].precision:
+        return None
     full = footings[0].predicted.get("latency_s")
     mine = quick.predicted.get("latency_s")
     return full.value / mine.value if full and mine else None

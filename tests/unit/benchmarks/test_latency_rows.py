@@ -35,7 +35,14 @@ def row(**changed: str) -> Row:
         ("rtx 3060 12GB", "rtx3060_12gb"), ("A100-SXM4-80GB", "a100_80"), ("a100", "a100_40"),
         ("jetson_orin_nx_16gb", "jetson_orin_nx16"), ("i7-13700K", "cpu_i7_13700k"),
         ("Tesla T4", "t4"), ("M2 Ultra", "apple_m2_ultra"), ("rtx3070ti", "rtx3070ti"),
-        ("rpi4_1500MHz", "rpi4"),
+        ("rpi4_1500MHz", "rpi4"), ("Snapdragon 855+", "sd855"), ("Pixel 3", "sd845"),
+        ("AMD Ryzen Embedded V1605B", "ryzen_v1605b"), ("Xeon E5-2690 v4", "xeon_e5_2650v4"),
+        ("Intel Core i7-10750H CPU @ 2.60GHz", "cpu_i7_9750h"), ("pi5", "rpi5"), ("Pi 4", "rpi4"),
+        ("rpi4_64bit", "rpi4"), ("M2 Pro GPU", "apple_m2_pro"), ("colab t4", "t4"),
+        ("macbook pro m3 max", "apple_m3_max"), ("orin", "jetson_agx_orin"),
+        ("c7g.xlarge", "graviton3_4c"), ("c5.2xlarge", "xeon_8259cl_4c"),
+        ("Xeon E5-2686 v4 8 vCPU", "xeon_e5_2686v4_4c"), ("g4dn.xlarge", "t4"),
+        ("orange pi 5", "rk3588"),
     ],
 )  # fmt: skip
 def test_devices_however_they_are_spelt(written: str, name: str) -> None:
@@ -58,8 +65,16 @@ def test_four_threads_of_a_pi_have_its_whole_rate_and_one_more_than_a_quarter() 
     pi = devices()["rpi4"]
     assert pi.operations(4) == pytest.approx(57.6e9)
     assert pi.operations(1) == pytest.approx(57.6e9 / 1.8, rel=0.02)
-    mixed = devices()["rk3588"]
-    assert mixed.operations(4) == pytest.approx(4 * 2.4e9 * 16)
+    part = find_device("c6i.2xlarge")
+    assert part is not None
+    assert (part.cores, part.bandwidth) == (((4, 2.6, 64),), 40)
+
+
+def test_fast_cores_wait_for_slow_ones() -> None:
+    hybrid = find_device("i7-12700k")
+    assert hybrid is not None
+    assert hybrid.operations(8) == pytest.approx(8 * 4.7e9 * 32 / (1 + 0.06 * 7))
+    assert hybrid.operations(12) < 1.1 * hybrid.operations(8)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +84,8 @@ def test_four_threads_of_a_pi_have_its_whole_rate_and_one_more_than_a_quarter() 
         ("yolov8n-seg", "yolov8n"), ("bert-base-uncased", "bert-base"),
         ("Llama-3.1-8B-Instruct", "llama3-8b"), ("Qwen/Qwen2.5-7B-Instruct", "qwen2.5-7b"),
         ("shufflenet_v2", "shufflenet_v2_x1_0"), ("all-MiniLM-L6-v2", "minilm-l6"),
+        ("mobilenetv3_large_100", "mobilenet_v3_large"), ("rt-detr-r50", "rtdetr-r50"),
+        ("mobilenet_v1_1.0_224", "mobilenetv1_100"), ("swin_tiny", "swin_t"),
     ],
 )  # fmt: skip
 def test_models_however_they_are_spelt(written: str, name: str) -> None:
@@ -116,8 +133,33 @@ def test_shapes_give_their_models_parameters(name: str, billions: float) -> None
     ],
 )  # fmt: skip
 def test_runtimes(text: str, family: str, threads: int | None) -> None:
-    found, _, count = read_runtime(text)
-    assert (found, count) == (family, threads)
+    found = read_runtime(text)
+    assert (found.family, found.threads) == (family, threads)
+
+
+def test_interpreters_of_a_source_run_as_it_runs_them() -> None:
+    source = "ultralytics/ultralytics docs"
+    assert read_runtime("tflite", source).threads == 1
+    assert read_runtime("tflite").threads is None
+    assert read_runtime("tflite-4t", source).threads == 4
+    whole = row(device="rpi5", runtime="mnn").setting
+    half = row(device="rpi5", runtime="mnn", source=source).setting
+    assert 0.5 < half.operations / whole.operations < 1
+    assert read_runtime("tensorrt", "NVIDIA/TensorRT demo/BERT").variant == "tensorrt demo"
+
+
+def test_a_family_of_cpu_runtimes_on_a_gpu_is_another() -> None:
+    assert row(device="v100", runtime="paddle-gpu").setting.runtime == "onnxruntime-cuda"
+    assert row(runtime="paddle-4t").setting.runtime == "ncnn"
+
+
+def test_pytorch_convolves_in_tf32_where_a_card_has_it() -> None:
+    image = {"device": "a100", "runtime": "pytorch", "precision": "fp32"}
+    text = {**image, "model": "bert-base", "task": "nlp", "gflops": "", "params_m": ""}
+    assert row(**image).setting.arithmetic == "tf32"
+    assert row(**text).setting.arithmetic == "fp32"
+    assert row(**image).setting.plain is False
+    assert row(**{**image, "device": "jetson_nano"}).setting.plain is True
 
 
 @pytest.mark.parametrize(
@@ -139,6 +181,25 @@ def test_a_row_in_multiply_adds_is_doubled_and_another_size_is_not() -> None:
     assert row(gflops="").gflops == pytest.approx(8.18, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("gflops", "size", "whole"),
+    [("4.2", "160", 4.2), ("2.1", "160", 4.2), ("", "448", 32.7), ("8.18", "448", 32.7),
+     ("", "3x448x448", 32.7), ("", "448x224", 16.4), ("4.09", "224", 8.18)],
+)  # fmt: skip
+def test_another_size_of_image_is_another_amount_of_work(
+    gflops: str, size: str, whole: float
+) -> None:
+    assert row(gflops=gflops, input=size).gflops == pytest.approx(whole, rel=0.02)
+
+
+@pytest.mark.parametrize("gflops", ["2.52", "2580"])
+def test_gflops_of_a_batch_of_image_transformers_are_read_either_way(gflops: str) -> None:
+    known = row(model="vit_tiny_patch16_224", params_m="5.72", gflops=gflops, batch="1024")
+    other = row(model="my_vit", params_m="5.72", gflops=gflops, batch="1024")
+    assert known.gflops == pytest.approx(2580, rel=0.01)
+    assert other.gflops == pytest.approx(2580, rel=0.01)
+
+
 def test_ncnn_computes_in_half_where_the_device_can() -> None:
     assert row(device="rpi5").setting.arithmetic == "fp16"
     assert row().setting.arithmetic == "fp32"
@@ -151,6 +212,16 @@ def test_batches_of_images_are_whole_or_each_as_the_note_says() -> None:
     assert each.gflops == whole.gflops == pytest.approx(8 * 7.716, rel=1e-3)
     assert each.seconds == pytest.approx(0.8)
     assert whole.seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [("img/s", 0.32), ("fps", 0.32), ("qps", 0.32), ("samples/s", 0.32), ("seq/s", 0.32),
+     ("sentences/s", 0.32), ("imgs/sec", 0.32), ("infer/s", 0.32), ("it/s", 0.01), ("ms", 0.1),
+     ("s", 100)],
+)  # fmt: skip
+def test_rates_count_items_and_times_are_of_the_batch(unit: str, seconds: float) -> None:
+    assert row(batch="32", unit=unit).seconds == pytest.approx(seconds)
 
 
 def test_rates_of_tokens_become_times() -> None:
@@ -166,6 +237,12 @@ def test_rates_of_tokens_become_times() -> None:
         unit="tok/s",
     )  # fmt: skip
     assert (prompt.domain, prompt.seconds) == ("prefill", 0.125)
+    timed = row(
+        device="rtx3090", model="llama3-8b", task="llm-prefill", params_m="8030", gflops="",
+        precision="fp16", input="pp512", runtime="llama.cpp-cuda", latency_ms_or_tok_s="125",
+        unit="ms",
+    )  # fmt: skip
+    assert timed.seconds == 0.125
 
 
 @pytest.mark.parametrize(

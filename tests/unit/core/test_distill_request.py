@@ -50,3 +50,12 @@ def test_what_can(options: dict[str, Any], *, cuts: bool) -> None:
     asked = request(**options)
     asked.check()
     assert asked.cuts is cuts
+
+
+def test_a_model_is_not_replaced_by_its_own_student(tmp_path: Path) -> None:
+    asked = DistillRequest(layers=2, output=tmp_path, teacher=str(tmp_path))
+    named = DistillRequest(output=tmp_path, teacher="t", student=str(tmp_path / "."))
+    for one in (asked, named):
+        with pytest.raises(UsageError, match="would be replaced"):
+            one.check()
+    DistillRequest(layers=2, output=tmp_path / "student", teacher=str(tmp_path)).check()

@@ -9,7 +9,7 @@ import pytest
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.interface import ArrayInput, ArrayInputs, Interface, Task
-from deployopt.core.recipe import Recipe, StepContext
+from deployopt.core.recipe import Lesson, Recipe, StepContext
 from deployopt.pipeline.making import Workbench, check_recipes, make, step_key
 from deployopt.store.store import Store
 
@@ -152,3 +152,19 @@ def test_any_one_difference_is_another_key(source: Artifact, bench: Workbench) -
     assert len(set(keys)) == len(keys)
     same = step_key(Append(), source, replace(bench, samples_digest="ff"), {"msgspec": "1"})  # type: ignore[arg-type]
     assert same == keys[0]
+
+
+class Learn(Append, frozen=True, kw_only=True):
+    """Learns from the lesson, where Append does not."""
+
+    uses_lesson: ClassVar[bool] = True
+
+
+def test_a_lesson_counts_for_those_that_learn(source: Artifact, bench: Workbench) -> None:
+    def taught(digest: str) -> Workbench:
+        lesson = Lesson(teacher=Path("t"), train=Path("a"), validation=Path("b"), digest=digest)
+        return msgspec.structs.replace(bench, lesson=lesson)
+
+    benches = (bench, taught("1"), taught("2"))
+    assert len({step_key(Learn(), source, each, {}) for each in benches}) == 3
+    assert len({step_key(Append(), source, each, {}) for each in benches}) == 1

@@ -47,7 +47,7 @@ def test_factors_of_all_scopes_multiply() -> None:
 def test_scopes_go_from_the_platform_to_the_device() -> None:
     scopes = scopes_of(at(), "encoder")
     assert scopes[0] == "cpu"
-    assert scopes[-1] == "device rpi4"
+    assert scopes[-1] == "device rpi4, transformer"
     assert "arm-cpu, onnxruntime, int8" in scopes
     assert "arm-cpu, one thread" not in scopes
     assert "arm-cpu, one thread" in scopes_of(msgspec.structs.replace(at(), single=True), "encoder")

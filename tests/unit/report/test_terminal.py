@@ -1,6 +1,7 @@
 """A build at 80 columns: everything is there, nothing is cut, hostile text is text."""
 
 import io
+import re
 import unicodedata
 
 import pytest
@@ -116,6 +117,9 @@ def test_a_plan() -> None:
     assert "latency p95" in rows[0]
     assert "inside" in rows[0]
     assert "predicted" in text
+    times = [float(x) for x in re.findall(r"latency p95 +([0-9.]+) m?s", text)]
+    assert times
+    assert all(time == float(f"{time:.2g}") for time in times)
 
 
 def test_an_error_keeps_its_lines_and_its_paths() -> None:

@@ -18,12 +18,12 @@ LLAMA = 2 * 64000 + 4 * (2 * 64 * 64 + 2 * 64 * 16 + 3 * 64 * 96 + 128) + 64
 
 def test_a_class_that_generates_is_llama_like() -> None:
     found = read_architecture(
-        {"model_type": "internlm2", "architectures": ["InternLM2ForCausalLM"], **SIZES}
+        {"model_type": "orion", "architectures": ["OrionForCausalLM"], **SIZES}
     )
     assert found.parameters == LLAMA
     assert found.generates
     assert found.stacks[0].kv_heads == 2
-    assert "generic: family 'internlm2' counted as a Llama-like decoder" in found.basis
+    assert "generic: family 'orion' counted as a Llama-like decoder" in found.basis
 
 
 def test_any_other_is_bert_like() -> None:
@@ -48,7 +48,7 @@ def test_an_empty_config_is_refused() -> None:
         read_architecture({})
 
 
-@pytest.mark.parametrize("family", ["mamba", "jamba", "qwen3_next", "rwkv"])
+@pytest.mark.parametrize("family", ["rwkv", "zamba2", "nemotron_h"])
 def test_families_with_a_state_are_refused(family: str) -> None:
     with pytest.raises(UsageError, match="keep a state in place of keys and values"):
         read_architecture({"model_type": family, **SIZES})
@@ -69,3 +69,8 @@ def test_a_hostile_family_name_stays_on_one_line() -> None:
         read_architecture({"model_type": "\x1b[31m\nevil" * 99})
     assert "\n" not in str(error.value)
     assert "\x1b" not in str(error.value)
+
+
+def test_a_net_of_timm_is_refused_by_its_name() -> None:
+    with pytest.raises(UsageError, match=r"'resnet50d' under `architecture`.*ONNX"):
+        read_architecture({"model_type": "timm_wrapper", "architecture": "resnet50d"})

@@ -55,7 +55,8 @@ def test_parameters_are_those_of_the_real_classes(case: dict[str, object]) -> No
 
 def test_every_family_is_among_the_cases() -> None:
     shown = {dict(case["config"])["model_type"] for case in (*PUBLISHED, *CLASSES)}  # type: ignore[call-overload]
-    others = {"RefinedWeb", "RefinedWebModel", "kimi_k2"}  # names of families that are there
+    # Names of families that are there.
+    others = {"RefinedWeb", "RefinedWebModel", "kimi_k2", "internlm", "deepseek"}
     assert set(FAMILIES) - others == shown & set(FAMILIES)
 
 
@@ -81,6 +82,16 @@ def test_the_dtype_is_what_the_config_says(keys: dict[str, object], dtype: str |
 def test_quantized_weights_are_named_in_the_basis() -> None:
     packed = {"model_type": "llama", "quantization_config": {"quant_method": "awq"}}
     assert "quantized by awq" in read_architecture(packed).basis
+
+
+def test_sizes_that_a_config_leaves_out_are_named() -> None:
+    said = read_architecture({"model_type": "llama", "hidden_size": 2048}).basis
+    assert "leaves out" in said
+    assert "intermediate_size" in said
+    assert "hidden_size" not in said
+    nested = read_architecture({"model_type": "clip", "text_config": {"vocab_size": 9}}).basis
+    assert "text_config.hidden_size" in nested
+    assert "leaves out" not in read_architecture(BIG | {"vocab_size": 9}).basis
 
 
 def test_four_hundred_layers_are_read_in_five_milliseconds() -> None:

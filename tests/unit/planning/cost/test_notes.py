@@ -1,9 +1,11 @@
 """What is said beside a cost."""
 
+import msgspec
+
 from deployopt.core.cost import Cost
 from deployopt.core.evidence import Estimate
 from deployopt.planning.cost.inference import inference_cost
-from deployopt.planning.cost.notes import load_note
+from deployopt.planning.cost.notes import energy_notes, load_note
 from deployopt.planning.cost.reading import read_prices
 from deployopt.planning.targets import load_target
 
@@ -34,7 +36,7 @@ def test_energy_is_told_in_kilowatt_hours_with_the_day_of_electricity() -> None:
 
 
 def test_a_card_brings_a_computer_that_draws_too() -> None:
-    assert "6.94 kWh" in note(cost("rtx3060", 17.0), "computer around it")
+    assert "6.9 kWh" in note(cost("rtx3060", 17.0), "computer around it")
     assert not any("computer around it" in text for text in cost("rpi4", 0.7).notes)
 
 
@@ -51,7 +53,9 @@ def test_unverified_prices_are_named() -> None:
 def test_break_even_is_told_against_both_ways_of_paying() -> None:
     found = cost("rpi4")
     assert found.break_even_per_day is not None
-    assert f"{found.break_even_per_day:,.0f} requests a day" in note(found, "costs less than")
+    assert f"{float(f'{found.break_even_per_day:.2g}'):,.0f} requests a day" in note(
+        found, "costs less than"
+    )
     assert "for cloud x86-cpu on demand" in note(found, "One machine a day")
     assert "by the second" in note(found, "costs less than")
 
@@ -61,6 +65,16 @@ def test_the_prices_have_their_day_and_source() -> None:
 
 
 def test_the_load_is_told() -> None:
-    assert "259,200 requests a day, 30% of what one rpi4" in cost("rpi4").notes[0]
+    assert "260,000 requests a day, 30% of what one rpi4" in cost("rpi4").notes[0]
     said = load_note(load_target("rpi4"), PRICES, 1234.0, asked=True)
     assert "1,234 requests a day that were asked for" in said
+
+
+def test_a_profile_without_power_says_that_its_electricity_is_missing() -> None:
+    target = load_target("rtx3060")
+    silent = msgspec.structs.replace(
+        target, hardware=msgspec.structs.replace(target.hardware, power=None)
+    )
+    said = " ".join(energy_notes(silent, None, 100.0, read_prices(None)))
+    assert "rtx3060 gives no power: its own electricity is not counted" in said
+    assert "gives no power" not in " ".join(energy_notes(target, None, 100.0, read_prices(None)))

@@ -20,6 +20,7 @@ def test_compression_follows_the_precision_and_the_kind_of_net(wants: Ask) -> No
         (ModelTask.TEXT_CLASSIFICATION, "rpi4", "distilbert", "int8 dynamic"),
         (ModelTask.IMAGE_CLASSIFICATION, "rpi4", "efficientnet-b0", "int8 static"),
         (ModelTask.OBJECT_DETECTION, "rtx3060", "rt-detr-r18", "fp16 weights"),
+        (ModelTask.TEXT_GENERATION, "rpi5", "qwen2.5-1.5b", "int8 weights"),
     ):
         asked = wants(task, target)
         choice = advise(look(find_entry(alias), asked, None), asked, read_prices(None), ()).choice

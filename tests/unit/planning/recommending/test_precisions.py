@@ -59,8 +59,12 @@ def test_none_where_none_fits(stand: Stand) -> None:
 
 
 def test_a_gain_needs_both_times(stand: Stand) -> None:
-    assert gain_of(stand(0.05), [stand(0.1)]) == pytest.approx(2.0)
-    assert gain_of(stand(None), [stand(0.1)]) is None
+    assert gain_of(stand(0.05, INT8), [stand(0.1)]) == pytest.approx(2.0)
+    assert gain_of(stand(None, INT8), [stand(0.1)]) is None
+
+
+def test_nothing_gains_over_itself(stand: Stand) -> None:
+    assert gain_of(stand(0.1), [stand(0.1), stand(0.05, INT8)]) is None
 
 
 def test_the_runtime_is_one_that_the_target_has() -> None:

@@ -1,0 +1,35 @@
+"""Options that cannot be meant are refused by name."""
+
+import msgspec
+import pytest
+
+from deployopt.core.artifact import Precision
+from deployopt.core.errors import UsageError
+from deployopt.core.memory import Method
+from deployopt.core.training import TrainingOptions
+
+USUAL = TrainingOptions(method=Method.FULL)
+
+
+def test_the_usual_options_hold() -> None:
+    USUAL.check()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"epochs": 0}, "--epochs is 0"),
+        ({"batch": -1}, "--batch is -1"),
+        ({"rank": 0}, "--rank is 0"),
+        ({"seed": -1}, "--seed is -1"),
+        ({"patience": -1}, "--patience"),
+        ({"learning_rate": 0.0}, "--learning-rate is 0"),
+        ({"learning_rate": float("nan")}, "--learning-rate is nan"),
+        ({"warmup_share": 1.0}, "--warmup is 1"),
+        ({"trained_share": 0.0}, "--trained-share is 0"),
+        ({"precision": Precision.INT8}, "--precision int8"),
+    ],
+)
+def test_a_wrong_option_is_named(changed: dict[str, object], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        msgspec.structs.replace(USUAL, **changed).check()
