@@ -237,16 +237,26 @@ def _widening(key: str, errors: Mapping[tuple[str, Tier], list[Miss]]) -> dict[s
     least = _LEAST_BAND
     for tier, assumed in _PRIOR_BANDS.items():
         misses = errors.get((key, tier), [])
-        values = [miss.far for miss in misses]
-        drawn, count = math.log(assumed), len(values)
+        drawn, count = math.log(assumed), len(misses)
         if count >= _LEAST_ROWS:
-            band = float(np.quantile(values, COVERED))
+            band = _held_by_pages(misses)
             pages = len({miss.source for miss in misses})
             narrower = (pages * band + _PRIOR_PAGES * drawn) / (pages + _PRIOR_PAGES)
             drawn = max(band, narrower if count >= _ENOUGH_ROWS else drawn)
         least = max(least, math.exp(drawn), _FLOORS.get((key, tier), 1.0))
         found[tier] = round(least, 2)
     return found
+
+
+def _held_by_pages(misses: Sequence[Miss]) -> float:
+    """What holds the share `COVERED` of the errors, every page counting as much as another."""
+    rows = Counter(miss.source for miss in misses)
+    passed = 0.0
+    for miss in sorted(misses):
+        passed += 1 / (rows[miss.source] * len(rows))
+        if passed >= COVERED:
+            return miss.far
+    return max(miss.far for miss in misses)
 
 
 def fitted(rows: Sequence[Row]) -> Coefficients:

@@ -102,7 +102,7 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def train_text_model(folder: Path, steps: int = 60, layers: int = 1) -> Path:
-    """A DistilBERT of one layer or more, wide enough to quantize, that knows the words; needs torch."""
+    """A DistilBERT that knows the words, wide enough to quantize; needs torch."""
     import torch
     from transformers import DistilBertConfig, DistilBertForSequenceClassification
 

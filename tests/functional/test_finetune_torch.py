@@ -22,6 +22,7 @@ from deployopt.core.training import TrainingOptions
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
+from deployopt.pipeline.training_checkpoints import StoreCheckpoints
 from deployopt.sources.folder import read_folder
 from deployopt.sources.models import resolve_model
 from deployopt.sources.training_base import resolve_base
@@ -238,6 +239,44 @@ def test_time_is_kept_and_the_best_so_far_written(room: Path, tmp_path: Path) ->
     assert (tmp_path / "model" / "model.safetensors").is_file()
 
 
+class _StoppedError(BaseException):
+    """As a signal would come."""
+
+
+@pytest.mark.parametrize("after", [4, 25])
+def test_a_run_that_ends_within_an_epoch_goes_on_within_it(
+    room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Here a checkpoint is due after every step, and the process ends after one of them."""
+    from deployopt.modeling.training import callbacks
+
+    options: dict[str, Any] = {
+        "model": str(room / "shaky"), "epochs": 2, "augment": True, "averaged": True,
+        "accumulation": 2, "batch": 8, "store": tmp_path / "store",
+    }  # fmt: skip
+    whole = tuned(room, tmp_path / "whole", **options)
+    save, saves = StoreCheckpoints.save, 0
+
+    def stop(self: StoreCheckpoints, folder: Path) -> None:
+        nonlocal saves
+        save(self, folder)
+        saves += 1
+        if saves == after:
+            raise _StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "_SAVE_EVERY_S", 0.0)
+        patch.setattr(StoreCheckpoints, "save", stop)
+        with pytest.raises(_StoppedError):
+            tuned(room, tmp_path / "model", **options)
+    assert not (tmp_path / "model").exists()
+    resumed = tuned(room, tmp_path / "model", **options, resume=True)
+    assert resumed.resumed_from is not None
+    assert resumed.resumed_from % (resumed.steps // 2) != 0
+    assert resumed.evaluations == whole.evaluations
+    assert resumed.digest == whole.digest
+
+
 def test_four_bit_training_says_what_to_use_instead(room: Path, tmp_path: Path) -> None:
     import torch
 
@@ -322,8 +361,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_bytes(room: Path, tmp_path: P
 def test_two_processes_train_together_and_one_of_them_speaks(room: Path, tmp_path: Path) -> None:
     words = command(room, tmp_path / "model", tmp_path / "store")
     launch = (
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
-        "deployopt",
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
+        "-m", "deployopt",
     )  # fmt: skip
     done = subprocess.run(
         [*launch, *words], capture_output=True, text=True, env=environment(), check=True

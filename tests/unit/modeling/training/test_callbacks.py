@@ -71,3 +71,19 @@ def test_judging_has_its_time(judged: int, expected: int) -> None:
 
 def test_a_limit_that_is_too_short_still_makes_one_step() -> None:
     assert steps_until_stop(0.5, 100) == 1
+
+
+@pytest.mark.parametrize(("done", "number"), [(None, 0), (0.0, 0), (0.999999999, 1), (1.5, 1)])
+def test_order_and_augmentation_know_the_epoch(done: float | None, number: int) -> None:
+    import torch
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from deployopt.modeling.training.batches import Epoch
+    from deployopt.modeling.training.callbacks import Between
+    from deployopt.modeling.training.keeping import Keeper
+
+    epoch = Epoch()
+    between = Between(job(None, 0), Keeper(torch.nn.Linear(1, 1), 0, None), epoch)
+    args: Any = TrainingArguments(output_dir="nowhere", use_cpu=True, report_to="none")
+    between.on_epoch_begin(args, TrainerState(epoch=done), TrainerControl())
+    assert epoch.number == number
