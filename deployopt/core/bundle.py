@@ -52,7 +52,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`manifest.json`; written last. The file lists are of everything else in the folder.
 
     `deployed` are the files that the device needs to answer; their sum is the artifact's size.
-    `bundle_digest` is over `files` less measurements, verdicts and what was learned: the same build, the same digest.
+    `bundle_digest` is over `files` less measurements, verdicts and what was learned: the
+    same build, the same digest.
     """
 
     format_version: int = FORMAT_VERSION

@@ -39,6 +39,10 @@ class TrainingAdvice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     hours: Estimate | None = None
     commands: tuple[str, ...]
     """Command lines that do it, in order."""
+    output: str = ""
+    """What the last of them writes, where they are deployopt's own."""
+    judges: str = ""
+    """Examples that the model was not trained on, as `build --data` takes them."""
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,11 +28,14 @@ _USABLE: Final = 0.9
 _MEMORY_BAND: Final = 0.05
 _LINE_MAX: Final = 200
 _LEAST_OPSET: Final = 17
+# Of a peak, what a large product reaches: predictions start from peaks and take efficiencies off.
+_PRODUCT_SHARE: Final = 0.85
 Plain = dict[str, object]
 
 _HEADER: Final = """\
-# Written by `deployopt detect`. Peaks and bandwidth are what was reached on this machine, the
-# best of several tries; on a busy machine run it again. The budgets are examples: set your own.
+# Written by `deployopt detect`. Bandwidth is what was reached on this machine, the peaks what
+# large products reached over the 0.85 of a peak that they usually do, the best of several tries; on
+# a busy machine run it again. The budgets are examples: set your own.
 """
 
 
@@ -99,8 +102,8 @@ def _hardware(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
         "bandwidth": _amount(copy_bandwidth(cores), "GB/s"),
         "storage": _amount(shutil.disk_usage(Path.home()).free, "GB"),
         "peak": {
-            "fp32": _amount(float_rate(cores), "GFLOP/s"),
-            "int8": _amount(int8_rate(cores), "GOP/s"),
+            "fp32": _amount(float_rate(cores) / _PRODUCT_SHARE, "GFLOP/s"),
+            "int8": _amount(int8_rate(cores) / _PRODUCT_SHARE, "GOP/s"),
         },
         "gpu": gpu,
     }

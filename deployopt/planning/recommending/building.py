@@ -39,7 +39,9 @@ def building(
     )
     line = f"deployopt build --target {shlex.quote(target.name)} --model"
     if training is not None:
-        return (f"{line} ./{entry.alias}-tuned --data {_DATA[wants.task]}{budgets}",), ""
+        folder = training.output or f"./{entry.alias}-tuned"
+        data = training.judges or _DATA[wants.task]
+        return (f"{line} {folder} --data {data}{budgets}",), ""
     if not entry.buildable:
         return (), f"`deployopt build` does not take {entry.alias} as it comes"
     data = "" if entry.data else f" --data {_DATA[wants.task]}"

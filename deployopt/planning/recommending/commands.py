@@ -2,7 +2,7 @@
 
 In: a model, a task, how it is trained. Out: lines to type. The options are those of
 transformers 5 (examples/pytorch), diffusers (examples/text_to_image) and `trl sft`; data files have
-made-up names. Lists no command of ours that does not exist.
+made-up names. Our own lines, where there are some, are in `ours`.
 """
 
 import math

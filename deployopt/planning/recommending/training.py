@@ -24,6 +24,7 @@ from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.commands import training_commands
 from deployopt.planning.recommending.detectors import trainable
+from deployopt.planning.recommending.ours import our_lines
 from deployopt.planning.recommending.run import Run
 from deployopt.planning.recommending.setting import on_gpu
 from deployopt.planning.recommending.sites import elsewhere, hours_allowed, trains
@@ -108,6 +109,7 @@ def advice_for(
         examples=examples,
         cpu=not on_gpu(plan.target),
     )
+    ours = our_lines(run, plan.target.name, teacher)
     return TrainingAdvice(
         where=plan.target.name,
         training=training,
@@ -122,7 +124,9 @@ def advice_for(
         available_bytes=plan.way.available_bytes,
         standing=plan.way.standing,
         hours=plan.hours,
-        commands=training_commands(run),
+        commands=training_commands(run) if ours is None else ours.lines,
+        output="" if ours is None else ours.folder,
+        judges="" if ours is None else ours.judges,
     )
 
 

@@ -13,6 +13,7 @@ from deployopt.core.units import Dimension, show_quantity
 from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.detectors import NOTES, trainable
+from deployopt.planning.recommending.ours import teaches
 from deployopt.planning.recommending.quality import written
 from deployopt.planning.recommending.setting import devices
 from deployopt.planning.recommending.training import Plan
@@ -60,7 +61,7 @@ def training_reasons(
         yield Reason(about="devices", text=_devices(plan))
     yield from _script_gaps(plan, advice, candidate, wants)
     if teacher is not None:
-        yield Reason(about="distil", text=_teacher(candidate, teacher))
+        yield Reason(about="distil", text=_teacher(candidate, teacher, advice, wants))
 
 
 def _elsewhere(plan: Plan) -> str:
@@ -179,7 +180,8 @@ def _script_gaps(
             text=f"the script has no option that freezes: after it loads the model, set "
             f"requires_grad to False for the embeddings and the lower {share:.0%} of the layers",
         )
-    if method is Method.LORA and "--use_peft" not in line and "_lora" not in line:
+    known = ("--use_peft", "_lora", "--method")
+    if method is Method.LORA and not any(word in line for word in known):
         yield Reason(
             about="script",
             text="the script knows no adapters: after it loads the model, wrap it with "
@@ -188,11 +190,13 @@ def _script_gaps(
         )
 
 
-def _teacher(student: Candidate, teacher: Candidate) -> str:
+def _teacher(student: Candidate, teacher: Candidate, advice: TrainingAdvice, wants: Wants) -> str:
     better = (teacher.points or 0.0) - (student.points or 0.0)
     figure = written(teacher.quality) if teacher.quality else ""
+    found = f"{teacher.entry.alias} ({figure}) is {better:.1f} points better and fits the training "
+    if advice.output and teaches(wants.task, teacher.entry.alias):
+        return f"{found}machine beside it: tune both, then let it teach the student"
     return (
-        f"{teacher.entry.alias} ({figure}) is {better:.1f} points better and fits the training "
-        "machine beside it: fine-tune it with the same line, then train the student on its logits "
-        "too; the printed line trains without a teacher"
+        f"{found}machine beside it: fine-tune it with the same line, then train the student on its "
+        "logits too; the printed line trains without a teacher"
     )

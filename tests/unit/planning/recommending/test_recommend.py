@@ -40,9 +40,9 @@ def test_sentiment_on_a_raspberry_pi() -> None:
     assert choice.training is not None
     assert choice.training.where != "rpi4"
     assert "train elsewhere" in about(found, "where")
-    assert choice.commands == (
-        f"deployopt build --target rpi4 --model ./{choice.alias}-tuned --data validation.csv",
-    )
+    folder = f"./{choice.alias}-"
+    line = f"--model {folder}taught --data {folder}tuned/held-out.jsonl"
+    assert choice.commands == (f"deployopt build --target rpi4 {line}",)
     assert found.cost is not None
     assert found.cost.training is not None
 
@@ -73,7 +73,7 @@ def test_few_examples_freeze_and_augment() -> None:
     assert training is not None
     assert training.training.method.value == "freeze"
     assert "EDA" in training.augmentation
-    assert "requires_grad" in about(found, "script")
+    assert "--method freeze" in training.commands[0]
 
 
 def test_detection_on_a_card() -> None:
