@@ -1,6 +1,5 @@
 """The command that makes a student of a teacher."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +8,10 @@ import typer
 from deployopt import api
 from deployopt.cli.app import ColumnOption, JsonOption, StoreOption, app
 from deployopt.cli.columns import read_columns
+from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.errors import UsageError
 from deployopt.core.project import read_project
-from deployopt.core.units import Dimension, parse_quantity
-
-_MINUTES = re.compile(r"(?<=[0-9])\s*m$")
 
 
 @app.command()
@@ -96,7 +93,7 @@ def distill(  # noqa: PLR0913 -- one parameter an option
             columns=read_columns(column),
             epochs=epochs,
             learning_rate=learning_rate,
-            time_limit_s=None if time_limit is None else _seconds(time_limit),
+            time_limit_s=None if time_limit is None else read_duration(time_limit, "--time-limit"),
             seed=seed,
             store=store,
             watcher=watcher,
@@ -110,10 +107,3 @@ def _kept(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
         raise UsageError(f"--keep-layers {text[:40]!r}: write numbers, as 0,2,4.") from error
-
-
-def _seconds(text: str) -> float:
-    try:
-        return parse_quantity(_MINUTES.sub(" min", text), Dimension.TIME)
-    except ValueError as error:
-        raise UsageError(f"--time-limit: {error}.") from error

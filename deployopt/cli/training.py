@@ -12,11 +12,11 @@ import typer
 from deployopt import api
 from deployopt.cli.app import ColumnOption, JsonOption, StoreOption, TargetOption, app
 from deployopt.cli.columns import read_columns
+from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.artifact import Precision
-from deployopt.core.errors import DeployoptError, UsageError
+from deployopt.core.errors import DeployoptError
 from deployopt.core.memory import Method, Optimizer
-from deployopt.core.units import Dimension, parse_quantity
 
 _PANEL = "Training, by default as `recommend` says"
 
@@ -131,7 +131,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
             augment=augment,
             checkpointing=checkpointing,
             seed=seed,
-            time_limit_s=None if time_limit is None else _seconds(time_limit),
+            time_limit_s=None if time_limit is None else read_duration(time_limit, "--time-limit"),
             resume=resume,
             store=store,
             watcher=watcher,
@@ -155,18 +155,3 @@ def _one_voice(*, resume: bool) -> Iterator[bool]:
         if leads and not resume:
             sys.stderr.write("\nAdd --resume to go on from the last epoch that was finished.")
         raise
-
-
-def _seconds(text: str) -> float:
-    """`40m`, `90 s`, `2h`."""
-    written = text.strip()
-    # As clocks are read: m is minutes here, where nothing is measured in metres.
-    if written.endswith("m") and not written.endswith("mm"):
-        written = f"{written[:-1].strip()} min"
-    try:
-        seconds = parse_quantity(written, Dimension.TIME)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"--time-limit {text!r}: {error}. Write e.g. 90s, 40m or 2h.") from error
-    if seconds <= 0:
-        raise UsageError(f"--time-limit {text!r} leaves no time. Write e.g. 90s, 40m or 2h.")
-    return seconds

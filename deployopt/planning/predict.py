@@ -17,10 +17,10 @@ from deployopt.core.plan import Facts
 from deployopt.core.target import Target
 from deployopt.planning.experience import Correction
 from deployopt.planning.latency import Timing, time_request
+from deployopt.planning.memory import graph_need
 from deployopt.planning.rates import WEIGHT_BYTES
 from deployopt.planning.terms import Domain
 
-MEMORY_BAND: Final = 0.15
 ENERGY_BAND: Final = 0.20
 SIZE_BAND: Final = 0.05
 COVERAGE: Final = 0.8
@@ -33,14 +33,6 @@ _TAILS: Final[tuple[tuple[float, float], ...]] = (
     (0.99, 1.20),
     (1.00, 1.50),
 )
-
-# A process with the runtime, a tokenizer and an open session, before weights: 49 MiB of imports
-# measured, and what a session adds whatever it holds.
-_FLOOR_BYTES: Final = 80 * 2**20
-# Peak bytes a byte of weights: the file is read, the weights are packed anew (1.27 measured).
-_LOADED: Final = 1.27
-_CUDA_CONTEXT_BYTES: Final = 0.9e9
-_CUDA_CONTEXT_BAND: Final = 0.5e9
 
 # The graph itself, tokenizer and label map stand beside the weights: next to nothing for a graph of
 # arrays, most of it for a text model with a large vocabulary.
@@ -135,21 +127,7 @@ def predict_throughput(
 
 def predict_memory(target: Target, facts: Facts, precision: Precision) -> Estimate:
     """Peak bytes of the memory that the model runs in: a process's, or the GPU's."""
-    weights = stored_weights(facts, precision)
-    if target.runtime.provider == "cpu":
-        value = _FLOOR_BYTES + _LOADED * weights + facts.peak_activation_bytes
-        band, basis = MEMORY_BAND * value, "runtime, weights and activations"
-    else:
-        value = _CUDA_CONTEXT_BYTES + weights + 2 * facts.peak_activation_bytes
-        band = MEMORY_BAND * value + _CUDA_CONTEXT_BAND
-        basis = "CUDA context, weights and activations"
-    return Estimate(
-        value=value,
-        lower=max(0.0, value - band),
-        upper=value + band,
-        coverage=COVERAGE,
-        basis=f"{basis}; {facts.basis}",
-    )
+    return graph_need(target, facts, precision).total
 
 
 def predict_size(target: Target, facts: Facts, precision: Precision) -> Estimate:

@@ -120,9 +120,9 @@ def test_every_target_has_a_whole_forecast(name: str, precision: Precision) -> N
     slower = target.runtime.provider == "cpu" and precision in {Precision.TF32, Precision.FP8}
     timed = {n for n in METRICS if n.startswith("latency")} | {"energy"} if slower else set()
     assert set(found) == set(METRICS) - {"accuracy_drop"} - timed
-    for estimate in found.values():
+    for metric, estimate in found.items():
         assert 0 <= estimate.lower < estimate.value < estimate.upper < math.inf
-        assert estimate.coverage == 0.8
+        assert estimate.coverage == (0.9 if metric == "memory_peak" else 0.8)
         assert estimate.basis
 
 

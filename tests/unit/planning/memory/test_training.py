@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployopt.catalogue.models import find_entry
 from deployopt.core.artifact import Precision
 from deployopt.core.memory import Method, Optimizer, Sharding, Training
+from deployopt.planning.entries import architecture_of
 from deployopt.planning.memory import training_need
 from deployopt.planning.memory.training import Details, trained_parameters, training_parts
 from deployopt.planning.targets import load_target
@@ -140,3 +142,15 @@ def test_the_band_of_qlora_holds_both_ways_of_preparing() -> None:
 def test_llama_2_is_trained_by_qlora_in_11_gib(length: int) -> None:
     way = Training(method=Method.QLORA, length=length, checkpointing=True)
     assert training_need(llama(), way, target=CARD).total.upper < 11 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("method", "measured_gib"), [(Method.FULL, 1.42), (Method.FREEZE, 0.944), (Method.LORA, 1.66)]
+)
+def test_a_cpu_keeps_more_as_it_was_measured(method: Method, measured_gib: float) -> None:
+    """`finetune` of the embedded model's base on a CPU: batch 32, about 48 tokens, fp32."""
+    shape = architecture_of(find_entry("demo-sentiment"))
+    training = Training(method=method, precision=Precision.FP32, batch=32, length=48)
+    need = training_need(shape, training, target=load_target("x86-cpu")).total
+    assert need.lower < measured_gib * 2**30 < need.upper
+    assert need.value == pytest.approx(measured_gib * 2**30, rel=0.2)
