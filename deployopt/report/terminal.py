@@ -43,7 +43,6 @@ from deployopt.report.words import (
     metric_words,
     plural,
     show,
-    show_bounds,
     show_count,
     show_interval,
     show_limit,
@@ -227,11 +226,9 @@ def _plan_facts(plan: Plan, warnings: Sequence[str]) -> Iterator[tuple[str, str]
     yield "Fits", f"{'yes' if plan.fits else 'no'}: {plan.fit_reason}"
     yield from _examples(plan.gate_examples, plan.gate_examples_needed)
     if plan.build_s is not None:
-        low, high = plan.build_s.lower, plan.build_s.upper
-        yield (
-            "Building",
-            f"takes about {show_bounds(low, high, Dimension.TIME)} here, downloads apart",
-        )
+        low, high = (float(f"{s:.2g}") for s in (plan.build_s.lower, plan.build_s.upper))
+        wait = f"{show(low, Dimension.TIME)} to {show(high, Dimension.TIME)}"
+        yield "Building", f"takes about {wait} here, downloads apart"
     yield from (("Warning", w) for w in dict.fromkeys((*plan.warnings, *warnings)))
 
 
