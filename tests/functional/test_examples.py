@@ -23,7 +23,7 @@ from tests.fakes.results import build_result
 from tests.functional.conftest import check_schema
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("quickstart", "package", "ci-gate", "own-target", "own-onnx")
+NAMES = ("what-fits", "quickstart", "package", "ci-gate", "own-target", "own-onnx")
 heavy = [pytest.mark.slow, pytest.mark.torch]
 
 
@@ -117,6 +117,15 @@ def test_what_may_not_ship_is_explained(
     shown = capsys.readouterr().err
     assert shown.startswith(f"not released: {word}\n  latency_p95: The ")
     assert shown.count("\n") == 2
+
+
+def test_what_fits_is_a_table_and_advice(copies: Path) -> None:
+    ran = Ran(copies / "what-fits", sys.executable, "choose.py")
+    assert ran.code == 0, ran.all
+    rows = {line.split()[0]: line for line in ran.out.splitlines() if line[:1].strip()}
+    assert rows["qwen2.5-7b"].split()[1:4] == ["-", "-", "-"]
+    assert "int8" in rows["qwen2.5-7b"] or "nf4" in rows["qwen2.5-7b"]
+    assert "deployopt build --target rpi4 --model " in ran.out
 
 
 class TestQuickstart:
