@@ -1,0 +1,24 @@
+"""What users import: `import deployopt; deployopt.build(model=..., target=...)`.
+
+Light: torch, transformers, ONNX Runtime and numpy are imported by the call that needs them.
+"""
+
+from deployopt.api.advising import fit, plan, recommend
+from deployopt.api.building import Bundle, build, report, verify
+from deployopt.api.devices import detect, load_target, targets
+from deployopt.api.training import distill, finetune
+
+__all__ = [
+    "Bundle",
+    "build",
+    "detect",
+    "distill",
+    "finetune",
+    "fit",
+    "load_target",
+    "plan",
+    "recommend",
+    "report",
+    "targets",
+    "verify",
+]

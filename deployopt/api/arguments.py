@@ -1,0 +1,36 @@
+"""What callers may give in several forms, read: targets, models, budgets."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deployopt.api.devices import load_target
+from deployopt.core.budget import Budget, merge_budgets, parse_budget
+from deployopt.core.errors import UsageError
+from deployopt.core.target import Target
+
+Budgets = Mapping[str, str] | Sequence[Budget]
+"""`{"latency_p95": "60 ms"}`, or budgets already read."""
+Model = Any
+"""An alias, `hub:ORG/NAME`, a folder, an .onnx file, or a torch.nn.Module."""
+
+
+def target_of(target: str | Path | Target) -> Target:
+    """The target itself, or the one of that name or file; raises UsageError."""
+    return target if isinstance(target, Target) else load_target(target)
+
+
+def model_name(model: Model) -> str:
+    """What reports call it: the name as given, of a module its class."""
+    return str(model) if isinstance(model, str | Path) else type(model).__name__.lower()
+
+
+def limits_of(budgets: Budgets | None) -> tuple[Budget, ...]:
+    """The budgets, read; raises UsageError on a wrong name or unit."""
+    if budgets is None:
+        return ()
+    if isinstance(budgets, Mapping):
+        return tuple(parse_budget(name, limit) for name, limit in budgets.items())
+    if not all(isinstance(budget, Budget) for budget in budgets):
+        raise UsageError('Budgets are given as {"latency_p95": "60 ms"} or as Budget records.')
+    return merge_budgets((), tuple(budgets))

@@ -1,0 +1,135 @@
+"""The calls about bundles: build, verify, report, open."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deployopt.core.request import BuildRequest
+from deployopt.core.result import (
+    BuildResult,
+    VerifyResult,
+)
+from deployopt.core.target import Target
+from deployopt.core.watching import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from deployopt.device.run import Predictor
+from deployopt.api.arguments import Budgets, Model, limits_of, model_name, target_of
+
+
+def build(  # noqa: PLR0913 -- the one call that scripts make; every argument has a name
+    *,
+    model: Model,
+    target: str | Path | Target,
+    budgets: Budgets | None = None,
+    data: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    output: str | Path | None = None,
+    accept_predicted: bool = False,
+    example_inputs: Mapping[str, Any] | Sequence[Any] | None = None,
+    labels: Sequence[str] = (),
+    store: str | Path | None = None,
+    seed: int = 0,
+    lock: str | Path | None = None,
+    watcher: Watcher = SILENT,
+) -> BuildResult:
+    """Plan, build, measure, judge, and publish the best bundle.
+
+    Args:
+        model: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, an `.onnx` file, or a
+            `torch.nn.Module` (then with `example_inputs`).
+        target: a shipped profile's name, a TOML file, or a Target.
+        budgets: limits that replace the target's own, e.g. `{"latency_p95": "60 ms"}`.
+        data: evaluation data: a CSV, JSONL or Parquet file, a folder of images, `hub:datasets/…`;
+            by default what comes with the model.
+        columns: names of the text and label columns, `{"text": …, "label": …}`.
+        output: the bundle's folder; by default named after the model and the target.
+        accept_predicted: take a bundle whose device budgets are only predicted to hold.
+        example_inputs: what a `torch.nn.Module` is called with: tensors, in the order of its
+            forward or by input name, the batch first.
+        labels: the classes of the module's logits, in order, where it classifies.
+        store: the cache's folder; by default the user's cache.
+        seed: decides the splits and the order of requests.
+        lock: a file that pins what the hub gave; a model or data that drifted is refused.
+        watcher: told of the progress.
+
+    Returns:
+        The result; `.verdict.exit_code()` is what the command line would return.
+
+    Raises:
+        DeployoptError: any kind, with its exit code; a missed budget is a verdict, not an error.
+    """
+    from deployopt.pipeline.build import run_build
+
+    request = BuildRequest(
+        model=model_name(model),
+        target=target_of(target),
+        budgets=limits_of(budgets),
+        data=None if data is None else str(data),
+        columns=dict(columns or {}),
+        output=None if output is None else Path(output),
+        accept_predicted=accept_predicted,
+        store=None if store is None else Path(store),
+        seed=seed,
+        lock=None if lock is None else Path(lock),
+    )
+    if isinstance(model, str | Path):
+        return run_build(request, watcher)
+    from deployopt.sources.modules import GivenModule
+
+    given = GivenModule(module=model, example_inputs=example_inputs, labels=tuple(labels))
+    return run_build(request, watcher, given)
+
+
+def verify(
+    bundle: str | Path,
+    *,
+    accept_predicted: bool = False,
+    store: str | Path | None = None,
+    watcher: Watcher = SILENT,
+) -> VerifyResult:
+    """Check the bundle's digests, measure it on this machine, judge it, and write that beside it.
+
+    On the target itself the figures are kept in the store too: later predictions learn from them.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built; every mismatch is listed.
+    """
+    from deployopt.device.verify import verify as run_verify
+
+    return run_verify(
+        Path(bundle),
+        accept_predicted=accept_predicted,
+        store=None if store is None else Path(store),
+        watcher=watcher,
+    )
+
+
+def report(bundle: str | Path, output: str | Path | None = None) -> Path:
+    """Write the bundle's page, with what devices have added since; returns where it is.
+
+    By default it goes beside the bundle, as `NAME.html`: the bundle itself stays as it was built.
+
+    Raises:
+        IntegrityError: the bundle is not the one that was built.
+        MissingExtraError: the packages for building are not installed.
+    """
+    from deployopt.pipeline.reporting import write_page
+
+    folder = Path(bundle)
+    return write_page(folder, Path(output) if output else folder.with_name(f"{folder.name}.html"))
+
+
+class Bundle:
+    """A bundle that answers: `Bundle.open(path).predict(["some text"])`."""
+
+    @staticmethod
+    def open(path: "str | Path") -> "Predictor":
+        """Check the digests and open the model.
+
+        Raises:
+            IntegrityError: the bundle is not the one that was built.
+        """
+        from deployopt.device.run import Predictor
+
+        return Predictor.open(Path(path))

@@ -1,0 +1,43 @@
+"""The calls about machines: this one, and the shipped targets."""
+
+from pathlib import Path
+
+from deployopt.core.target import Target
+from deployopt.core.watching import SILENT, Watcher
+
+
+def detect(*, calibrate: bool = False, watcher: Watcher = SILENT) -> Target:
+    """This machine as a target, by real probes; takes a few seconds.
+
+    With `calibrate` operators and small models are timed as well, in one to three minutes, and
+    predictions for the target rest on them.
+
+    Raises:
+        DeviceError: too few of them could be timed: the machine is busy.
+        UsageError: the machine's models run on its GPU, which no calibration covers.
+    """
+    from deployopt.device.detect import detect as run_detect
+
+    if not calibrate:
+        return run_detect()
+    from deployopt.device.calibrate import calibrated
+
+    return calibrated(run_detect(), watcher)
+
+
+def targets() -> tuple[str, ...]:
+    """The names of the shipped targets."""
+    from deployopt.planning.targets import target_names
+
+    return tuple(target_names())
+
+
+def load_target(name: str | Path) -> Target:
+    """A shipped target by name, or a TOML file.
+
+    Raises:
+        UsageError: no such target, or the file is wrong; says where.
+    """
+    from deployopt.planning.targets import load_target as load
+
+    return load(str(name))
