@@ -67,7 +67,18 @@ class Running:
         return Done(code=self.process.returncode, out=out, err=err)
 
     def orphans(self) -> list[psutil.Process]:
-        """What still runs of its children, or says that this was its parent."""
+        """Of its children what still runs seconds later.
+
+        One that was being started when a second Ctrl-C cut the clean-up short ends by itself, as
+        soon as it finds its parent gone.
+        """
+        end = time.monotonic() + 5
+        while (left := self._left()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return left
+
+    def _left(self) -> list[psutil.Process]:
+        """What runs of its children, or says that this was its parent."""
         left = [child for child in self._seen if child.is_running() and child.status() != "zombie"]
         for other in psutil.process_iter(["cmdline"]):
             words = other.info["cmdline"] or []
