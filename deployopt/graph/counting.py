@@ -27,8 +27,6 @@ _MATRIX_PRODUCTS: Final = frozenset(
     }
 )  # fmt: skip
 _CONVOLUTIONS: Final = {"Conv": 1, "ConvInteger": 1, "FusedConv": 1, "QLinearConv": 3}
-_QLINEAR_MATMUL_B: Final = 3
-_SECOND: Final = 1
 _FREE: Final = frozenset(
     {"Constant", "Shape", "Reshape", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Dropout"}
 )
@@ -57,9 +55,8 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
     parameters = sum(sizes.values()) + sum(filled.values())
     sizes |= filled | _made_by("DequantizeLinear", index, shapes)
     unknown = 0
-    makers = {name: node.op_type for node in model.graph.node for name in node.output}
     for node in model.graph.node:
-        if _is_fused(node, makers) or all(name in sizes for name in node.output):
+        if _is_fused(node, index) or all(name in sizes for name in node.output):
             continue
         counted = _operation(node, shapes, sizes)
         if counted is None:
@@ -86,12 +83,12 @@ _FOLDED: Final = frozenset({"BatchNormalization", "Relu", "Clip", "LeakyRelu"})
 """What every runtime takes into the product or the norm that it follows."""
 
 
-def _is_fused(node: onnx.NodeProto, makers: Mapping[str, str]) -> bool:
+def _is_fused(node: onnx.NodeProto, index: GraphIndex) -> bool:
     """Whether this node costs nothing of its own once a runtime has opened the graph."""
-    maker = makers.get(node.input[0], "") if node.input else ""
-    return node.op_type in _FOLDED and (
-        maker in _CONVOLUTIONS or maker in {"Gemm", "BatchNormalization"}
-    )
+    maker = index.producers.get(node.input[0]) if node.input else None
+    if maker is None or node.op_type not in _FOLDED:
+        return False
+    return maker.op_type in _CONVOLUTIONS or maker.op_type in {"Gemm", "BatchNormalization"}
 
 
 def _made_by(op_type: str, index: GraphIndex, shapes: Shapes) -> dict[str, int]:

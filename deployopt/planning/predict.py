@@ -104,24 +104,19 @@ def predict_latency(  # noqa: PLR0913 -- what is asked, and what was learnt
     )
 
 
-def predict_throughput(
-    target: Target, facts: Facts, precision: Precision, batch: int
-) -> Estimate | None:
-    """Requests a second, one batch of `batch` after another; `facts` are of the whole batch.
+def throughput_of(latency: Estimate, batch: int, copies: int = 1) -> Estimate:
+    """Requests a second: `copies` of the model work at once, each on batch after batch.
 
-    A target with several GPUs works on as many batches at once.
+    `latency` is of a whole batch, in seconds.
     """
-    latency = predict_latency(target, facts, precision)
-    if latency is None:
-        return None
-    gpu = target.hardware.gpu
-    at_once = batch * (gpu.count if gpu is not None and target.runtime.provider != "cpu" else 1)
     return Estimate(
-        value=at_once / latency.value,
-        lower=at_once / latency.upper,
-        upper=at_once / latency.lower,
-        coverage=COVERAGE,
-        basis=f"batches of {batch}; {latency.basis}",
+        value=copies * batch / latency.value,
+        lower=copies * batch / latency.upper,
+        upper=copies * batch / latency.lower,
+        coverage=latency.coverage,
+        basis=f"{batch} at once"
+        + (f" on each of {copies} devices" if copies > 1 else "")
+        + f"; {latency.basis}",
     )
 
 

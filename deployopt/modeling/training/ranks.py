@@ -5,10 +5,7 @@ can ask without torch.
 """
 
 import os
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Final
 
 _TIMEOUT_S: Final = 3_600
 
@@ -65,12 +62,3 @@ def told_by_leader(text: str) -> str:
     said: list[str | None] = [text if is_leader() else None]
     dist.broadcast_object_list(said, src=0)
     return said[0] or ""
-
-
-def leader_first(work: "Callable[[], None]") -> None:
-    """The leader does it, then the others, who find it done."""
-    if is_leader():
-        work()
-    wait()
-    if not is_leader():
-        work()

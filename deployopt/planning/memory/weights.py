@@ -25,7 +25,6 @@ BITS: Final[Mapping[Precision, float]] = {
 """Bits a weight, its share of the scales included."""
 NF4_DOUBLE_BITS: Final = 4.127
 """NF4 with its scales quantized as well: what QLoRA uses."""
-QUANTIZED: Final = frozenset({Precision.FP8, Precision.INT8, Precision.INT4, Precision.NF4})
 _HALF_BYTES: Final = 2.0
 
 

@@ -11,10 +11,11 @@ import msgspec
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.standing import Standing
+from deployopt.planning.predict import throughput_of
 from deployopt.planning.recommending.candidate import Candidate, Footing
 from deployopt.planning.recommending.limits import against, memory_limit
 from deployopt.planning.recommending.looking import needed, predictions
-from deployopt.planning.recommending.setting import on_gpu, usable_bytes
+from deployopt.planning.recommending.setting import devices, on_gpu, usable_bytes
 from deployopt.planning.recommending.wants import Wants
 
 _BATCHES: Final = (2, 4, 8, 16, 32, 64)
@@ -27,7 +28,7 @@ def batched(candidate: Candidate, wants: Wants) -> Footing | None:
     at = candidate.at
     if at is None or "latency_s" not in at.predicted:
         return at
-    best = _with(at, 1, at.predicted["latency_s"])
+    best = _with(at, 1, at.predicted["latency_s"], wants)
     if not on_gpu(wants.target) or wants.realtime:
         return best
     for batch in _BATCHES:
@@ -49,22 +50,15 @@ def _larger(candidate: Candidate, best: Footing, wants: Wants, batch: int) -> Fo
         return None
     if wants.time is not None and time.upper > wants.time.seconds:
         return None
-    found = msgspec.structs.replace(
-        _with(best, batch, time), memory=need, devices=split, standing=Standing.INSIDE
-    )
+    sized = msgspec.structs.replace(best, memory=need, devices=split, standing=Standing.INSIDE)
+    found = _with(sized, batch, time, wants)
     before = best.predicted["throughput_per_s"].value
     return found if found.predicted["throughput_per_s"].value >= _WORTH * before else None
 
 
-def _with(at: Footing, batch: int, time: Estimate) -> Footing:
-    pace = Estimate(
-        value=batch / time.value,
-        lower=batch / time.upper,
-        upper=batch / time.lower,
-        coverage=time.coverage,
-        basis=f"{batch} at once; {time.basis}",
-    )
-    extra = {"throughput_per_s": pace}
+def _with(at: Footing, batch: int, time: Estimate, wants: Wants) -> Footing:
+    copies = devices(wants.target) // at.devices if on_gpu(wants.target) else 1
+    extra = {"throughput_per_s": throughput_of(time, batch, max(1, copies))}
     if batch > 1:
         extra["batch_latency_s"] = time
     return msgspec.structs.replace(at, batch=batch, predicted={**at.predicted, **extra})

@@ -34,11 +34,6 @@ def time_standing(wants: Wants, predicted: Mapping[str, Estimate]) -> Standing |
     return None
 
 
-def limited(wants: Wants) -> bool:
-    """Whether time has a limit at all."""
-    return wants.time is not None or wants.pace_tps is not None
-
-
 def memory_limit(wants: Wants, usable: float) -> float:
     """What the device has, or less where a budget says so."""
     asked = (b.limit for b in wants.budgets if b.definition.kind is Kind.MEMORY)

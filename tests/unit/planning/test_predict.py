@@ -18,7 +18,7 @@ from deployopt.planning.predict import (
     predict_energy,
     predict_latency,
     predict_memory,
-    predict_throughput,
+    throughput_of,
 )
 from deployopt.planning.predict import predict_size as size_of
 from deployopt.planning.targets import load_target, target_names
@@ -81,7 +81,6 @@ def test_what_a_cpu_has_no_arithmetic_for_is_not_predicted(precision: Precision)
     target, model = load_target("rpi5"), facts(MINILM)
     assert predict_latency(target, model, precision) is None
     assert predict_energy(target, model, precision) is None
-    assert predict_throughput(target, model, precision, 1) is None
     left = forecast(target, model, precision, METRICS)
     assert set(left) == {"memory_peak", "artifact_size"} & set(METRICS)
 
@@ -97,19 +96,14 @@ def test_a_card_without_int8_computes_in_fp16_and_says_so() -> None:
     assert "no peak of int8 given: computed in fp16" in found.basis
 
 
-def test_throughput_is_of_all_gpus_and_falls_with_latency() -> None:
-    batch = facts(MINILM)
-    one_gpu, four = (
-        predict_throughput(load_target(name), batch, Precision.FP16, 8)
-        for name in ("a100", "a100x4")
-    )
-    assert one_gpu is not None
-    assert four is not None
-    assert four.value == pytest.approx(4 * one_gpu.value)
-    latency = predict_latency(load_target("a100"), batch, Precision.FP16)
+def test_throughput_is_of_all_copies_and_falls_with_latency() -> None:
+    latency = predict_latency(load_target("a100"), facts(MINILM), Precision.FP16)
     assert latency is not None
-    assert one_gpu.value == pytest.approx(8 / latency.value)
-    assert one_gpu.lower == pytest.approx(8 / latency.upper)
+    one, four = throughput_of(latency, 8), throughput_of(latency, 8, 4)
+    assert one.value == pytest.approx(8 / latency.value)
+    assert one.lower == pytest.approx(8 / latency.upper)
+    assert four.value == pytest.approx(4 * one.value)
+    assert "on each of 4 devices" in four.basis
 
 
 @pytest.mark.parametrize("name", target_names())
@@ -207,5 +201,4 @@ def test_no_counted_work_is_not_predicted_and_never_zero() -> None:
     )
     for name in ("rpi4", "a100"):
         assert predict_latency(load_target(name), nothing, Precision.FP32) is None
-        assert predict_throughput(load_target(name), nothing, Precision.FP32, 4) is None
         assert predict_energy(load_target(name), nothing, Precision.FP32) is None

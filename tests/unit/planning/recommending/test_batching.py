@@ -59,3 +59,15 @@ def test_a_batch_that_gains_nothing_is_not_taken(wants: Ask) -> None:
     found = batched(look(find_entry("sdxl"), asked, None), asked)
     assert found is not None
     assert found.batch == 1
+
+
+def test_every_card_of_a_machine_works(wants: Ask) -> None:
+    pace = []
+    for target in ("a100", "a100x4"):
+        asked = wants(target=target)
+        found = batched(look(find_entry("distilbert"), asked, None), asked)
+        assert found is not None
+        pace.append((found.batch, found.predicted["throughput_per_s"].value))
+    (batch, one), (batch_of_four, four) = pace
+    assert batch == batch_of_four
+    assert 3.9 < four / one < 4.1
