@@ -33,12 +33,12 @@ from deployopt.pipeline.students import (
 )
 from deployopt.sources.models import resolve_model
 from deployopt.sources.training_data import HELD_OUT
-from deployopt.steps.distil import LESSONS, Distil
+from deployopt.steps.distil import Distil
 from deployopt.steps.prune import Prune
 from deployopt.steps.reference import predict_reference
 from deployopt.store.digests import entries_digest, folder_entries
 from deployopt.store.faults import storage_errors
-from deployopt.store.model_folders import check_model_destination, publish_model
+from deployopt.store.model_folders import RECORD, check_model_destination, publish_model
 from deployopt.store.store import Store
 
 CONFIDENCE: Final = 0.95
@@ -174,5 +174,5 @@ def _result(
 
 
 def _lessons(folder: Path) -> Lessons:
-    path = folder / LESSONS
+    path = folder / RECORD
     return decode_json(path.read_bytes(), Lessons, where=str(path))

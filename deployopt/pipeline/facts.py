@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from deployopt.core import additive
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs, TextInputs
@@ -22,7 +23,6 @@ if TYPE_CHECKING:  # the name of a type should not cost a person numpy's import
 
 RequestShapes = Mapping[str, tuple[int, ...]]
 """Input name to the shape of one request."""
-_CONVOLUTIONS: Final = frozenset({"conv", "conv1x1", "conv3x3", "depthwise"})
 
 
 def source_facts(
@@ -102,11 +102,4 @@ def is_convolutional(source: SourceModel, facts: Facts | None) -> bool:
     """Whether most of the work is convolutions; image models of no known form are taken to be."""
     if facts is None:
         return isinstance(source.interface.inputs, ImageInputs)
-    return mostly_convolutions(facts)
-
-
-def mostly_convolutions(facts: Facts) -> bool:
-    """Whether most multiply-adds are convolutions'."""
-    macs = sum(o.macs * o.count for o in facts.operations)
-    convolved = sum(o.macs * o.count for o in facts.operations if o.kind in _CONVOLUTIONS)
-    return convolved > macs / 2
+    return additive.is_convolutional(facts.operations)

@@ -12,12 +12,13 @@ import msgspec
 from deployopt.core.additive import is_convolutional
 from deployopt.core.artifact import Artifact, Precision
 from deployopt.core.budget import Budget
-from deployopt.core.errors import CannotFitError
+from deployopt.core.errors import CannotFitError, UsageError
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Experience, Foreseen, premises_of
 from deployopt.core.metric import Kind
 from deployopt.core.plan import Facts, Forecast, Plan
 from deployopt.core.recipe import Recipe
+from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.pipeline.recipes import FLOAT
@@ -144,6 +145,20 @@ def foreseen(
         convolutional=is_convolutional(facts.operations),
         estimates=predictions(target, facts, precision, budgets),
     )
+
+
+def require_budgets(request: BuildRequest) -> tuple[Budget, ...]:
+    """The request's budgets.
+
+    Raises:
+        UsageError: there are none, so that nothing could be judged.
+    """
+    if not request.limits:
+        raise UsageError(
+            f"Target {request.target.name} has no budgets and none were given, so nothing could be "
+            "judged. Add for example --budget latency_p95=60ms."
+        )
+    return request.limits
 
 
 def require_fit(target: Target, model: str, facts: Facts | None) -> None:

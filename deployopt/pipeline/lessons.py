@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.catalogue.models import DEMO
 from deployopt.core.distill_request import DistillRequest
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Examples, encode_examples
@@ -72,7 +73,8 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
         UsageError: no data, malformed, or labels that are not the teacher's.
     """
     extra = None if request.unlabelled is None else read_unlabelled(request.unlabelled)
-    name = request.data or teacher.default_data
+    # What other teachers bring lies on the hub, which is not read for training yet.
+    name = request.data or (DEMO if teacher.default_data == DEMO else None)
     if name is None and extra is None:
         raise UsageError(
             f"{teacher.name} brings no texts to learn from. Give --data, a CSV, JSONL or Parquet "

@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.catalogue.data import KNOWN_SIZES
+from deployopt.core.additive import is_convolutional
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.errors import ExitCode
 from deployopt.core.plan import Facts, Plan
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
 from deployopt.core.watching import SILENT
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
-from deployopt.pipeline.facts import mostly_convolutions
 from deployopt.pipeline.forecasting import (
     Asked,
     Way,
     evaluation_size,
     make_plan,
+    require_budgets,
     require_fit,
     too_few,
     ways_of,
@@ -48,11 +49,6 @@ _PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
-    if not request.limits:
-        raise UsageError(
-            f"Target {request.target.name} has no budgets and none were given, so nothing could be "
-            "judged. Add for example --budget latency_p95=60ms."
-        )
     plan = _prepared(request) if _needs_files(request) else _looked_up(request)
     return PlanResult(plan=plan, warnings=plan.warnings, exit_code=ExitCode.ACCEPTED)
 
@@ -69,6 +65,7 @@ def _prepared(request: BuildRequest) -> Plan:
 
 
 def _looked_up(request: BuildRequest) -> Plan:
+    require_budgets(request)
     found = look_up(request.model, None, lock=request.lock, store=request.store)
     if found.architecture is None:
         return _prepared(request)
@@ -115,7 +112,7 @@ def _ways(
     if _buildable(request, found):
         arithmetic = arithmetic_for(request.target, describe_machine(runtime=False))
         recipes = recipes_for(
-            artifact, request.target, arithmetic, convolutional=mostly_convolutions(facts)
+            artifact, request.target, arithmetic, convolutional=is_convolutional(facts.operations)
         )
         return ways_of(recipes, artifact), ()
     what = "for CPU runtimes" if _classifies(found) else "classifiers of text and images"

@@ -10,7 +10,6 @@ from typing import Final
 import msgspec
 
 from deployopt.core.budget import Budget
-from deployopt.core.errors import UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.experience import Experience
@@ -31,6 +30,7 @@ from deployopt.pipeline.forecasting import (
     Asked,
     evaluation_size,
     make_plan,
+    require_budgets,
     require_fit,
     too_few,
     ways_of,
@@ -87,12 +87,7 @@ def prepare(
         SourceError: the model or its data cannot be fetched.
         RefusedInputError: they could run code or break a reader.
     """
-    budgets = request.limits
-    if not budgets:
-        raise UsageError(
-            f"Target {request.target.name} has no budgets and none were given, so nothing could be "
-            "judged. Add for example --budget latency_p95=60ms."
-        )
+    budgets = require_budgets(request)
     if request.data is not None and not is_path(request.model):
         check_data_name(request.data)  # before a model is fetched in vain
     watcher.stage("Model")

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.codec import to_plain
-from deployopt.core.errors import StepError
+from deployopt.core.errors import TrainingError
 from deployopt.core.examples import Example
 from deployopt.core.interface import Interface, TextInputs
 from deployopt.core.samples import Feed
@@ -53,7 +53,7 @@ def training_job(
     """The job; its time limit began when the command did.
 
     Raises:
-        StepError: the time is over already.
+        TrainingError: the time is over already.
     """
     base, data, options = prepared.base, prepared.data, prepared.settled.options
     parts = {
@@ -118,7 +118,7 @@ def _left(limit_s: float | None, began: int) -> float | None:
         return None
     spent = (time.perf_counter_ns() - began) / 1e9
     if spent >= limit_s:
-        raise StepError(
+        raise TrainingError(
             f"The time limit of {limit_s:g} s was over before training began: reading the model "
             f"and the data took {spent:.1f} s. Give more time."
         )

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from deployopt.core.additive import is_convolutional
 from deployopt.core.artifact import Precision
 from deployopt.core.plan import Operation
 from deployopt.core.target import Target
@@ -89,6 +90,4 @@ def band_of(at: Setting, domain: Domain, tier: Tier, fitted: Coefficients) -> fl
 
 def domain_of(operations: Sequence[Operation]) -> Domain:
     """Convolution where convolutions make most of the multiply-adds, else encoder."""
-    gemm = sum(o.macs * o.count for o in operations if o.kind == "gemm")
-    whole = sum(o.macs * o.count for o in operations)
-    return "convolution" if whole > 2 * gemm else "encoder"
+    return "convolution" if is_convolutional(operations) else "encoder"

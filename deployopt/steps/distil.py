@@ -4,7 +4,7 @@ Takes a smaller model in Hugging Face form (pruned, or another of the same label
 gives it back taught. The teacher and the examples come with the context; labels are optional.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 
@@ -15,8 +15,8 @@ from deployopt.core.freeing import release_memory
 from deployopt.core.recipe import StepContext
 from deployopt.steps.needs import need_format, need_packages
 from deployopt.steps.prune import CONFIG
+from deployopt.store.model_folders import RECORD
 
-LESSONS: Final = "training.json"
 """How the student learned (core/distill_result.Lessons), beside its weights."""
 
 
@@ -82,7 +82,7 @@ class Distil(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             options,
             context.progress,
         )
-        (context.workdir / LESSONS).write_bytes(encode_pretty(lessons))
+        (context.workdir / RECORD).write_bytes(encode_pretty(lessons))
         release_memory()
         context.progress(1.0, "taught")
         best = lessons.epochs[lessons.best_epoch]

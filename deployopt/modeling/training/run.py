@@ -13,7 +13,7 @@ import torch
 import transformers
 from torch import nn
 
-from deployopt.core.errors import StepError
+from deployopt.core.errors import TrainingError
 from deployopt.core.training import LossPoint
 from deployopt.modeling.quiet import quiet_transformers
 from deployopt.modeling.training.averaging import Average, decay_for
@@ -36,7 +36,8 @@ def train(job: Job) -> Trained:
 
     Raises:
         UsageError: a method or optimizer that the model or the machine cannot do.
-        StepError: the base does not load, or the loss is no number.
+        StepError: the base does not load.
+        TrainingError: the loss is no number.
         RefusedInputError: the base folder may not be opened.
     """
     require_machine(job.options)
@@ -115,7 +116,7 @@ def _history_of(checkpoint: Path | None) -> list[dict[str, float]]:
 
 def _require_finite(module: nn.Module, step: int, job: Job) -> None:
     if not all(bool(torch.isfinite(weight).all()) for weight in module.parameters()):
-        raise StepError(not_a_number(step, job.options))
+        raise TrainingError(not_a_number(step, job.options))
 
 
 def _curve(history: list[dict[str, float]]) -> Iterator[LossPoint]:

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from transformers import EvalPrediction, PrinterCallback, Trainer, TrainingArguments
 
 from deployopt.core.artifact import Precision
-from deployopt.core.errors import StepError
+from deployopt.core.errors import TrainingError
 from deployopt.core.memory import Optimizer
 from deployopt.core.training import TrainingOptions
 from deployopt.modeling.training.averaging import Average
@@ -64,7 +64,7 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc] # transformers is not fo
             weight=None if weights is None else weights.to(outputs.logits.device),
         )
         if model.training and not bool(torch.isfinite(loss)):
-            raise StepError(not_a_number(self.state.global_step + 1, self.job.options))
+            raise TrainingError(not_a_number(self.state.global_step + 1, self.job.options))
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **named: Any) -> dict[str, float]:  # noqa: ANN401 -- as above

@@ -11,11 +11,11 @@ import msgspec
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.standing import Standing
+from deployopt.planning.fitting.usable import card_count
 from deployopt.planning.predict import throughput_of
 from deployopt.planning.recommending.candidate import Candidate, Footing
-from deployopt.planning.recommending.limits import against, memory_limit
-from deployopt.planning.recommending.looking import needed, predictions
-from deployopt.planning.recommending.setting import devices, on_gpu, usable_bytes
+from deployopt.planning.recommending.looking import footing_at
+from deployopt.planning.recommending.setting import on_gpu
 from deployopt.planning.recommending.wants import Wants
 
 _BATCHES: Final = (2, 4, 8, 16, 32, 64)
@@ -42,23 +42,23 @@ def batched(candidate: Candidate, wants: Wants) -> Footing | None:
 def _larger(candidate: Candidate, best: Footing, wants: Wants, batch: int) -> Footing | None:
     if candidate.architecture is None:
         return None
-    need, split = needed(candidate.architecture, wants, best.precision, batch)
-    predicted = predictions(candidate.architecture, wants, best.precision, batch, split)
-    limit = memory_limit(wants, usable_bytes(wants.target))
-    time = predicted.get("latency_s")
-    if time is None or against(need.total, limit) is not Standing.INSIDE:
+    there = footing_at(candidate.architecture, wants, best.precision, batch)
+    time = there.predicted.get("latency_s")
+    if time is None or there.standing is not Standing.INSIDE:
         return None
     if wants.time is not None and time.upper > wants.time.seconds:
         return None
-    sized = msgspec.structs.replace(best, memory=need, devices=split, standing=Standing.INSIDE)
+    sized = msgspec.structs.replace(
+        best, memory=there.memory, devices=there.devices, standing=there.standing
+    )
     found = _with(sized, batch, time, wants)
     before = best.predicted["throughput_per_s"].value
     return found if found.predicted["throughput_per_s"].value >= _WORTH * before else None
 
 
 def _with(at: Footing, batch: int, time: Estimate, wants: Wants) -> Footing:
-    copies = devices(wants.target) // at.devices if on_gpu(wants.target) else 1
-    extra = {"throughput_per_s": throughput_of(time, batch, max(1, copies))}
+    copies = card_count(wants.target) // at.devices
+    extra = {"throughput_per_s": throughput_of(time, batch, copies)}
     if batch > 1:
         extra["batch_latency_s"] = time
     return msgspec.structs.replace(at, batch=batch, predicted={**at.predicted, **extra})

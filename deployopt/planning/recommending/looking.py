@@ -16,6 +16,7 @@ from deployopt.core.evidence import Estimate
 from deployopt.core.memory import MemoryNeed
 from deployopt.core.workload import Workload
 from deployopt.planning.entries import architecture_of
+from deployopt.planning.fitting.usable import splits, usable_bytes
 from deployopt.planning.generation import predict_generation
 from deployopt.planning.memory import inference_need
 from deployopt.planning.operations import facts_of
@@ -28,7 +29,7 @@ from deployopt.planning.recommending.refusing import (
     refusal_by_length,
     refusal_of,
 )
-from deployopt.planning.recommending.setting import devices, on_gpu, usable_bytes
+from deployopt.planning.recommending.setting import on_gpu
 from deployopt.planning.recommending.wants import Wants
 
 _AUDIO_PROMPT: Final = 4
@@ -76,12 +77,13 @@ def footing_at(
 def needed(
     architecture: Architecture, wants: Wants, precision: Precision, batch: int
 ) -> tuple[MemoryNeed, int]:
-    """The memory of one device, and how many share the weights: all of them if one cannot."""
-    usable, count = usable_bytes(wants.target), devices(wants.target)
-    need = _need(architecture, wants, precision, batch, 1)
-    if count == 1 or need.total.lower <= usable:
-        return need, 1
-    return _need(architecture, wants, precision, batch, count), count
+    """The memory of one device, and how many share the weights: as many as `fit` would take."""
+    usable = usable_bytes(wants.target)
+    for split in splits(architecture, wants.target):
+        need = _need(architecture, wants, precision, batch, split)
+        if need.total.lower <= usable:
+            break
+    return need, split
 
 
 def _need(

@@ -10,18 +10,13 @@ from deployopt.core.artifact import Precision
 from deployopt.core.recommendation import Reason
 from deployopt.core.standing import Standing
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.recommending.candidate import Candidate, Footing
 from deployopt.planning.recommending.limits import memory_limit
 from deployopt.planning.recommending.precisions import GAIN_MIN, gain_of
 from deployopt.planning.recommending.quality import written
 from deployopt.planning.recommending.ranking import TIER_FROM, too_few
-from deployopt.planning.recommending.setting import (
-    MARGINS,
-    Setting,
-    on_gpu,
-    setting_of,
-    usable_bytes,
-)
+from deployopt.planning.recommending.setting import MARGINS, Setting, on_gpu, setting_of
 from deployopt.planning.recommending.training import ADAPTED
 from deployopt.planning.recommending.wants import Wants
 from deployopt.planning.recommending.words import (

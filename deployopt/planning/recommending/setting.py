@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from deployopt.core.target import Target
+from deployopt.planning.fitting.usable import card_count
 
 _EMBEDDED_MAX: Final = 5e12
 """Operations a second in fp32, above which an ARM board counts as a server."""
@@ -31,7 +32,7 @@ def setting_of(target: Target) -> Setting:
     hardware = target.hardware
     if hardware.arch == "aarch64" and hardware.peak.fp32 < _EMBEDDED_MAX:
         return Setting.EMBEDDED
-    if on_gpu(target) and hardware.memory / devices(target) >= _SERVER_MIN_BYTES:
+    if on_gpu(target) and hardware.memory / card_count(target) >= _SERVER_MIN_BYTES:
         return Setting.SERVER
     return Setting.DESKTOP
 
@@ -39,14 +40,3 @@ def setting_of(target: Target) -> Setting:
 def on_gpu(target: Target) -> bool:
     """Whether the runtime works on a GPU."""
     return target.runtime.provider != "cpu"
-
-
-def devices(target: Target) -> int:
-    """GPUs of the target; a CPU counts as one."""
-    gpu = target.hardware.gpu
-    return gpu.count if on_gpu(target) and gpu else 1
-
-
-def usable_bytes(target: Target) -> float:
-    """Memory that one device offers to one process."""
-    return target.hardware.memory_usable / devices(target)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from deployopt.core.standing import Standing
+from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.memory import inference_need
 from deployopt.planning.recommending.candidate import Candidate
-from deployopt.planning.recommending.setting import usable_bytes
 from deployopt.planning.recommending.training import Plan
 
 _GAIN_MIN: Final = 0.5

@@ -10,12 +10,12 @@ from deployopt.core.memory import Method, Sharding, Training
 from deployopt.core.recommendation import Reason, TrainingAdvice
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.planning.fitting.usable import card_count
 from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.detectors import NOTES, trainable
 from deployopt.planning.recommending.ours import teaches
 from deployopt.planning.recommending.quality import written
-from deployopt.planning.recommending.setting import devices
 from deployopt.planning.recommending.training import Plan
 from deployopt.planning.recommending.wants import Wants
 from deployopt.planning.recommending.ways import Way
@@ -57,7 +57,7 @@ def training_reasons(
     yield Reason(about="training", text=_method(plan, wants))
     yield Reason(about="training", text=_memory(plan))
     yield Reason(about="batch", text=_batch(plan, advice))
-    if devices(plan.target) > 1:
+    if card_count(plan.target) > 1:
         yield Reason(about="devices", text=_devices(plan))
     yield from _script_gaps(plan, advice, candidate, wants)
     if teacher is not None:

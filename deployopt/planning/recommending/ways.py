@@ -11,8 +11,8 @@ from deployopt.core.memory import MemoryNeed, Method, Training
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.planning.fitting.training import best_training
+from deployopt.planning.fitting.usable import card_count, usable_bytes
 from deployopt.planning.memory import training_need
-from deployopt.planning.recommending.setting import devices, usable_bytes
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +40,7 @@ def way_for(architecture: Architecture, target: Target, asked: Asked) -> Way:
         target,
         method=asked.method,
         length=asked.length,
-        batch_max=max(1, asked.batch // devices(target)),
+        batch_max=max(1, asked.batch // card_count(target)),
     )
     way = _taken(architecture, target, msgspec.structs.replace(found, rank=asked.rank))
     # The arrangement was found at the usual rank; a higher one may leave less for the batch.

@@ -2,7 +2,8 @@
 
 import pytest
 
-from deployopt.planning.recommending.setting import MARGINS, Setting, setting_of, usable_bytes
+from deployopt.planning.fitting.usable import usable_bytes
+from deployopt.planning.recommending.setting import MARGINS, Setting, setting_of
 from deployopt.planning.targets import load_target, target_names
 
 
