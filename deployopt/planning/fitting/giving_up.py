@@ -14,13 +14,16 @@ from deployopt.core.fit import Use
 from deployopt.core.plan import Facts
 from deployopt.core.request import FitRequest
 from deployopt.core.target import Target
+from deployopt.planning.by_hand import typical_architecture
 from deployopt.planning.fit import check_fit
 from deployopt.planning.fitting.arithmetic import usual_precisions
 from deployopt.planning.fitting.usable import fits_inside, shown_need, splits
 from deployopt.planning.memory.inference import inference_need
 from deployopt.planning.targets import load_target, target_names
 
-_LEAST: Final = 1_000_000
+_LEAST: Final = 10_000_000
+"""Parameters below which nobody looks for a smaller model of a usual shape."""
+_SMALLER: Final = 0.95
 OTHERS: Final = 4
 """Targets that are named at most."""
 
@@ -36,7 +39,7 @@ def give_up_inference(
         *_smaller_batch(request, architecture, smallest),
         *_shorter_context(request, architecture, smallest),
         *_lower_precision(request, architecture, uses),
-        *_smaller_model(architecture, smallest),
+        *_smaller_model(request, architecture, smallest),
         *other_targets(request.target, lambda other: _best_elsewhere(request, architecture, other)),
     )
 
@@ -96,14 +99,23 @@ def _lower_precision(
             return
 
 
-def _smaller_model(architecture: Architecture, use: Use) -> Iterable[str]:
-    """Everything grows with the parameters or slower: their share is on the safe side."""
-    share = use.available_bytes / use.need.total.upper
-    count = float(f"{share * architecture.parameters:.1e}")
-    while count > share * architecture.parameters:
-        count *= 0.99
-    if count >= _LEAST:
-        yield f"A model of this kind with about {show_short(count)} parameters, in {use.precision}."
+def _smaller_model(request: FitRequest, architecture: Architecture, use: Use) -> Iterable[str]:
+    """The first that fits of ever smaller models of the usual shape; shapes jump, so each is tried.
+
+    None of a net without layers of one kind, which has no usual shape.
+    """
+    if not architecture.stacks:
+        return
+    count = architecture.parameters * min(1.0, use.available_bytes / use.need.total.upper)
+    while count >= _LEAST:
+        rounded = int(float(f"{count:.1e}"))
+        smaller = typical_architecture(rounded, encoder=not architecture.generates)
+        need = _need(smaller, request.target, use.precision, use.batch, use.context)
+        if rounded < architecture.parameters and fits_inside(need, request.target):
+            shown = show_short(rounded)
+            yield f"A model of the usual shape with about {shown} parameters, in {use.precision}."
+            return
+        count *= _SMALLER
 
 
 def _best_elsewhere(request: FitRequest, architecture: Architecture, other: Target) -> str | None:

@@ -6,7 +6,10 @@ import msgspec
 import pytest
 
 from deployopt.core.artifact import Precision
+from deployopt.core.counts import parse_count
 from deployopt.core.request import FitRequest
+from deployopt.core.standing import Standing
+from deployopt.planning.by_hand import typical_architecture
 from deployopt.planning.fitting import fit_inference
 from deployopt.planning.targets import load_target
 from tests.fakes.transformers_shapes import llama
@@ -47,4 +50,13 @@ def test_a_lower_precision_and_other_targets_are_named() -> None:
 def test_a_smaller_model_is_named(target: str) -> None:
     request = FitRequest(model="x", target=load_target(target))
     found = fit_inference(request, "x", llama()).give_up
-    assert any(s.startswith("A model of this kind with about") for s in found)
+    named = [s for s in found if s.startswith("A model of the usual shape with about ")]
+    assert len(named) == 1
+    count, _, precision = named[0].removesuffix(".").partition(" parameters, in ")
+    size = parse_count(count.removeprefix("A model of the usual shape with about "), "size")
+    again = fit_inference(
+        FitRequest(model="x", target=load_target(target), precisions=(Precision(precision),)),
+        "x",
+        typical_architecture(size),
+    )
+    assert [use.standing for use in again.uses] == [Standing.INSIDE]
