@@ -7,6 +7,7 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget, merge_budgets
 from deployopt.core.memory import Method, Optimizer, Sharding
+from deployopt.core.search import Effort
 from deployopt.core.target import Target
 from deployopt.core.tasks import ModelTask
 
@@ -24,6 +25,13 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     store: Path | None = None
     seed: int = 0
     lock: Path | None = None
+    effort: Effort | None = None
+    """None: quick, unless there is training data or a time limit; then default."""
+    train_data: str | None = None
+    """What students learn from, as `data`; None: what the model brings."""
+    unlabelled: Path | None = None
+    time_limit_s: float | None = None
+    """Of the whole build; None: as long as the effort takes."""
 
     @property
     def limits(self) -> tuple[Budget, ...]:

@@ -17,6 +17,7 @@ from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
 from deployopt.core.schemas import schema_bytes
+from deployopt.core.search import SearchResult
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
@@ -152,6 +153,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The one command that settles what is only predicted here."""
     machine: Machine
     data: DataSummary | None = None
+    search: SearchResult | None = None
+    """What was tried before the candidates; None where only the plain forms were."""
     stages: tuple[StageTime, ...] = ()
     warnings: tuple[str, ...] = ()
     accept_predicted: bool = False

@@ -37,7 +37,7 @@ from deployopt.pipeline.forecasting import (
     worth_trying,
 )
 from deployopt.pipeline.making import Workbench
-from deployopt.pipeline.recipes import arithmetic_for, recipes_for
+from deployopt.pipeline.recipes import Form, arithmetic_for, forms_for, recipes_for
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import read_lock
@@ -62,6 +62,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     evidence: Evidence
     budgets: tuple[Budget, ...]
+    forms: tuple[Form, ...]
     recipes: tuple[Recipe, ...]
     reduced_range: bool
     bench: Workbench
@@ -112,9 +113,10 @@ def prepare(
     require_fit(request.target, source.name, facts)
     machine = describe_machine()
     arithmetic = arithmetic_for(request.target, machine)
-    recipes = recipes_for(
+    forms = forms_for(
         source.artifact, request.target, arithmetic, convolutional=is_convolutional(source, facts)
     )
+    recipes = recipes_for(source.artifact, request.target, forms)
     evidence = evidence_of(request.target, machine)
     threads = threads_here(request.target.runtime.threads)
     ways = ways_of(recipes, source.artifact)
@@ -143,6 +145,7 @@ def prepare(
         machine=machine,
         evidence=evidence,
         budgets=budgets,
+        forms=forms,
         recipes=recipes,
         reduced_range=arithmetic.reduce_range,
         bench=_bench(request, store, source, calibration, threads=threads),

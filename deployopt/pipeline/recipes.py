@@ -5,6 +5,7 @@ its instruction set (7-bit weights where 8 would saturate, on the target or on t
 to vouch for the accuracy).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -43,10 +44,18 @@ def arithmetic_for(target: Target, machine: Machine) -> Arithmetic:
     return Arithmetic(reduce_range=False, reason="8-bit weights, exact on the target and here")
 
 
-def recipes_for(
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What is made of a plain float graph: the steps that follow it, none for the graph itself."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    reason: str
+
+
+def forms_for(
     source: Artifact, target: Target, arithmetic: Arithmetic, *, convolutional: bool
-) -> tuple[Recipe, ...]:
-    """Float first, then what may beat it.
+) -> tuple[Form, ...]:
+    """Float first, then what may beat it on this target.
 
     Raises:
         UsageError: the target's runtime is not one that can be built for yet.
@@ -56,12 +65,9 @@ def recipes_for(
             f"Target {target.name} runs on {target.runtime.provider}, and this version builds for "
             "CPU runtimes only. Name a target whose runtime is cpu; `deployopt targets` lists them."
         )
-    start = _start(source.format, target)
-    float_recipe = Recipe(
-        name=FLOAT, steps=start, reason="the plain float graph, which int8 has to beat"
-    )
+    plain = Form(name=FLOAT, reason="the plain float graph, which int8 has to beat")
     if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (float_recipe,)
+        return (plain,)
     quantize: Step
     if convolutional:
         quantize = QuantizeStatic(reduce_range=arithmetic.reduce_range)
@@ -69,11 +75,18 @@ def recipes_for(
     else:
         quantize = QuantizeDynamic(reduce_range=arithmetic.reduce_range)
         reason = "dynamic int8, the form that pays on transformers"
-    int8 = Recipe(name=INT8, steps=(*start, quantize), reason=f"{reason}; {arithmetic.reason}")
-    return (float_recipe, int8)
+    return (plain, Form(name=INT8, steps=(quantize,), reason=f"{reason}; {arithmetic.reason}"))
 
 
-def _start(form: Format, target: Target) -> tuple[Step, ...]:
+def recipes_for(source: Artifact, target: Target, forms: Sequence[Form]) -> tuple[Recipe, ...]:
+    """The model as it came in every form, under the forms' names."""
+    start = float_steps(source.format, target)
+    return tuple(
+        Recipe(name=form.name, steps=(*start, *form.steps), reason=form.reason) for form in forms
+    )
+
+
+def float_steps(form: Format, target: Target) -> tuple[Step, ...]:
     """From the model as it came to a plain float graph."""
     if form is Format.ONNX:
         return (Optimize(),)

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from deployopt.core.artifact import Format, Precision
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Machine
+from deployopt.core.recipe import Recipe
 from deployopt.core.target import Target
-from deployopt.pipeline.recipes import Arithmetic, arithmetic_for, recipes_for
+from deployopt.pipeline.recipes import Arithmetic, arithmetic_for, forms_for, recipes_for
 from deployopt.planning.targets import load_target
 from deployopt.steps.export import Export
 from deployopt.steps.optimize import Optimize
@@ -48,6 +49,13 @@ def test_seven_bits_where_eight_would_saturate(
     assert found.reason.startswith("7-bit" if reduced else "8-bit")
 
 
+def recipes(
+    artifact: Artifact, target: Target, arithmetic: Arithmetic, *, convolutional: bool
+) -> tuple[Recipe, ...]:
+    forms = forms_for(artifact, target, arithmetic, convolutional=convolutional)
+    return recipes_for(artifact, target, forms)
+
+
 def test_the_reason_says_whose_arithmetic_it_is() -> None:
     assert "on the target" in arithmetic_for(load_target("x86-cpu"), MACHINE).reason
     assert "here" in arithmetic_for(load_target("rpi4"), AVX2).reason
@@ -55,9 +63,7 @@ def test_the_reason_says_whose_arithmetic_it_is() -> None:
 
 @pytest.mark.parametrize("arithmetic", [EIGHT, SEVEN])
 def test_transformers_are_quantized_dynamically(arithmetic: Arithmetic) -> None:
-    plain, int8 = recipes_for(
-        source().artifact, load_target("rpi4"), arithmetic, convolutional=False
-    )
+    plain, int8 = recipes(source().artifact, load_target("rpi4"), arithmetic, convolutional=False)
     assert (plain.name, int8.name) == ("float", "int8")
     assert plain.steps == (Export(opset=17), Optimize())
     reduced = arithmetic.reduce_range
@@ -67,12 +73,12 @@ def test_transformers_are_quantized_dynamically(arithmetic: Arithmetic) -> None:
 
 @pytest.mark.parametrize("arithmetic", [EIGHT, SEVEN])
 def test_convolution_nets_are_quantized_with_calibration(arithmetic: Arithmetic) -> None:
-    _, int8 = recipes_for(source().artifact, load_target("rpi4"), arithmetic, convolutional=True)
+    _, int8 = recipes(source().artifact, load_target("rpi4"), arithmetic, convolutional=True)
     assert int8.steps[-1] == QuantizeStatic(reduce_range=arithmetic.reduce_range)
 
 
 def test_a_graph_is_not_exported() -> None:
-    plain, _ = recipes_for(
+    plain, _ = recipes(
         source(form=Format.ONNX).artifact, load_target("rpi4"), EIGHT, convolutional=False
     )
     assert plain.steps == (Optimize(),)
@@ -80,7 +86,7 @@ def test_a_graph_is_not_exported() -> None:
 
 @pytest.mark.parametrize("precision", [Precision.INT8, Precision.MIXED])
 def test_what_is_int8_already_is_left_so(precision: Precision) -> None:
-    found = recipes_for(
+    found = recipes(
         source(form=Format.ONNX, precision=precision).artifact,
         load_target("rpi4"),
         EIGHT,
@@ -94,11 +100,11 @@ def test_no_newer_opset_than_the_runtime_reads() -> None:
     old = msgspec.structs.replace(
         target, runtime=msgspec.structs.replace(target.runtime, opset_max=13)
     )
-    plain, _ = recipes_for(source().artifact, old, EIGHT, convolutional=False)
+    plain, _ = recipes(source().artifact, old, EIGHT, convolutional=False)
     assert plain.steps[0] == Export(opset=13)
 
 
 @pytest.mark.parametrize("name", ["t4", "jetson-orin-nano", "a100x4"])
 def test_a_gpu_target_is_refused_in_words(name: str) -> None:
     with pytest.raises(UsageError, match=f"Target {name} runs on .* CPU runtimes only"):
-        recipes_for(source().artifact, load_target(name), EIGHT, convolutional=False)
+        recipes(source().artifact, load_target(name), EIGHT, convolutional=False)
