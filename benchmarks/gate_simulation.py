@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deployopt.core.multiplicity import holm
+from deployopt.core.multiplicity import accepted_in_sequence
 from deployopt.core.paired import loss_p_value, loss_upper
 from deployopt.core.quantiles import judge_rounds
 from deployopt.core.relative import LOOKS, judge_relative
@@ -92,13 +92,13 @@ def point_rule_accepts(loss: float, discordance: float, runs: int) -> int:
 
 
 def family_accepts(discordance: float, runs: int) -> int:
-    """Count runs in which any of fifty candidates at the margin passes Holm's test."""
+    """Count runs in which any of fifty candidates at the margin passes, asked in a sequence."""
     n = planned(discordance)
     tables = _tables(POINT, discordance, runs * FAMILY, n)
     distinct, index = np.unique(tables, axis=0, return_inverse=True)
     p_values = np.array([loss_p_value(b, c, n, POINT) for b, c in distinct.tolist()])
     families = p_values[index.reshape(runs, FAMILY)].tolist()
-    return sum(any(holm(family, ALPHA)) for family in families)
+    return sum(accepted_in_sequence(family, ALPHA) > 0 for family in families)
 
 
 def _tables(loss: float, discordance: float, runs: int, n: int) -> Counts:

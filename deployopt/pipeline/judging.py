@@ -1,17 +1,18 @@
-"""The gate: finalists on the examples that are used once, by Holm's procedure.
+"""The gate: finalists on the examples that are used once, in a sequence that was settled before.
 
-In: finalists, the most wanted first. Out: the first that Holm accepts, with its verdict; where none
-is accepted, the most wanted one's. One that passes at alpha / k needs no other to be asked.
+In: finalists, the most wanted first. Out: the most wanted that passes, with its verdict; where none
+does, the verdict that comes nearest. core/multiplicity.py says why the sequence may be believed.
 """
 
 from collections.abc import Callable, Sequence
 
 import msgspec
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.gate import CONFIDENCE, Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.metric import Kind
-from deployopt.core.multiplicity import holm_levels
+from deployopt.core.multiplicity import FALLBACK_SHARE, accepted_in_sequence
 from deployopt.core.paired import loss_p_value
 from deployopt.core.verdict import Outcome, Verdict
 from deployopt.core.watching import Watcher
@@ -54,31 +55,49 @@ def judge_finalists(
     """
     watcher.stage("Gate: reference", prepared.dataset.splits[Split.GATE].examples)
     reference = reference_answers(prepared, Split.GATE, watcher.advance)
-    asked: list[Finalist] = []
-    for candidate in finalists:
+
+    def ask(candidate: Candidate) -> Finalist:
         if candidate.made is None:
-            continue
-        asked.append(_ask(prepared, candidate, candidate.made, reference, watcher))
-        alone = _verdict(prepared, asked[-1], _ALPHA / len(finalists))
-        if _passes(alone):
-            return Decision(
-                winner=asked[-1], verdict=alone, asked=tuple(asked), reference=reference
-            )
-    winner, verdict = pick(asked, lambda finalist, level: _verdict(prepared, finalist, level))
-    return Decision(winner=winner, verdict=verdict, asked=tuple(asked), reference=reference)
+            raise DeviceError(f"{candidate.recipe.name} was not made, so it cannot be judged.")
+        return _ask(prepared, candidate, candidate.made, reference, watcher)
+
+    def verdict_at(finalist: Finalist, level: float) -> Verdict:
+        return _verdict(prepared, finalist, level)
+
+    winner, verdict, asked = decide(finalists, ask, verdict_at)
+    return Decision(winner=winner, verdict=verdict, asked=asked, reference=reference)
 
 
-def pick(
-    asked: Sequence[Finalist], verdict_at: Callable[[Finalist, float], Verdict]
-) -> tuple[Finalist, Verdict]:
-    """The first that passes at the level Holm gives it, else the most wanted one.
+def decide(
+    finalists: Sequence[Candidate],
+    ask: Callable[[Candidate], Finalist],
+    verdict_at: Callable[[Finalist, float], Verdict],
+) -> tuple[Finalist, Verdict, tuple[Finalist, ...]]:
+    """The most wanted that passes; everyone who was asked, in order.
 
-    `verdict_at` judges a finalist with its accuracy bound at confidence 1 - level.
+    All but the float one are asked from the least to the most wanted, which is from the slowest to
+    the fastest, until one loses too much. Float stands apart with a share of alpha of its own, and
+    is asked where no other passes. Where none does the most wanted one's verdict is given, of
+    those whose accuracy is certified if there are any.
     """
-    levels = holm_levels([f.p_value for f in asked], _ALPHA)
-    verdicts = [verdict_at(f, level) for f, level in zip(asked, levels, strict=True)]
-    best = next((i for i, v in enumerate(verdicts) if _passes(v)), 0)
-    return asked[best], verdicts[best]
+    chain = [c for c in reversed(finalists) if not c.is_float]
+    apart = next((c for c in finalists if c.is_float), None)
+    level = _ALPHA if apart is None or not chain else _ALPHA * (1.0 - FALLBACK_SHARE)
+    asked: list[Finalist] = []
+    for candidate in chain:
+        asked.append(ask(candidate))
+        if asked[-1].p_value > level:
+            break
+    accepted = asked[: accepted_in_sequence([one.p_value for one in asked], level)]
+    judged = [(one, verdict_at(one, level)) for one in reversed(accepted or asked[:1])]
+    won = next(((one, verdict) for one, verdict in judged if _passes(verdict)), None)
+    if won is None and apart is not None:
+        asked.append(ask(apart))
+        share = _ALPHA * FALLBACK_SHARE if chain else _ALPHA
+        judged.append((asked[-1], verdict_at(asked[-1], share)))
+        won = next((pair for pair in judged[-1:] if _passes(pair[1])), None)
+    winner, verdict = won or judged[0]
+    return winner, verdict, tuple(asked)
 
 
 def _passes(verdict: Verdict) -> bool:

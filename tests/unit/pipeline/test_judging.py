@@ -1,4 +1,4 @@
-"""Several finalists at the gate: Holm decides who may pass, the order who is wanted."""
+"""Several finalists at the gate: who is asked, in which order, and who wins."""
 
 import msgspec
 import pytest
@@ -8,7 +8,7 @@ from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial
 from deployopt.core.paired import loss_p_value
 from deployopt.core.verdict import Outcome, Verdict
-from deployopt.pipeline.judging import Finalist, pick
+from deployopt.pipeline.judging import Finalist, decide
 from tests.fakes.candidates import candidate
 from tests.fakes.results import accuracy
 
@@ -37,28 +37,47 @@ def verdict_at(one: Finalist, level: float) -> Verdict:
     return judge("t", (Budget(metric="accuracy_drop", limit=LIMIT),), known)
 
 
+def decided(*finalists: Finalist) -> tuple[str, Verdict, tuple[str, ...]]:
+    """The winner's name, its verdict, and who was asked; the most wanted first."""
+    known = {one.candidate.recipe.name: one for one in finalists}
+    winner, verdict, asked = decide(
+        [one.candidate for one in finalists], lambda c: known[c.recipe.name], verdict_at
+    )
+    return winner.candidate.recipe.name, verdict, tuple(a.candidate.recipe.name for a in asked)
+
+
 def test_the_most_wanted_that_passes_wins() -> None:
-    winner, verdict = pick([finalist("int8", 2, 2), finalist("float", 0, 0)], verdict_at)
-    assert winner.candidate.recipe.name == "int8"
-    assert verdict.outcome is Outcome.ACCEPTED
+    name, verdict, asked = decided(
+        finalist("small", 2, 2), finalist("int8", 1, 1), finalist("float", 0, 0)
+    )
+    assert (name, verdict.outcome) == ("small", Outcome.ACCEPTED)
+    assert asked == ("int8", "small")
 
 
-def test_one_that_loses_too_much_gives_way_to_the_next() -> None:
-    winner, verdict = pick([finalist("int8", 60, 2), finalist("float", 0, 0)], verdict_at)
-    assert winner.candidate.recipe.name == "float"
-    assert verdict.outcome is Outcome.ACCEPTED
-    assert verdict.checks[0].confidence == pytest.approx(0.975)
+def test_the_first_that_loses_too_much_ends_it() -> None:
+    name, verdict, asked = decided(
+        finalist("smaller", 2, 2), finalist("small", 60, 2), finalist("int8", 1, 1)
+    )
+    assert (name, verdict.outcome) == ("int8", Outcome.ACCEPTED)
+    assert asked == ("int8", "small")
 
 
-def test_where_none_passes_the_most_wanted_is_shown() -> None:
-    winner, verdict = pick([finalist("int8", 60, 2), finalist("other", 70, 2)], verdict_at)
-    assert winner.candidate.recipe.name == "int8"
+def test_float_is_asked_where_no_other_passes() -> None:
+    name, verdict, asked = decided(finalist("int8", 60, 2), finalist("float", 0, 0))
+    assert (name, verdict.outcome) == ("float", Outcome.ACCEPTED)
+    assert asked == ("int8", "float")
+    assert verdict.checks[0].confidence == pytest.approx(0.995)
+
+
+def test_where_none_passes_a_verdict_is_given_all_the_same() -> None:
+    name, verdict, asked = decided(finalist("other", 70, 2), finalist("int8", 60, 2))
+    assert (name, asked) == ("int8", ("int8",))
     assert verdict.outcome is not Outcome.ACCEPTED
 
 
-def test_two_that_would_pass_alone_need_one_that_passes_at_half_the_level() -> None:
-    lost = next(n for n in range(60) if 0.025 < finalist("a", n, 0).p_value <= 0.05)
-    alone, _ = pick([finalist("a", lost, 0)], verdict_at)
-    assert verdict_at(alone, 0.05).outcome is Outcome.ACCEPTED
-    _, verdict = pick([finalist("a", lost, 0), finalist("b", lost, 0)], verdict_at)
-    assert verdict.outcome is not Outcome.ACCEPTED
+def test_the_others_leave_a_tenth_of_alpha_to_float() -> None:
+    lost = next(n for n in range(60) if 0.045 < finalist("a", n, 0).p_value <= 0.05)
+    alone, _, _ = decided(finalist("a", lost, 0))
+    assert alone == "a"
+    name, _, _ = decided(finalist("a", lost, 0), finalist("float", 0, 0))
+    assert name == "float"
