@@ -11,13 +11,25 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FULL = ROOT / ".venv"
 SMALL = ROOT / ".venv-small"
+EXTRAS = "build,dev,openvino"
 OTHERS = ("3.12", "3.13")
+TESTING = ("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "pytest>=9",
+    "pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub")  # fmt: skip
+"""What the tests that need no torch import."""
+WORKERS = max(1, min(os.cpu_count() or 1, 4))
+"""Processes that test beside each other; each may hold torch and a model, some 2 GB."""
+PRINTING = threading.Lock()
+
+Part = tuple[str, Sequence[str | Path]]
 
 
 def main() -> int:
@@ -28,72 +40,91 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="what CI runs")
     if parser.parse_args().all:
         return everything()
-    return quick(Path(sys.executable))
-
-
-def quick(python: Path) -> int:
-    """Format, lint, types, contracts, generated pages, the plain tests."""
-    tools = python.parent
-    return first_failure(
-        [
-            ("format", [tools / "ruff", "format", "--check", "."]),
-            ("lint", [tools / "ruff", "check", "."]),
-            ("types", [python, "-m", "mypy"]),
-            ("imports", [tools / "lint-imports", "--no-cache"]),
-            ("generated pages", [python, "tools/generate_docs.py", "--check"]),
-            ("tests", [python, "-m", "pytest", "-q"]),
-        ]
-    )
+    python = Path(sys.executable)
+    return in_order([*style(python), types(python), tests(python, "tests")])
 
 
 def everything() -> int:
     """The same in a fresh environment, and all that needs one: torch, examples, small install."""
     python = FULL / "bin" / "python"
-    small = SMALL / "bin" / "python"
-    prepared = first_failure(
-        [
-            ("environment", [sys.executable, "-m", "venv", FULL]),
-            ("install [build,dev]", [python, "-m", "pip", "install", "-q", "-e", ".[build,dev]"]),
-            ("pip check", [python, "-m", "pip", "check"]),
-            ("small environment", [sys.executable, "-m", "venv", SMALL]),
-            ("small install", [small, "-m", "pip", "install", "-q", "."]),
-        ]
-    )
-    if prepared:
-        return prepared
-    os.environ |= {"DEPLOYOPT_SMALL_PYTHON": str(small), "CI": "true"}
-    selected = "(torch or slow) and not gpu and not network and not arm"
+    found = [(version, interpreter(version)) for version in OTHERS]
+    others = [(version, path) for version, path in found if path is not None]
+    for version in [version for version, path in found if path is None]:
+        sys.stdout.write(f"-- Python {version} is not here: its tests are left out\n")
+    os.environ |= {"DEPLOYOPT_SMALL_PYTHON": str(SMALL / "bin" / "python"), "CI": "true"}
+    torch = "(torch or slow or openvino) and not gpu and not network and not arm"
     return (
-        quick(python)
-        or first_failure([("tests with torch", [python, "-m", "pytest", "-q", "-m", selected])])
-        or first_failure(list(other_pythons()))
+        beside(full_environment(), [*small_environment(), *environments(others)])
+        or in_order(style(python))
+        or beside([types(python)], *([tests_of(version)] for version, _ in others))
+        or in_order([tests(python, "tests"), tests(python, "tests with torch", "-m", torch)])
     )
 
 
-def other_pythons() -> list[tuple[str, list[str | Path]]]:
-    """The tests that need no torch, on the other supported Pythons that this machine has."""
-    parts: list[tuple[str, list[str | Path]]] = []
-    for version in OTHERS:
-        found = interpreter(version)
-        if found is None:
-            sys.stdout.write(f"-- Python {version} is not here: its tests are left out\n")
-            continue
-        folder = ROOT / f".venv-{version}"
-        python = folder / "bin" / "python"
-        packages = ["hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "pytest>=9"]
-        packages += [
-            "pytest-benchmark",
-            "pytest-timeout",
-            "scipy",
-            "safetensors",
-            "huggingface-hub",
-        ]
+def style(python: Path) -> list[Part]:
+    """Format, lint, import contracts, generated pages."""
+    tools = python.parent
+    return [
+        ("format", [tools / "ruff", "format", "--check", "."]),
+        ("lint", [tools / "ruff", "check", "."]),
+        ("imports", [tools / "lint-imports", "--no-cache"]),
+        ("generated pages", [python, "tools/generate_docs.py", "--check"]),
+    ]
+
+
+def types(python: Path) -> Part:
+    """All of it, strictly."""
+    return "types", [python, "-m", "mypy"]
+
+
+def tests(python: Path, name: str, *more: str) -> Part:
+    """The plain tests, or others that `more` selects; a file's tests stay in one process."""
+    spread = ["-n", str(WORKERS), "--dist", "loadfile"]
+    return name, [python, "-m", "pytest", "-q", *spread, *more]
+
+
+def tests_of(version: str) -> Part:
+    """The tests that need no torch, on another Python."""
+    return f"tests {version}", [other(version), "-m", "pytest", "-q", "tests/unit"]
+
+
+def full_environment() -> list[Part]:
+    """Everything, in the Python that runs this."""
+    python = FULL / "bin" / "python"
+    return [
+        ("environment", [sys.executable, "-m", "venv", FULL]),
+        (f"install [{EXTRAS}]", [*install(python), "-e", f".[{EXTRAS}]"]),
+        ("pip check", [python, "-m", "pip", "check"]),
+    ]
+
+
+def small_environment() -> list[Part]:
+    """What a device has."""
+    return [
+        ("small environment", [sys.executable, "-m", "venv", SMALL]),
+        ("small install", [*install(SMALL / "bin" / "python"), "."]),
+    ]
+
+
+def environments(others: Sequence[tuple[str, str]]) -> list[Part]:
+    """One a Python, without torch."""
+    parts: list[Part] = []
+    for version, found in others:
         parts += [
-            (f"environment {version}", [found, "-m", "venv", folder]),
-            (f"install {version}", [python, "-m", "pip", "install", "-q", "-e", ".", *packages]),
-            (f"tests {version}", [python, "-m", "pytest", "-q", "tests/unit"]),
+            (f"environment {version}", [found, "-m", "venv", other(version).parent.parent]),
+            (f"install {version}", [*install(other(version)), "-e", ".", *TESTING]),
         ]
     return parts
+
+
+def install(python: Path) -> list[str | Path]:
+    """Pip's words; what is imported is compiled when it is, and most of torch never is."""
+    return [python, "-m", "pip", "install", "-q", "--no-compile"]
+
+
+def other(version: str) -> Path:
+    """The Python of this version's own environment."""
+    return ROOT / f".venv-{version}" / "bin" / "python"
 
 
 def interpreter(version: str) -> str | None:
@@ -110,19 +141,60 @@ def interpreter(version: str) -> str | None:
     return None
 
 
-def first_failure(parts: list[tuple[str, list[str | Path]]]) -> int:
+def in_order(parts: Sequence[Part]) -> int:
     """Run the parts in order; the exit code of the first that fails, else 0."""
     for name, command in parts:
         started = time.monotonic()
-        sys.stdout.write(f"== {name}\n")
-        sys.stdout.flush()
-        code = subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
-        word = "ok" if code == 0 else f"FAILED ({code})"
-        sys.stdout.write(f"== {name}: {word}, {time.monotonic() - started:.0f} s\n")
-        sys.stdout.flush()
+        say(f"== {name}\n")
+        code = subprocess.run(words(command), cwd=ROOT, check=False).returncode
+        say(ended(name, code, started))
         if code:
             return code
     return 0
+
+
+def beside(*lanes: Sequence[Part]) -> int:
+    """Run lanes of parts beside each other, each lane in order; the exit code of one that fails.
+
+    What a part wrote is shown when it ends. After a failure no lane begins another part.
+    """
+    failed = threading.Event()
+
+    def run(lane: Sequence[Part]) -> int:
+        for name, command in lane:
+            if failed.is_set():
+                return 0
+            started = time.monotonic()
+            done = subprocess.run(
+                words(command), cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            say(f"== {name}\n{done.stdout}{ended(name, done.returncode, started)}")
+            if done.returncode:
+                failed.set()
+                return done.returncode
+        return 0
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        return next((code for code in pool.map(run, lanes) if code), 0)
+
+
+def words(command: Sequence[str | Path]) -> list[str]:
+    """As the system takes them."""
+    return [str(word) for word in command]
+
+
+def ended(name: str, code: int, started: float) -> str:
+    """How a part ended, and how long it took."""
+    word = "ok" if code == 0 else f"FAILED ({code})"
+    return f"== {name}: {word}, {time.monotonic() - started:.0f} s\n"
+
+
+def say(text: str) -> None:
+    """Print at once, whole."""
+    with PRINTING:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

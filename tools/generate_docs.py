@@ -232,6 +232,7 @@ def _runtime(runtime: Runtime) -> str:
     return (
         f"onnxruntime {runtime.versions}, opset up to {runtime.opset_max}, "
         f"{runtime.threads} threads, provider {runtime.provider}"
+        + ("; or openvino, where it is installed" if "openvino" in runtime.runtimes else "")
     )
 
 

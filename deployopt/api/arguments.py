@@ -7,6 +7,7 @@ from typing import Any
 from deployopt.api.devices import load_target
 from deployopt.core.budget import Budget, merge_budgets, parse_budget
 from deployopt.core.errors import UsageError
+from deployopt.core.search import Effort
 from deployopt.core.target import Target
 
 Budgets = Mapping[str, str] | Sequence[Budget]
@@ -34,3 +35,12 @@ def limits_of(budgets: Budgets | None) -> tuple[Budget, ...]:
     if not all(isinstance(budget, Budget) for budget in budgets):
         raise UsageError('Budgets are given as {"latency_p95": "60 ms"} or as Budget records.')
     return merge_budgets((), tuple(budgets))
+
+
+def effort_named(name: str) -> Effort:
+    """The effort of this name; raises UsageError."""
+    try:
+        return Effort(name)
+    except ValueError as error:
+        known = ", ".join(effort.value for effort in Effort)
+        raise UsageError(f"{name[:40]!r} is no effort. Known: {known}.") from error

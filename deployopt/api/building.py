@@ -14,7 +14,14 @@ from deployopt.core.watching import SILENT, Watcher
 
 if TYPE_CHECKING:
     from deployopt.device.run import Predictor
-from deployopt.api.arguments import Budgets, Model, limits_of, model_name, target_of
+from deployopt.api.arguments import (
+    Budgets,
+    Model,
+    effort_named,
+    limits_of,
+    model_name,
+    target_of,
+)
 
 
 def build(  # noqa: PLR0913 -- the one call that scripts make; every argument has a name
@@ -26,6 +33,10 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     columns: Mapping[str, str] | None = None,
     output: str | Path | None = None,
     accept_predicted: bool = False,
+    effort: str | None = None,
+    train_data: str | Path | None = None,
+    unlabelled: str | Path | None = None,
+    time_limit_s: float | None = None,
     example_inputs: Mapping[str, Any] | Sequence[Any] | None = None,
     labels: Sequence[str] = (),
     store: str | Path | None = None,
@@ -45,6 +56,13 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         columns: names of the text and label columns, `{"text": …, "label": …}`.
         output: the bundle's folder; by default named after the model and the target.
         accept_predicted: take a bundle whose device budgets are only predicted to hold.
+        effort: `quick` tries the forms of the whole model and trains nothing; `default` and
+            `extensive` also look for smaller shapes, taught by the model. By default quick, unless
+            there is something to learn from or a time limit.
+        train_data: what smaller shapes learn from, in the forms of `data`; what is in the
+            evaluation data is left out. By default what comes with the model.
+        unlabelled: a file with one text a line, to learn the model's answers from as well.
+        time_limit_s: of the whole build.
         example_inputs: what a `torch.nn.Module` is called with: tensors, in the order of its
             forward or by input name, the batch first.
         labels: the classes of the module's logits, in order, where it classifies.
@@ -69,6 +87,10 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         columns=dict(columns or {}),
         output=None if output is None else Path(output),
         accept_predicted=accept_predicted,
+        effort=None if effort is None else effort_named(effort),
+        train_data=None if train_data is None else str(train_data),
+        unlabelled=None if unlabelled is None else Path(unlabelled),
+        time_limit_s=time_limit_s,
         store=None if store is None else Path(store),
         seed=seed,
         lock=None if lock is None else Path(lock),

@@ -21,9 +21,11 @@ from deployopt.cli.app import (
     asked_budgets,
 )
 from deployopt.cli.columns import read_columns
+from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.errors import ExitCode
 from deployopt.core.project import read_project
+from deployopt.core.search import Effort
 
 
 @app.command()
@@ -38,6 +40,26 @@ def build(  # noqa: PLR0913 -- one parameter an option
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The bundle's folder.")
     ] = None,
     accept_predicted: AcceptOption = False,
+    effort: Annotated[
+        Effort | None,
+        typer.Option(
+            help="How much is tried; quick trains nothing. [default: quick, or default where "
+            "there is training data or a time limit]",
+            show_default=False,
+        ),
+    ] = None,
+    train_data: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="What smaller shapes learn from, as --data."),
+    ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Texts without labels to learn from, one a line."),
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Of the whole build, such as 40m or 2h."),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", help="Decides the splits and the order of requests.")
     ] = 0,
@@ -57,6 +79,8 @@ def build(  # noqa: PLR0913 -- one parameter an option
     """Plan, build, measure, judge, and publish the best bundle."""
     project = read_project(Path.cwd())
     request = asked(project, target, model)
+    limit = time_limit or project.time_limit
+    limit_s = None if limit is None else read_duration(limit, "--time-limit")
     with shown_progress(quiet=quiet) as watcher:
         result = api.build(
             model=request[1],
@@ -66,6 +90,10 @@ def build(  # noqa: PLR0913 -- one parameter an option
             columns=read_columns(column),
             output=output or (Path(project.output) if project.output else None),
             accept_predicted=accept_predicted,
+            effort=effort or project.effort,
+            train_data=train_data or project.train_data,
+            unlabelled=unlabelled,
+            time_limit_s=limit_s,
             store=store,
             seed=seed,
             lock=lock,

@@ -2,8 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+
+RuntimeName = Literal["onnxruntime", "openvino"]
+"""What opens a model on the device."""
 
 
 class Format(StrEnum):
@@ -11,6 +15,7 @@ class Format(StrEnum):
 
     TRANSFORMERS = "transformers"  # config.json, safetensors, tokenizer
     ONNX = "onnx"  # model.onnx, and model.onnx.data when over 2 GB
+    OPENVINO = "openvino"  # model.xml and model.bin
 
 
 class Precision(StrEnum):
@@ -33,7 +38,8 @@ class Precision(StrEnum):
 class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the runtime opens the model; part of what is measured and shipped.
 
-    The names are ONNX Runtime's: graph optimizers to leave out, and config entries.
+    The names are those of the runtime: graph optimizers to leave out (ONNX Runtime's only), and
+    config entries.
     """
 
     disabled_optimizers: tuple[str, ...] = ()
@@ -56,3 +62,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def path(self) -> Path:
         """The file that is opened."""
         return self.folder / self.entry
+
+    @property
+    def runtime(self) -> RuntimeName:
+        """What opens it."""
+        return "openvino" if self.format is Format.OPENVINO else "onnxruntime"

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from deployopt.core.artifact import Precision, SessionOptions
+from deployopt.core.artifact import Precision, RuntimeName, SessionOptions
 from deployopt.core.interface import Interface
 
 FORMAT_VERSION = 1
@@ -66,7 +66,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Digest of the model's files."""
     model: str
     """The file that the runtime opens, relative to the bundle."""
+    runtime: RuntimeName = "onnxruntime"
     opset: int
+    """Of ONNX's own domain; 0 where the model is no ONNX file."""
     precision: Precision
     session: SessionOptions
     threads: int

@@ -5,15 +5,22 @@ example (`image`, uint8 `[height, width, channels]`, or the graph's inputs by na
 in a last entry `labels`. Both forms travel in a bundle and are read on the device.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 import numpy as np
 
 from deployopt.core.errors import RefusedInputError
-from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
+from deployopt.core.samples import (
+    Array,
+    Feed,
+    StoredFeeds,
+    decode_samples,
+    encode_samples,
+    write_samples,
+)
 
 IMAGE: Final = "image"
 _LABELS: Final = "labels"
@@ -55,6 +62,36 @@ def encode_examples(examples: Examples) -> tuple[str, bytes]:
     if examples.labels is not None:
         feeds.append({_LABELS: np.asarray(examples.labels, dtype=np.int64)})
     return ".npz", encode_samples(feeds)
+
+
+def write_feeds(
+    stream: BinaryIO, feeds: Iterable[Feed], labels: Callable[[], Sequence[int]]
+) -> None:
+    """The npz form into a file, one feed in memory at a time; `labels` is asked at the end."""
+
+    def entries() -> Iterator[Feed]:
+        yield from feeds
+        yield {_LABELS: np.asarray(labels(), dtype=np.int64)}
+
+    write_samples(stream, entries())
+
+
+def open_examples(path: Path) -> Examples:
+    """As `decode_examples`, but feeds are read from the file when they are asked for.
+
+    Raises:
+        RefusedInputError: not such a file.
+    """
+    if path.suffix == ".jsonl":
+        return _decode_text(path)
+    feeds = StoredFeeds(path)
+    last = feeds[len(feeds) - 1] if len(feeds) else {}
+    if set(last) != {_LABELS}:
+        return Examples(inputs=feeds, labels=None)
+    labels = tuple(int(x) for x in last[_LABELS])
+    if len(labels) != len(feeds) - 1:
+        raise RefusedInputError(f"{path} has {len(feeds) - 1} examples and {len(labels)} labels.")
+    return Examples(inputs=feeds.first(len(labels)), labels=labels)
 
 
 def decode_examples(path: Path) -> Examples:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from deployopt.core.artifact import Precision
+from deployopt.core.artifact import Precision, RuntimeName
 from deployopt.core.codec import encode_json
 from deployopt.core.evidence import Estimate
 from deployopt.core.measurement import Machine
@@ -34,7 +34,7 @@ class Experience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The reference's digest."""
     artifact: str
     runtime: str
-    """Provider and version, e.g. `cpu 1.31.1`."""
+    """Provider and version, e.g. `cpu 1.31.1`; `openvino 2026.4.1` of the other runtime."""
     precision: Precision
     convolutional: bool
     metric: str
@@ -120,7 +120,14 @@ def machine_digest(machine: Machine, gpus: tuple[str, ...] = ()) -> str:
     return hashlib.sha256("\0".join(what).encode()).hexdigest()
 
 
-def runtime_words(provider: str, packages: Mapping[str, str]) -> str:
-    """`cpu 1.31.1`: the provider and the runtime's version."""
+def runtime_words(
+    provider: str, packages: Mapping[str, str], runtime: RuntimeName = "onnxruntime"
+) -> str:
+    """`cpu 1.31.1`: the provider and the runtime's version; `openvino 2026.4.1`.
+
+    Predictions are of ONNX Runtime, so what another runtime took must not correct them.
+    """
+    if runtime != "onnxruntime":
+        return f"{runtime} {packages.get(runtime, '?')}"
     version = next((packages[name] for name in _RUNTIMES if name in packages), "?")
     return f"{provider} {version}"

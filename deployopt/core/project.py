@@ -11,6 +11,7 @@ import msgspec
 from deployopt.core.budget import Budget, parse_budget
 from deployopt.core.codec import decode_toml
 from deployopt.core.errors import UsageError
+from deployopt.core.search import Effort
 
 T = TypeVar("T")
 OWN_FILE: Final = "deployopt.toml"
@@ -24,6 +25,10 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: str | None = None
     data: str | None = None
     output: str | None = None
+    train_data: str | None = None
+    effort: Effort | None = None
+    time_limit: str | None = None
+    """As on the command line, e.g. `40m`."""
     budgets: dict[str, str] = {}
 
     @property

@@ -4,11 +4,13 @@ Used for calibration and for checking an export, so that steps need no tokenizer
 Numpy is imported where arrays are read and written: a plan, which only names them, starts without.
 """
 
+import copy
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from deployopt.core.errors import RefusedInputError
 
@@ -26,10 +28,16 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def encode_samples(feeds: Sequence[Feed]) -> bytes:
     """The npz bytes; the same feeds give the same bytes."""
+    buffer = io.BytesIO()
+    write_samples(buffer, feeds)
+    return buffer.getvalue()
+
+
+def write_samples(stream: BinaryIO, feeds: Iterable[Feed]) -> None:
+    """The same bytes into a file, one feed in memory at a time."""
     import numpy as np
 
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for index, feed in enumerate(feeds):
             for name in sorted(feed):
                 entry = io.BytesIO()
@@ -39,7 +47,6 @@ def encode_samples(feeds: Sequence[Feed]) -> bytes:
                 archive.writestr(
                     zipfile.ZipInfo(f"{index:06d}/{name}.npy", _EPOCH), entry.getvalue()
                 )
-    return buffer.getvalue()
 
 
 def decode_samples(path: Path) -> list[dict[str, Array]]:
@@ -59,3 +66,46 @@ def decode_samples(path: Path) -> list[dict[str, Array]]:
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
         raise RefusedInputError(f"{path} is not a file of samples: {error}.") from error
     return [feeds[i] for i in sorted(feeds)]
+
+
+class StoredFeeds(Sequence[Feed]):
+    """The feeds of such a file, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            RefusedInputError: not such a file.
+        """
+        self._path = path
+        self._names: dict[int, list[str]] = {}
+        try:
+            self._archive = zipfile.ZipFile(path)
+            for key in self._archive.namelist():
+                self._names.setdefault(int(key.partition("/")[0]), []).append(key)
+        except (ValueError, zipfile.BadZipFile, EOFError) as error:
+            raise RefusedInputError(f"{path} is not a file of samples: {error}.") from error
+        self._order = sorted(self._names)
+
+    def first(self, count: int) -> "StoredFeeds":
+        """Only so many of them."""
+        fewer = copy.copy(self)
+        fewer._order = self._order[:count]  # noqa: SLF001 -- of this class
+        return fewer
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, at: int) -> Feed:  # type: ignore[override] # no slices are asked for
+        names = self._names[self._order[at]]
+        try:
+            return {key.partition("/")[2].removesuffix(".npy"): self._read(key) for key in names}
+        except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise RefusedInputError(f"{self._path} is damaged: {error}.") from error
+
+    def _read(self, key: str) -> Array:
+        import numpy as np
+
+        with self._archive.open(key) as entry:
+            found: Array = np.lib.format.read_array(entry, allow_pickle=False)
+        return found

@@ -61,7 +61,8 @@ class TimedShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rounds: int
     evidence: Evidence
     predicted_s: float | None = None
-    """What the target is predicted to take at that quantile, where this machine is not it."""
+    """The least that the prediction for the target allows at that quantile, in seconds; None where
+    this machine is the target, or nothing is known."""
     macs: float | None = None
     """Multiply-adds of a request."""
     verdict: str = ""

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from deployopt.core.artifact import RuntimeName
 from deployopt.core.budget import Budget, parse_budget
 from deployopt.core.calibration import Calibration
 from deployopt.core.units import Bandwidth, Compute, Power, Quantity, Size
@@ -158,14 +159,20 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The runtime on the device: versions as in a requirement, e.g. `>=1.20.1,!=1.21.0,<2`."""
+    """The runtime on the device: versions as in a requirement, e.g. `>=1.20.1,!=1.21.0,<2`.
+
+    `runtimes` are those that may open a model there, the usual one first; `versions` and
+    `opset_max` are ONNX Runtime's, which plain graphs and references need in any case.
+    """
 
     provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-rtx"] = "cpu"
+    runtimes: Annotated[tuple[RuntimeName, ...], msgspec.Meta(min_length=1)] = ("onnxruntime",)
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)]
     versions: Line
     opset_max: Annotated[int, msgspec.Meta(ge=11, le=64)]
 
     def __post_init__(self) -> None:
+        self._check_runtimes()
         try:
             parse_range(self.versions)
         except ValueError as error:
@@ -180,6 +187,14 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"opset_max is {self.opset_max}, but onnxruntime {oldest}, the lowest of the "
                 f"range, reads opset {read} at most"
             )
+
+    def _check_runtimes(self) -> None:
+        if len(set(self.runtimes)) < len(self.runtimes):
+            raise ValueError("runtimes: each of them once")
+        if "onnxruntime" not in self.runtimes:
+            raise ValueError("runtimes: onnxruntime is always one of them, as it runs float graphs")
+        if "openvino" in self.runtimes and self.provider != "cpu":
+            raise ValueError(f"runtimes: openvino is for provider cpu only, not {self.provider}")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,6 +45,7 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
             model=self.folder / self.manifest.model,
             session=self.manifest.session,
             threads=threads_here(self.manifest.threads),
+            runtime=self.manifest.runtime,
             provider=self.target.runtime.provider,
             outputs=self.manifest.interface.outputs,
         )

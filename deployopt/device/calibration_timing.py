@@ -17,7 +17,7 @@ from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.samples import Feed
 from deployopt.device.calibration_graphs import CalibrationGraph
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
-from deployopt.device.session import ORT_FAILURES, Session, open_session
+from deployopt.device.session import Session, open_session
 from deployopt.device.setup import Setup, silent
 from deployopt.device.timing import Clock
 
@@ -77,10 +77,7 @@ def _medians(found: dict[str, list[float]]) -> dict[str, float]:
 
 def _measure(graph: CalibrationGraph, threads: int) -> Sample:
     session = open_session(Setup(artifact=graph.name, model=graph.path, threads=threads))
-    try:
-        return _timed(session, graph.shape, threads)
-    except ORT_FAILURES as error:
-        raise DeviceError(f"onnxruntime failed on {graph.file}: {error}") from error
+    return _timed(session, graph.shape, threads)
 
 
 def _timed(session: Session, shape: tuple[int, ...], threads: int) -> Sample:

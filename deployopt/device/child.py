@@ -50,7 +50,7 @@ from deployopt.device.protocol import (
 )
 from deployopt.device.readings import SYSTEM, read_text
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
-from deployopt.device.session import ORT_FAILURES, Session, open_session
+from deployopt.device.session import Session, import_runtime, open_session
 from deployopt.device.setup import Setup
 from deployopt.device.timing import TimedPart, differing
 from deployopt.store.faults import storage_errors
@@ -87,8 +87,8 @@ def main(arguments: Sequence[str]) -> int:
             say(Failed(message=str(error)))
         except MemoryError:
             say(Failed(message="The model needs more memory than it may take."))
-        except ORT_FAILURES as error:
-            say(Failed(message=f"onnxruntime failed: {safe_text(str(error), 500)}"))
+        except (RuntimeError, ValueError) as error:
+            say(Failed(message=f"The model's process failed: {safe_text(str(error), 500)}"))
     return ExitCode.ACCEPTED
 
 
@@ -123,6 +123,7 @@ class _Opened(msgspec.Struct):
 
 
 def _open(setup: Setup) -> _Opened:
+    import_runtime(setup.runtime)
     base = psutil.Process().memory_info().rss
     start = time.perf_counter_ns()
     session = open_session(setup)

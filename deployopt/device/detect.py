@@ -113,8 +113,10 @@ def _runtime(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
     version = re.match(r"\d+(\.\d+)*", onnxruntime.__version__)
     release = version[0] if version else "1.20.1"
     cuda = bool(gpus) and "CUDAExecutionProvider" in machine.providers
+    openvino = machine.arch == "x86_64" and "openvino" in machine.packages
     return {
         "provider": "cuda" if cuda else "cpu",
+        "runtimes": ["onnxruntime"] if cuda or not openvino else ["onnxruntime", "openvino"],
         "threads": usable_cores(machine),
         "versions": f">={release},<2",
         "opset_max": max(_LEAST_OPSET, opset_read_by(parse_version(release))),

@@ -30,22 +30,36 @@ def image_input(image: Array, inputs: ImageInputs) -> Floats:
     Raises:
         UsageError: not a uint8 image with the channels that the model has.
     """
+    mean = np.asarray(inputs.mean[: inputs.channels], dtype=np.float32)
+    std = np.asarray(inputs.std[: inputs.channels], dtype=np.float32)
+    values = (_fitted(image, inputs) * np.float32(inputs.scale) - mean) / std
+    ready: Floats = np.ascontiguousarray(_laid_out(values, inputs).astype(np.float32))
+    return ready
+
+
+def image_pixels(image: Array, inputs: ImageInputs) -> Array:
+    """The same before it is normalized: whole values, as uint8.
+
+    Raises:
+        UsageError: not a uint8 image with the channels that the model has.
+    """
+    return np.ascontiguousarray(_laid_out(_fitted(image, inputs), inputs).astype(np.uint8))
+
+
+def _fitted(image: Array, inputs: ImageInputs) -> Floats:
+    """Resized and cropped to the model's size, `[height, width, channels]`, whole values."""
     pixels = _with_channels(image, inputs.channels)
     height, width = pixels.shape[:2]
     if inputs.resize is None:
-        resized = resize_bilinear(pixels, inputs.height, inputs.width)
-    else:
-        scale = inputs.resize / min(height, width)
-        tall = max(inputs.height, inputs.resize, int(height * scale))
-        wide = max(inputs.width, inputs.resize, int(width * scale))
-        resized = _centre(resize_bilinear(pixels, tall, wide), inputs.height, inputs.width)
-    mean = np.asarray(inputs.mean[: inputs.channels], dtype=np.float32)
-    std = np.asarray(inputs.std[: inputs.channels], dtype=np.float32)
-    values = (resized * np.float32(inputs.scale) - mean) / std
-    if inputs.layout == "NCHW":
-        values = values.transpose(2, 0, 1)
-    ready: Floats = np.ascontiguousarray(values.astype(np.float32))
-    return ready
+        return resize_bilinear(pixels, inputs.height, inputs.width)
+    scale = inputs.resize / min(height, width)
+    tall = max(inputs.height, inputs.resize, int(height * scale))
+    wide = max(inputs.width, inputs.resize, int(width * scale))
+    return _centre(resize_bilinear(pixels, tall, wide), inputs.height, inputs.width)
+
+
+def _laid_out(values: Floats, inputs: ImageInputs) -> Floats:
+    return values.transpose(2, 0, 1) if inputs.layout == "NCHW" else values
 
 
 def resize_bilinear(pixels: Array, height: int, width: int) -> Floats:

@@ -22,7 +22,14 @@ from deployopt.device.gpu import gpu_names
 from deployopt.device.readings import SYSTEM, read_number, read_text
 from deployopt.device.setup import Limits
 
-_PACKAGES: Final = ("onnxruntime", "onnxruntime-gpu", "numpy", "tokenizers", "deployopt")
+_PACKAGES: Final = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "numpy",
+    "tokenizers",
+    "deployopt",
+)
 _ARCH: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 _MEMORY_SHARE: Final = 0.9
 _UNLIMITED: Final = 1 << 60

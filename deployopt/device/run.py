@@ -17,13 +17,12 @@ from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.examples import IMAGE, Example
 from deployopt.core.interface import ArrayInput, ArrayInputs, ImageInputs, Interface
 from deployopt.core.samples import Array, Feed
-from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
 from deployopt.device.reference import logits_of
-from deployopt.device.session import ORT_FAILURES, Session, open_session
+from deployopt.device.session import Session, open_session
 
 Given = str | Path | Array | Mapping[str, Array]
 
@@ -100,12 +99,7 @@ class Predictor:
 
     def _answer(self, feed: Feed) -> Prediction:
         names = self.interface.outputs
-        try:
-            values = self._session.run(list(names), feed)
-        except ORT_FAILURES as error:
-            raise DeviceError(
-                f"onnxruntime failed on this input: {safe_text(str(error), 400)}"
-            ) from error
+        values = self._session.run(list(names), feed)
         outputs = dict(zip(names, values, strict=True))
         if not self.interface.classifies or not self.interface.labels:
             plain = {name: value.tolist() for name, value in outputs.items()}

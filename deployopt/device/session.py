@@ -1,22 +1,14 @@
-"""An ONNX Runtime session that is opened the same way wherever a model is measured or used.
+"""A session that is opened the same way wherever a model is measured or used.
 
-In: a Setup. Out: a session on its provider, with its threads and no others, quiet. Refuses a model
-stamped newer than the runtime reads, a provider that is not there, and session entries that would
-make the runtime open other files.
+In: a Setup. Out: a session of its runtime, with its threads and no others, quiet. A runtime is
+imported when a model asks for it, so that none is in the memory of another's measurement.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-from deployopt.core.errors import DeviceError, IntegrityError, RefusedInputError
+from deployopt.core.artifact import RuntimeName
 from deployopt.core.samples import Array
-from deployopt.core.text import safe_text
-from deployopt.core.versions import Version, opset_read_by
-from deployopt.device.onnx_header import OnnxHeader, read_onnx_header
 from deployopt.device.setup import Setup
 
 
@@ -36,56 +28,8 @@ class Session(Protocol):
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
     ) -> list[Array]:
-        """Answer one request."""
+        """Answer one request; raises DeviceError where the runtime fails on it."""
         ...
-
-
-_PROVIDERS: Final[dict[str, str]] = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
-}
-_ENTRIES_ALLOWED: Final = frozenset(
-    {
-        "session.disable_prepacking",
-        "session.dynamic_block_base",
-        "session.force_spinning_stop",
-        "session.inter_op.allow_spinning",
-        "session.intra_op.allow_spinning",
-        "session.qdqisint8allowed",
-        "session.set_denormal_as_zero",
-        "session.use_device_allocator_for_initializers",
-        "session.use_env_allocators",
-        "mlas.enable_gemm_fastmath_arm64_bfloat16",
-        "optimization.disable_specified_optimizers",
-        "optimization.enable_gelu_approximation",
-        "optimization.minimal_build_optimizations",
-    }
-)
-"""Entries that change arithmetic or scheduling only; others name files or load libraries."""
-
-ORT_FAILURES: Final = (
-    state.EPFail,
-    state.EngineError,
-    state.Fail,
-    state.InvalidArgument,
-    state.InvalidGraph,
-    state.InvalidProtobuf,
-    state.ModelLoaded,
-    state.NoModel,
-    state.NoSuchFile,
-    state.NotImplemented,
-    state.RuntimeException,
-    RuntimeError,
-    ValueError,
-    MemoryError,
-)
-"""What the runtime raises; its own errors have no common base."""
-_OPSET_END: Final = re.compile(r"domain (\S*) is till opset (\d+)")
-_IR_END: Final = re.compile(r"max supported IR version: (\d+)")
-_MINORS: Final = range(14, 100)
-_QUIET: Final = 4
 
 
 def open_session(setup: Setup) -> Session:
@@ -94,81 +38,26 @@ def open_session(setup: Setup) -> Session:
     Raises:
         IntegrityError: the model is newer than the runtime, or is not a model.
         RefusedInputError: a session entry that is not allowed.
-        DeviceError: the provider is not there, or the runtime refuses.
+        DeviceError: the runtime or its provider is not there, or it refuses.
     """
-    provider = _provider(setup.provider)
-    header = read_onnx_header(setup.model)
-    try:
-        session: Session = onnxruntime.InferenceSession(
-            str(setup.model),
-            _options(setup),
-            providers=[provider],
-            disabled_optimizers=list(setup.session.disabled_optimizers),
-            enable_fallback=0,
-        )
-    except ORT_FAILURES as error:
-        raise _explain(error, setup, header) from error
-    return session
+    if setup.runtime == "openvino":
+        from deployopt.device.openvino_session import open_openvino
+
+        return open_openvino(setup)
+    from deployopt.device.onnxruntime_session import open_onnxruntime
+
+    return open_onnxruntime(setup)
 
 
-def _options(setup: Setup) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = setup.threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _QUIET
-    for key, value in sorted(setup.session.config_entries.items()):
-        if key not in _ENTRIES_ALLOWED:
-            raise RefusedInputError(
-                f"The session entry {safe_text(key, 80)!r} is not one that a bundle may set. "
-                f"Allowed: {', '.join(sorted(_ENTRIES_ALLOWED))}."
-            )
-        options.add_session_config_entry(key, value)
-    return options
+def import_runtime(runtime: RuntimeName) -> None:
+    """Import what `open_session` needs, so that its time and memory are not the model's.
 
+    Raises:
+        DeviceError: it is not installed.
+    """
+    if runtime == "openvino":
+        from deployopt.device.openvino_session import import_openvino
 
-def _provider(name: str) -> str:
-    there = onnxruntime.get_available_providers()
-    wanted = _PROVIDERS.get(name, name)
-    if wanted not in there:
-        raise DeviceError(
-            f"The provider {name!r} ({wanted}) is not in this onnxruntime, which has "
-            f"{', '.join(there)}. Install the onnxruntime build that has it, or choose a target "
-            'with provider = "cpu".'
-        )
-    return wanted
-
-
-def _explain(
-    error: BaseException, setup: Setup, header: OnnxHeader
-) -> DeviceError | IntegrityError:
-    text = str(error)
-    have = onnxruntime.__version__
-    opset, ir = _OPSET_END.search(text), _IR_END.search(text)
-    if opset:
-        domain = "" if opset[1] == "ai.onnx" else opset[1]
-        stamped = header.opsets.get(domain, 0)
-        return IntegrityError(
-            f"{setup.model.name} has opset {stamped}{f' of {domain}' if domain else ''}, and this "
-            f"onnxruntime ({have}) reads up to {opset[2]}. {_advice(stamped, domain)}"
-        )
-    if ir:
-        return IntegrityError(
-            f"{setup.model.name} has IR version {header.ir_version}, and this onnxruntime ({have}) "
-            f"reads up to {ir[1]}. Install a newer onnxruntime, or build for its version."
-        )
-    if isinstance(error, state.InvalidProtobuf | state.InvalidGraph | state.NoSuchFile):
-        return IntegrityError(
-            f"{setup.model.name} is not a model that onnxruntime {have} can open: "
-            f"{safe_text(text, 500)}"
-        )
-    return DeviceError(
-        f"onnxruntime {have} could not open {setup.model.name}: {safe_text(text, 500)}"
-    )
-
-
-def _advice(opset: int, domain: str) -> str:
-    minors = [m for m in _MINORS if opset_read_by(Version((1, m), final=True)) >= opset]
-    if domain or not minors:
-        return "Install the newest onnxruntime, or build again for this version."
-    return f"Install onnxruntime>=1.{minors[0]}, or build again for this version."
+        import_openvino()
+    else:
+        import deployopt.device.onnxruntime_session  # noqa: F401

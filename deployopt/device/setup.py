@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, SessionOptions
+from deployopt.core.artifact import Artifact, RuntimeName, SessionOptions
 from deployopt.core.interface import Interface
 from deployopt.core.samples import Feed
 from deployopt.core.target import Target
@@ -23,6 +23,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     model: Path
     session: SessionOptions = SessionOptions()
     threads: int
+    runtime: RuntimeName = "onnxruntime"
     provider: str = "cpu"
     """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-rtx."""
     outputs: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ def setup_of(artifact: Artifact, target: Target, outputs: tuple[str, ...] = ()) 
         model=artifact.path,
         session=artifact.session,
         threads=threads_here(target.runtime.threads),
+        runtime=artifact.runtime,
         provider=target.runtime.provider,
         outputs=outputs,
     )

@@ -19,6 +19,7 @@ from deployopt.core.experience import Seat, experiences_of, machine_digest, runt
 from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
+from deployopt.core.quiet import OPENVINO_VERSIONS, openvino_missing
 from deployopt.core.result import VerifyResult
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
@@ -179,7 +180,9 @@ def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
     seat = Seat(
         target=bundle.target.name,
         machine=machine_digest(here.machine, gpu_names()),
-        runtime=runtime_words(bundle.target.runtime.provider, here.machine.packages),
+        runtime=runtime_words(
+            bundle.target.runtime.provider, here.machine.packages, bundle.manifest.runtime
+        ),
         artifact=bundle.manifest.artifact,
         precision=bundle.manifest.precision,
     )
@@ -227,6 +230,8 @@ def _result(
 def _runtime_warnings(
     bundle: OpenBundle, machine: Machine, mismatch: str | None
 ) -> tuple[str, ...]:
+    if bundle.manifest.runtime == "openvino":
+        return _openvino_warnings(machine)
     wanted = bundle.target.runtime.versions
     found = next((machine.packages[n] for n in _RUNTIMES if n in machine.packages), None)
     if found is None:
@@ -243,6 +248,20 @@ def _runtime_warnings(
             f"one that is: pip install 'onnxruntime{wanted}'."
         )
     return (f"onnxruntime {found} is outside of the target's range {wanted}.",)
+
+
+def _openvino_warnings(machine: Machine) -> tuple[str, ...]:
+    """A target's range is of ONNX Runtime's versions, so another OpenVINO is no more than said."""
+    found = machine.packages.get("openvino")
+    if found is None:
+        raise DeviceError(openvino_missing("it is not installed"))
+    try:
+        tried = version_matches(found, OPENVINO_VERSIONS)
+    except ValueError:
+        tried = False
+    if tried:
+        return ()
+    return (f"openvino {found} is outside of the range that was tried ({OPENVINO_VERSIONS}).",)
 
 
 def _scratch() -> Path:

@@ -1,46 +1,79 @@
-"""Ranges of a graph's values over real inputs, one request at a time.
+"""A graph's values over real inputs, one request at a time, and their ranges.
 
-A float graph and requests go in; lowest and highest of each asked value come out. Never more than
-one request's values are held, however many requests there are.
+A float graph and requests go in; a running range of each asked value comes out, from which any
+calibration takes lowest and highest. Never more than one request's values are held, however many
+requests there are.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
+import msgspec
 import onnx
 import onnx.helper
 import onnxruntime
 
 from deployopt.core.errors import StepError
-from deployopt.core.samples import Feed
+from deployopt.core.samples import Array, Feed
+from deployopt.graph.range_entropy import least_loss_range
+from deployopt.graph.range_error import least_error_range
 from deployopt.graph.ranges import RunningRange
 from deployopt.graph.running import RUN_ERRORS
 from deployopt.graph.writing import save_onnx
 
 
-def calibrate(
-    model: onnx.ModelProto,
-    names: Sequence[str],
-    feeds: Iterable[Feed],
-    scratch: Path,
-    options: tuple[float, int],
-    seen: Callable[[int], None],
-) -> dict[str, tuple[float, float]]:
-    """The ranges of `names`; `options` are the percentile and the threads.
+Bounds: TypeAlias = tuple[float, float]
+Calibration = Literal["minmax", "percentile", "entropy", "mse"]
 
-    `scratch` is a file name in a folder that may be written; nothing stays there.
+
+class Observing(msgspec.Struct, frozen=True, kw_only=True):
+    """`scratch` is a file name in a folder that may be written; nothing stays there."""
+
+    scratch: Path
+    threads: int
+    seen: Callable[[int], None]
+
+
+def observe(
+    model: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feed], how: Observing
+) -> dict[str, RunningRange]:
+    """The running ranges of `names` after all requests.
 
     Raises:
         StepError: a request does not run, or gives numbers that are not finite.
     """
-    percentile, threads = options
-    session = _session(model, names, scratch, threads)
-    inputs = {given.name for given in session.get_inputs()}
     ranges = {name: RunningRange() for name in names}
+    watch_values(model, names, feeds, how, lambda name, values: ranges[name].update(values))
+    return ranges
+
+
+def range_of(found: RunningRange, calibration: Calibration, percentile: float) -> Bounds:
+    """Lowest and highest value as that calibration takes them."""
+    if calibration == "minmax":
+        return found.range()
+    if calibration == "percentile":
+        return found.range(percentile)
+    choose = least_error_range if calibration == "mse" else least_loss_range
+    return choose(*found.histogram(), found.lowest, found.highest)
+
+
+def watch_values(
+    model: onnx.ModelProto,
+    names: Sequence[str],
+    feeds: Iterable[Feed],
+    how: Observing,
+    take: Callable[[str, Array], None],
+) -> None:
+    """Give every asked value of every request to `take`, which refuses with ValueError.
+
+    Raises:
+        StepError: a request does not run, or gives numbers that are refused.
+    """
+    session = _session(model, names, how.scratch, how.threads)
+    inputs = {given.name for given in session.get_inputs()}
     for number, feed in enumerate(feeds):
         given = {name: array for name, array in feed.items() if name in inputs}
-        for name in ranges.keys() & given.keys():
-            _update(ranges[name], given[name], name, number)
         asked = [name for name in names if name not in given]
         try:
             found = session.run(asked, given)
@@ -49,15 +82,15 @@ def calibrate(
             raise StepError(
                 f"Calibration sample {number} does not run: {said}. Check the data."
             ) from error
-        for name, values in zip(asked, found, strict=True):
-            _update(ranges[name], values, name, number)
-        seen(number + 1)
-    return {name: found.range(percentile) for name, found in ranges.items()}
+        values = {**dict(zip(asked, found, strict=True)), **given}
+        for name in names:
+            _take(take, name, values[name], number)
+        how.seen(number + 1)
 
 
-def _update(found: RunningRange, values: object, name: str, number: int) -> None:
+def _take(take: Callable[[str, Array], None], name: str, values: Array, number: int) -> None:
     try:
-        found.update(values)  # type: ignore[arg-type] # an array; the runtime is not typed
+        take(name, values)
     except ValueError as error:
         raise StepError(
             f"The value {name!r} is not finite for calibration sample {number}. "

@@ -3,14 +3,14 @@
 A graph goes in; a Precision comes out, whatever was asked for when it was made.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Final
 
 import onnx
 
 from deployopt.core.artifact import Precision
-from deployopt.graph.index import GraphIndex
+from deployopt.graph.index import GraphIndex, attribute
 from deployopt.graph.reading import read_graph
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.sizes import elements
@@ -33,6 +33,8 @@ _PRECISIONS: Final = {
     onnx.TensorProto.INT8: Precision.INT8,
     onnx.TensorProto.UINT8: Precision.INT8,
 }
+_BLOCK_BITS: Final = defaultdict(lambda: Precision.MIXED, {4: Precision.INT4, 8: Precision.INT8})
+"""Of MatMulNBits, whose weights lie packed in bytes."""
 
 
 def precision_found(path: Path) -> Precision:
@@ -58,6 +60,9 @@ def weight_shares(model: onnx.ModelProto) -> Counter[Precision]:
     counts: Counter[Precision] = Counter()
     seen: set[str] = set()
     for node in model.graph.node:
+        if node.op_type == "MatMulNBits":
+            counts[_BLOCK_BITS[_whole(node, "bits")]] += _whole(node, "K") * _whole(node, "N")
+            continue
         if node.op_type not in _MULTIPLIERS:
             continue
         for name in node.input:
@@ -68,6 +73,12 @@ def weight_shares(model: onnx.ModelProto) -> Counter[Precision]:
             if tensor.data_type in _PRECISIONS:
                 counts[_PRECISIONS[tensor.data_type]] += elements(tensor)
     return counts
+
+
+def _whole(node: onnx.NodeProto, name: str) -> int:
+    """An attribute that is a whole number; 0 where it is not there."""
+    value = attribute(node, name, 0)
+    return value if isinstance(value, int) else 0
 
 
 def _weight_behind(index: GraphIndex, name: str) -> onnx.TensorProto | None:

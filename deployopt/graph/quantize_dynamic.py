@@ -7,7 +7,7 @@ multiplications are quantized once. Large embedding tables become s8 with one sc
 nothing: what does not fit the pattern stays float.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -26,11 +26,11 @@ from deployopt.graph.index import (
     replace_nodes,
 )
 from deployopt.graph.naming import name_nodes
+from deployopt.graph.quantize_lookups import is_lookup, quantize_lookup
 from deployopt.graph.quantize_weights import Floats, quantize_symmetric
 
 MIN_WEIGHTS: Final = 16_384
 """Below this a multiplication gains nothing: classification heads stay float."""
-MIN_EMBEDDING_WEIGHTS: Final = 2**20
 
 
 class DynamicOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,16 +50,21 @@ class _Rewrite:
         self.options = options
         self.quantized_inputs: dict[str, tuple[str, str]] = {}
         self.done_weights: dict[str, tuple[str, str, str]] = {}
+        self.done_tables: dict[str, tuple[str, str]] = {}
 
 
-def quantize_dynamic(model: onnx.ModelProto, options: DynamicOptions) -> tuple[str, ...]:
-    """Quantize in place; the names of the nodes that were."""
+def quantize_dynamic(
+    model: onnx.ModelProto, options: DynamicOptions, only: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Quantize in place, all that can be or `only` some by name; the names of those that were."""
     # New nodes are named after old ones, and a foreign graph may leave its own without names.
     name_nodes(model)
     rewrite = _Rewrite(model, options)
     replacements: dict[str, list[onnx.NodeProto]] = {}
     names = []
     for node in list(model.graph.node):
+        if only is not None and node.name not in only:
+            continue
         if not _excluded(node, options) and is_quantizable(rewrite.index, node, options):
             replacements[node.output[0]] = _MAKERS[node.op_type](rewrite, node)
             names.append(node.name)
@@ -82,15 +87,19 @@ def quantizable(model: onnx.ModelProto, options: DynamicOptions) -> tuple[str, .
 
 def is_quantizable(index: GraphIndex, node: onnx.NodeProto, options: DynamicOptions) -> bool:
     """Whether the node multiplies by a large constant matrix, or looks up in one."""
+    if is_product(index, node):
+        return True
+    return options.embeddings and is_lookup(index, node)
+
+
+def is_product(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Whether the node multiplies by a large constant matrix."""
     if node.op_type == "MatMul":
         return _large(index, node.input[1], MIN_WEIGHTS)
     if node.op_type == "Gemm":
         plain = attribute(node, "transA", 0) == 0 and attribute(node, "alpha", 1.0) == 1.0
         bias = len(node.input) < 3 or attribute(node, "beta", 1.0) == 1.0  # noqa: PLR2004 A, B, C
         return plain and bias and _large(index, node.input[1], MIN_WEIGHTS)
-    if node.op_type == "Gather" and options.embeddings:
-        rows = attribute(node, "axis", 0) == 0
-        return rows and _large(index, node.input[0], MIN_EMBEDDING_WEIGHTS)
     return False
 
 
@@ -167,26 +176,7 @@ def _integer_weight(rewrite: _Rewrite, name: str, *, transpose: bool) -> tuple[s
 
 
 def _gather(rewrite: _Rewrite, node: onnx.NodeProto) -> list[onnx.NodeProto]:
-    """Rows of s8 and their scales are looked up, then multiplied."""
-    table, rows = node.input[0], node.input[1]
-    output = node.output[0]
-    if table not in rewrite.done_weights:
-        integers, scale = quantize_symmetric(_weight(rewrite, table), axis=0)
-        names = (f"{table}.s8", f"{table}.rows", "")
-        rewrite.index.graph.initializer.extend(
-            (initializer(names[0], integers), initializer(names[1], scale[:, None]))
-        )
-        rewrite.done_weights[table] = names
-    integers_name, scales_name, _ = rewrite.done_weights[table]
-    make = onnx.helper.make_node
-    # Suffixes of their own: the output may be quantized itself, and then has a scale by that name.
-    row, real, row_scale = f"{output}.row", f"{output}.row.f32", f"{output}.row.scale"
-    return [
-        make("Gather", [integers_name, rows], [row], name=node.name),
-        make("Gather", [scales_name, rows], [row_scale], name=f"{node.name}.scale"),
-        make("Cast", [row], [real], name=f"{node.name}.cast", to=onnx.TensorProto.FLOAT),
-        make("Mul", [real, row_scale], [output], name=f"{node.name}.rescale"),
-    ]
+    return quantize_lookup(rewrite.index, node, rewrite.done_tables)
 
 
 def _weight(rewrite: _Rewrite, name: str) -> Floats:

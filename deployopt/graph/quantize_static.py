@@ -5,7 +5,7 @@ Q/DQ pairs so that ONNX Runtime fuses them is ONNX Runtime's own quantizer's wor
 is ours, because its calibrators keep what they have seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -19,9 +19,10 @@ from onnxruntime.quantization import QDQQuantizer, QuantType, TensorData
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Feed
-from deployopt.graph.calibrating import calibrate
+from deployopt.graph.calibrating import Bounds, Calibration, Observing, observe, range_of
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.opsets import raise_opset
+from deployopt.graph.ranges import RunningRange
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.writing import save_onnx
 
@@ -30,18 +31,26 @@ OP_TYPES: Final = (
     "Add", "AveragePool", "Clip", "Concat", "Conv", "Flatten", "Gemm", "GlobalAveragePool",
     "LeakyRelu", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Resize", "Sigmoid", "Transpose",
 )  # fmt: skip
-_MULTIPLIERS: Final = frozenset({"Conv", "Gemm", "MatMul"})
+MULTIPLIERS: Final = frozenset({"Conv", "Gemm", "MatMul"})
 _INFERRED: Final = ("onnx.infer", "onnxruntime.quant")
 
 
 class StaticOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """As the step of the same name; `percentile` 100 takes the whole range seen."""
+    """As the step of the same name."""
 
     per_channel: bool = True
     reduce_range: bool = False
+    calibration: Calibration = "percentile"
     percentile: float = 99.999
     exclude: tuple[str, ...] = ()
     threads: int = 1
+
+
+class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """A float graph that is ready for Q/DQ pairs, and what its values were on real inputs."""
+
+    model: onnx.ModelProto
+    ranges: dict[str, RunningRange]
 
 
 def quantize_static(
@@ -57,29 +66,54 @@ def quantize_static(
         RefusedInputError: the source may not be opened.
         StepError: nothing to quantize or to calibrate with, or a request does not run.
     """
+    found = calibrate_static(
+        source, destination.with_name("scratch.onnx"), feeds, options, progress
+    )
+    chosen = chosen_nodes(found.model, options)
+    bounds = bounds_of(found, options)
+    names = [node.name for node in chosen]
+    save_onnx(place_pairs(found.model, names, bounds, options), destination)
+    return tuple(node.name for node in chosen if node.op_type in MULTIPLIERS)
+
+
+def calibrate_static(
+    source: Path,
+    scratch: Path,
+    feeds: Sequence[Feed],
+    options: StaticOptions,
+    progress: Callable[[float, str], None],
+) -> Calibrated:
+    """Run the requests once; any choice of nodes and any calibration can be placed from it.
+
+    Of the options only `exclude` and `threads` count here: values that nobody would quantize are
+    not looked at. `scratch` is a file name in a folder that may be written; nothing stays there.
+
+    Raises:
+        RefusedInputError: the source may not be opened.
+        StepError: nothing to quantize or to calibrate with, or a request does not run.
+    """
     if not feeds:
         raise StepError("Static quantization calibrates on real inputs and none were given.")
-    scratch = destination.with_name("scratch.onnx")
     model = prepared(source, scratch)
-    chosen = [
+    chosen = chosen_nodes(model, options)
+    if not any(node.op_type in MULTIPLIERS for node in chosen):
+        raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
+    how = Observing(
+        scratch=scratch,
+        threads=options.threads,
+        seen=lambda seen: progress(seen / len(feeds), f"calibrating: {seen} of {len(feeds)}"),
+    )
+    return Calibrated(model=model, ranges=observe(model, _values(model, chosen), feeds, how))
+
+
+def chosen_nodes(model: onnx.ModelProto, options: StaticOptions) -> list[onnx.NodeProto]:
+    """The nodes that are quantized, in the graph's order."""
+    return [
         node
         for node in model.graph.node
         if node.op_type in OP_TYPES
         and not any(fnmatchcase(node.name, pattern) for pattern in options.exclude)
     ]
-    names = tuple(node.name for node in chosen if node.op_type in _MULTIPLIERS)
-    if not names:
-        raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
-    ranges = calibrate(
-        model,
-        _values(model, chosen),
-        feeds,
-        scratch,
-        (options.percentile, options.threads),
-        lambda seen: progress(seen / len(feeds), f"calibrating: {seen} of {len(feeds)}"),
-    )
-    save_onnx(_place(model, chosen, ranges, options), destination)
-    return names
 
 
 def prepared(source: Path, scratch: Path) -> onnx.ModelProto:
@@ -114,13 +148,23 @@ def _values(model: onnx.ModelProto, chosen: Sequence[onnx.NodeProto]) -> list[st
     return sorted((touched & floats) - weights)
 
 
-def _place(
-    model: onnx.ModelProto,
-    chosen: Sequence[onnx.NodeProto],
-    ranges: dict[str, tuple[float, float]],
+def bounds_of(found: Calibrated, options: StaticOptions) -> dict[str, Bounds]:
+    """Lowest and highest of every value, by the options' calibration."""
+    return {
+        name: range_of(seen, options.calibration, options.percentile)
+        for name, seen in found.ranges.items()
+    }
+
+
+def place_pairs(
+    source: onnx.ModelProto,
+    names: Sequence[str],
+    bounds: Mapping[str, Bounds],
     options: StaticOptions,
 ) -> onnx.ModelProto:
-    """The graph with Q/DQ pairs around the chosen nodes."""
+    """The graph with Q/DQ pairs around the named nodes; the source is left as it is."""
+    model = onnx.ModelProto()
+    model.CopyFrom(source)
     key, value = _INFERRED
     model.metadata_props.add(key=key, value=value)
     quantizer = QDQQuantizer(
@@ -131,9 +175,9 @@ def _place(
         QuantType.QUInt8,
         {
             name: TensorData(lowest=np.float32(low), highest=np.float32(high))
-            for name, (low, high) in ranges.items()
+            for name, (low, high) in bounds.items()
         },
-        [node.name for node in chosen],
+        list(names),
         [],
         list(OP_TYPES),
         {},

@@ -14,6 +14,10 @@ MOST_PER_UPDATE: Final = 2**16
 """Of larger arrays the histogram takes every k-th element; the extremes are always exact."""
 
 
+Counts = npt.NDArray[np.int64]
+Edges = npt.NDArray[np.float64]
+
+
 class RunningRange:
     """Feed it arrays; ask it for a range."""
 
@@ -21,6 +25,7 @@ class RunningRange:
         self.lowest = np.inf
         self.highest = -np.inf
         self.reach = 0.0
+        self.zeros = 0
         self.counts: npt.NDArray[np.int64] = np.zeros(BINS, np.int64)
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
@@ -39,6 +44,16 @@ class RunningRange:
         else:
             places = np.full(flat.size, BINS // 2)
         self.counts += np.bincount(places, minlength=BINS)
+        self.zeros += int(flat.size - np.count_nonzero(flat))
+
+    def histogram(self) -> tuple[Counts, Edges]:
+        """Counts without the values that are exactly 0, and the BINS + 1 edges between them.
+
+        Zeros lose nothing by quantizing, and after a Relu they would outweigh all others.
+        """
+        counts = self.counts.copy()
+        counts[BINS // 2] -= self.zeros
+        return counts, np.linspace(-self.reach, self.reach, BINS + 1)
 
     def range(self, percentile: float = 100.0) -> tuple[float, float]:
         """Lowest and highest value, less the share beyond `percentile` percent, halved by side."""

@@ -16,6 +16,7 @@ import onnx
 from deployopt.graph.free_sizes import sizes_of
 from deployopt.graph.index import GraphIndex, attribute, initializer
 from deployopt.graph.shapes import Known, sweep
+from deployopt.graph.tensors import read_by
 
 _PRIMES: Final = (
     (7, 61, 11, 29, 17, 23, 13, 19),
@@ -58,21 +59,10 @@ def drop_dead_nodes(model: onnx.ModelProto) -> int:
         if needed.isdisjoint(node.output):
             dead.append(position)
         else:
-            needed.update(_read_by(node))
+            needed.update(read_by(node))
     for position in dead:
         del model.graph.node[position]
     return len(dead)
-
-
-def _read_by(node: onnx.NodeProto) -> set[str]:
-    """Names that a node or a graph inside it reads."""
-    names = set(node.input)
-    for found in node.attribute:
-        for graph in (found.g, *found.graphs):
-            names.update(value.name for value in graph.output)
-            for inner in graph.node:
-                names |= _read_by(inner)
-    return names
 
 
 def _trials(model: onnx.ModelProto) -> list[Known]:

@@ -1,15 +1,18 @@
 """A graph's answers through ONNX Runtime, for comparing one graph with another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
+from deployopt.core.artifact import SessionOptions
 from deployopt.core.samples import Array, Feed
 from deployopt.graph.describing import GraphDescription
+from deployopt.graph.writing import save_onnx
 
 RUN_ERRORS: Final = (Fail, InvalidArgument, RuntimeException, ValueError)
 _SYMBOL_SIZES: Final = (2, 8, 6, 4)
@@ -24,6 +27,55 @@ def run_graph(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Arra
     options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return [[np.asarray(out) for out in session.run(None, dict(feed))] for feed in feeds]
+
+
+class Named(Protocol):
+    """An input of a graph."""
+
+    name: str
+
+
+class Session(Protocol):
+    """What is used of a session."""
+
+    def get_inputs(self) -> Sequence[Named]:
+        """The graph's inputs, in order."""
+        ...
+
+    def run(self, output_names: Sequence[str], input_feed: Feed) -> list[Array]:
+        """Answer one request."""
+        ...
+
+
+def open_as_shipped(
+    model: onnx.ModelProto,
+    beside: Mapping[str, Array],
+    scratch: Path,
+    shipped: SessionOptions,
+    threads: int,
+) -> Session:
+    """A session with the options that a device opens the model with.
+
+    Weights `beside` the model are its initializers; the file `scratch` does not stay.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    for key, value in sorted(shipped.config_entries.items()):
+        options.add_session_config_entry(key, value)
+    try:
+        save_onnx(model, scratch, beside=beside)
+        session: Session = onnxruntime.InferenceSession(
+            scratch,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(shipped.disabled_optimizers),
+        )
+    finally:
+        scratch.unlink(missing_ok=True)
+        scratch.with_name(scratch.name + ".data").unlink(missing_ok=True)
+    return session
 
 
 def largest_difference(one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]) -> float:

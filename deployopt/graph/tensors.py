@@ -13,6 +13,16 @@ def nodes_of(nodes: "onnx.GraphProto | onnx.FunctionProto") -> Iterator[onnx.Nod
             yield from nodes_of(graph)
 
 
+def read_by(node: onnx.NodeProto) -> set[str]:
+    """Names that a node or a graph inside it reads, those made inside it among them."""
+    names = set(node.input)
+    for graph in subgraphs(node):
+        names.update(value.name for value in graph.output)
+        for inner in graph.node:
+            names |= read_by(inner)
+    return names
+
+
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
     """The graphs in a node's attributes."""
     for attribute in node.attribute:

@@ -26,6 +26,7 @@ from deployopt.store.writing import write_new_file
 _VERSION: Final = 1
 _ANSWERS: Final = "answers.npz"
 _RUNTIME: Final = ("onnxruntime", "numpy", "tokenizers")
+_OPENVINO: Final = ("openvino", "numpy", "tokenizers")
 _REFERENCE: Final = ("torch", "transformers", *_RUNTIME)
 Progress = Callable[[float, str], None]
 
@@ -61,7 +62,8 @@ def candidate_answers(
     Raises:
         DeviceError: it crashed, hung, or took more than it may.
     """
-    key = _key(prepared, artifact, split, _RUNTIME, prepared.bench.threads)
+    tools = _OPENVINO if artifact.runtime == "openvino" else _RUNTIME
+    key = _key(prepared, artifact, split, tools, prepared.bench.threads)
     stored = prepared.bench.store.lookup(key)
     if stored is not None:
         taken = decode_json(stored.meta, _Taken, where="The store's record of an evaluation")
@@ -126,7 +128,7 @@ def _key(
     prepared: Prepared, artifact: Artifact, split: Split, tools: Sequence[str], threads: int
 ) -> str:
     machine = prepared.machine
-    workload = prepared.request.target.workload if tools is _RUNTIME else Workload()
+    workload = Workload() if tools is _REFERENCE else prepared.request.target.workload
     return cache_key(
         {
             "answers": _VERSION,

@@ -26,7 +26,10 @@ from deployopt.pipeline.judging import Decision, judge_finalists
 from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
 from deployopt.pipeline.remembering import remember
-from deployopt.pipeline.trying import try_recipes
+from deployopt.pipeline.searching.concluding import concluded
+from deployopt.pipeline.searching.search import Searched, search
+from deployopt.pipeline.searching.time_budget import TimeBudget
+from deployopt.pipeline.trying import ask_recipes, time_candidates
 from deployopt.sources.locking import encode_lock, lock_of
 from deployopt.sources.modules import GivenModule, module_source
 from deployopt.store.faults import storage_errors
@@ -34,6 +37,9 @@ from deployopt.store.publishing import check_destination
 from deployopt.store.store import Store
 from deployopt.store.writing import atomic_write_bytes
 
+_LEAST_S: Final = 30.0
+_GATE_S: Final = 45.0
+"""Of a time limit, what is left for the gate when candidates are measured, and the least of it."""
 _UNSAFE: Final = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -51,9 +57,10 @@ def run_build(
         for word in _WORDS:
             check_destination(destination(request, word))
         source = None if given is None else module_source(given, name=request.model, store=store)
+        budget = TimeBudget(request.time_limit_s)
         prepared = prepare(request, store, stages, source)
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)
-        candidates = try_recipes(prepared, stages)
+        candidates, found = _candidates(prepared, budget, stages)
         chosen = choose(candidates, prepared.budgets)
         if not chosen.finalists:
             reasons = " ".join(
@@ -63,10 +70,36 @@ def run_build(
             raise StepError(f"Every candidate failed. {reasons}")
         decision = judge_finalists(prepared, chosen.finalists, stages)
         judged = _judged(decision, candidates)
-        result = _result(prepared, candidates, _reasons(chosen, decision), judged, stages)
+        why = _reasons(chosen, decision) | found.beaten
+        result = _result(prepared, candidates, why, judged, stages)
+        searched = concluded(found.result, result, prepared)
+        result = msgspec.structs.replace(result, search=searched)
         result = _remembered(prepared, candidates, result)
         _write_lock(prepared)
         return _publish(prepared, judged, result, stages)
+
+
+def _candidates(
+    prepared: Prepared, budget: TimeBudget, stages: TimedStages
+) -> tuple[tuple[Candidate, ...], Searched]:
+    """The plain forms, and what a search adds to them, measured against each other.
+
+    Raises:
+        StepError: not one recipe could be run.
+    """
+    plain = ask_recipes(prepared, prepared.recipes, stages)
+    if all(one.candidate.failure is not None for one in plain):
+        raise StepError(plain[0].candidate.failure or "No recipe could be run.")
+    place = destination(prepared.request, Outcome.ACCEPTED.value)
+    found = search(prepared, plain, budget, place, stages)
+    taught = ask_recipes(prepared, found.recipes, stages)
+    tried = (*plain, *found.tried, *taught)
+    measured = [one for one in tried if one.candidate.recipe.name not in found.beaten]
+    wall_s = max(_LEAST_S, budget.left_s - _GATE_S)
+    timed = {c.recipe.name: c for c in time_candidates(measured, prepared, stages, wall_s=wall_s)}
+    names = [one.candidate.recipe.name for one in tried]
+    candidates = {one.candidate.recipe.name: one.candidate for one in tried} | timed
+    return tuple(candidates[name] for name in names), found
 
 
 def _judged(decision: Decision, candidates: tuple[Candidate, ...]) -> Judged:

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact
+from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import FileEntry, Lineage, Manifest
 from deployopt.core.codec import encode_json, encode_pretty
 from deployopt.core.evidence import Estimate
@@ -185,7 +185,8 @@ def _manifest(
         outcome=judged.verdict.word,
         artifact=artifact.digest,
         model=f"model/{artifact.entry}",
-        opset=read_onnx_header(artifact.path).opsets[""],
+        runtime=artifact.runtime,
+        opset=_opset(artifact),
         precision=artifact.precision,
         session=artifact.session,
         threads=prepared.request.target.runtime.threads,
@@ -195,6 +196,10 @@ def _manifest(
         deployed=tuple(sorted(deployed_files(artifact, prepared.source))),
         files=tuple(sorted(entries, key=lambda entry: entry.path)),
     )
+
+
+def _opset(artifact: Artifact) -> int:
+    return read_onnx_header(artifact.path).opsets[""] if artifact.format is Format.ONNX else 0
 
 
 def _copied_entry(name: str, path: Path, memo: DigestMemo) -> FileEntry:

@@ -32,7 +32,7 @@ from deployopt.pipeline.students import (
     student_recipe,
 )
 from deployopt.sources.models import resolve_model
-from deployopt.sources.training_data import HELD_OUT
+from deployopt.sources.training_lots import HELD_OUT
 from deployopt.steps.distil import Distil
 from deployopt.steps.prune import Prune
 from deployopt.steps.reference import predict_reference
@@ -77,11 +77,11 @@ def run_distill(request: DistillRequest, watcher: Watcher) -> DistillResult:
         bench = Workbench(
             store=store,
             interface=start.interface,
-            samples=lesson.stored.folder / "samples.npz",
-            samples_digest=lesson.samples_digest,
+            samples=lesson.stored.samples,
+            samples_digest=lesson.stored.samples_digest,
             seed=request.seed,
             threads=threads_here(_THREADS_MAX),
-            lesson=lesson.lesson,
+            lesson=lesson.stored.lesson,
         )
         check_recipes([recipe], start.artifact, bench)
         stages.stage("Student")

@@ -27,11 +27,8 @@ from deployopt.sources.checks import read_object
 from deployopt.sources.folder import ENTRY, OUTPUT
 from deployopt.sources.headers import stored_weights
 from deployopt.sources.training_base import TrainingBase, resolve_base
-from deployopt.sources.training_data import (
-    TRAIN,
-    TrainingData,
-    read_training_data,
-)
+from deployopt.sources.training_data import TrainingData, read_training_data
+from deployopt.sources.training_lots import TRAIN
 from deployopt.store.model_folders import check_model_destination
 from deployopt.store.store import Store
 

@@ -21,7 +21,7 @@ from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.pipeline.recipes import FLOAT
+from deployopt.pipeline.recipes import FLOAT, FLOATS
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
 from deployopt.planning.experience import learn
 from deployopt.planning.fit import check_fit
@@ -44,7 +44,7 @@ def ways_of(recipes: Sequence[Recipe], artifact: Artifact) -> tuple[Way, ...]:
         Way(
             name=recipe.name,
             reason=recipe.reason,
-            precision=artifact.precision if recipe.name == FLOAT else Precision.INT8,
+            precision=artifact.precision if recipe.name in FLOATS else Precision.INT8,
         )
         for recipe in recipes
     )

@@ -13,25 +13,18 @@ import msgspec
 from deployopt.catalogue.models import DEMO
 from deployopt.core.distill_request import DistillRequest
 from deployopt.core.errors import UsageError
-from deployopt.core.examples import Examples, encode_examples
 from deployopt.core.interface import TextInputs
-from deployopt.core.recipe import Lesson
-from deployopt.core.samples import Feed, encode_samples
+from deployopt.core.samples import Feed
 from deployopt.core.source import SourceModel
-from deployopt.core.workload import Workload
-from deployopt.device.inputs import feeds
+from deployopt.pipeline.lesson_files import Learned, StoredLesson, model_inputs, store_lesson
+from deployopt.sources.student_data import NO_LABEL
 from deployopt.sources.training_base import TrainingBase
-from deployopt.sources.training_data import HELD_OUT, TRAIN, VALIDATION, read_training_data
+from deployopt.sources.training_data import read_training_data
+from deployopt.sources.training_lots import HELD_OUT, TRAIN, VALIDATION
 from deployopt.sources.unlabelled import read_unlabelled, split_unlabelled, unlike
-from deployopt.store.keys import cache_key
-from deployopt.store.store import Store, StoredObject
-from deployopt.store.writing import write_new_file
+from deployopt.store.store import Store
 
-_VERSION: Final = 1
-_SAMPLES: Final = 256
 UNLABELLED: Final = "unlabelled"
-_NONE: Final = -1
-_TRAIN_FILE, _VALIDATION_FILE, _SAMPLES_FILE = "train.npz", "validation.npz", "samples.npz"
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,23 +40,17 @@ class Texts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def labelled(self) -> bool:
         """Whether the held-out split can tell right from wrong."""
-        return _NONE not in self.classes[HELD_OUT]
+        return NO_LABEL not in self.classes[HELD_OUT]
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """Everything in the form that steps and judges take."""
 
     texts: Texts
-    lesson: Lesson
-    stored: StoredObject
+    stored: StoredLesson
     held_out: tuple[Feed, ...]
     length: int
     """The median of the held-out texts' tokens."""
-
-    @property
-    def samples_digest(self) -> str:
-        """Of what Prune weighs parts with."""
-        return self.stored.digest
 
 
 def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) -> Texts:
@@ -83,7 +70,7 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
     if extra is not None and request.data is None and request.unlabelled is not None:
         where = request.unlabelled.name
         texts = split_unlabelled(extra, where)
-        classes = {split: (_NONE,) * len(found) for split, found in texts.items()}
+        classes = {split: (NO_LABEL,) * len(found) for split, found in texts.items()}
         sizes = {split: len(found) for split, found in texts.items()}
         return Texts(name=where, texts=texts, classes=classes, sizes=sizes, notes=extra.notes)
     data = read_training_data(
@@ -104,7 +91,7 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
         known = set(texts[TRAIN])
         more = tuple(text for text in extra.texts if text not in known)
         texts[TRAIN] += more
-        classes[TRAIN] += (_NONE,) * len(more)
+        classes[TRAIN] += (NO_LABEL,) * len(more)
         sizes[UNLABELLED] = len(more)
         notes += extra.notes
     return Texts(name=str(name), texts=texts, classes=classes, sizes=sizes, notes=notes)
@@ -112,37 +99,15 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
 
 def prepare_lesson(texts: Texts, teacher: SourceModel, store: Store) -> Prepared:
     """Texts as token numbers, kept in the store under their content."""
-    key = cache_key(
-        {
-            "lesson": _VERSION,
-            "texts": _digest(texts),
-            "teacher": teacher.artifact.digest,
-            "interface": msgspec.to_builtins(teacher.interface),
-        }
+    train, validation = (
+        Learned(inputs=texts.texts[split], classes=texts.classes[split])
+        for split in (TRAIN, VALIDATION)
     )
-    stored = store.lookup(key)
-    if stored is None:
-        train, validation = (_inputs(teacher, texts.texts[s]) for s in (TRAIN, VALIDATION))
-        files = {
-            _TRAIN_FILE: _encoded(train, texts.classes[TRAIN]),
-            _VALIDATION_FILE: _encoded(validation, texts.classes[VALIDATION]),
-            _SAMPLES_FILE: encode_samples(train[:: max(1, len(train) // _SAMPLES)][:_SAMPLES]),
-        }
-        with store.stage() as folder:
-            for name, content in files.items():
-                write_new_file(folder / name, content)
-            stored = store.commit(folder, key)
-    held_out = tuple(_inputs(teacher, texts.texts[HELD_OUT]))
+    stored = store_lesson(teacher, train, validation, _digest(texts), store)
+    held_out = tuple(model_inputs(teacher, texts.texts[HELD_OUT]))
     lengths = sorted(feed["input_ids"].shape[1] for feed in held_out)
     return Prepared(
         texts=texts,
-        lesson=Lesson(
-            teacher=teacher.artifact.folder,
-            train=stored.folder / _TRAIN_FILE,
-            validation=stored.folder / _VALIDATION_FILE,
-            # The teacher's digest is in the key that the examples stand under.
-            digest=key,
-        ),
         stored=stored,
         held_out=held_out,
         length=lengths[len(lengths) // 2],
@@ -162,14 +127,6 @@ def _base(teacher: SourceModel) -> TrainingBase:
         inputs=inputs,
         labels=teacher.interface.labels,
     )
-
-
-def _inputs(teacher: SourceModel, texts: Sequence[str]) -> list[Feed]:
-    return list(feeds(teacher.interface, teacher.artifact.folder, texts, Workload()))
-
-
-def _encoded(inputs: Sequence[Feed], classes: tuple[int, ...]) -> bytes:
-    return encode_examples(Examples(inputs=inputs, labels=classes))[1]
 
 
 def _digest(texts: Texts) -> str:

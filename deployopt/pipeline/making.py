@@ -39,6 +39,12 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     artifact: Artifact
     steps: tuple[MadeStep, ...]
+    between: tuple[Artifact, ...] = ()
+    """What each step gave, the last one included."""
+
+    def last_of(self, form: Format) -> Artifact | None:
+        """The last artifact of this format on the way; None where there was none."""
+        return next((a for a in reversed(self.between) if a.format is form), None)
 
 
 class Workbench(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +98,7 @@ def make(
     Raises:
         StepError: a step failed; names the recipe and the step.
     """
-    artifact, done = source, []
+    artifact, done, between = source, [], []
     total = max(1, len(recipe.steps))
     for index, step in enumerate(recipe.steps):
 
@@ -102,8 +108,9 @@ def make(
         within(0.0, step.name)
         made, artifact = _make_step(step, artifact, bench, within)
         done.append(made)
+        between.append(artifact)
     progress(1.0, "done")
-    return Made(recipe=recipe, artifact=artifact, steps=tuple(done))
+    return Made(recipe=recipe, artifact=artifact, steps=tuple(done), between=tuple(between))
 
 
 def _make_step(

@@ -30,7 +30,7 @@ from deployopt.pipeline.forecasting import (
     ways_of,
 )
 from deployopt.pipeline.looking import Looked, look_up
-from deployopt.pipeline.recipes import arithmetic_for, forms_for, recipes_for
+from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.planning.operations import facts_of
 from deployopt.store.experiences import read_experiences
@@ -113,7 +113,8 @@ def _ways(
         arithmetic = arithmetic_for(request.target, describe_machine(runtime=False))
         convolutional = is_convolutional(facts.operations)
         forms = forms_for(artifact, request.target, arithmetic, convolutional=convolutional)
-        return ways_of(recipes_for(artifact, request.target, forms), artifact), ()
+        recipes = recipes_for(artifact, request.target, forms)
+        return ways_of(recipes, artifact), missing_runtimes(request.target)
     what = "for CPU runtimes" if _classifies(found) else "classifiers of text and images"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)

@@ -15,9 +15,10 @@ from deployopt.core.examples import decode_examples
 from deployopt.core.experience import Experience
 from deployopt.core.measurement import Machine, Split
 from deployopt.core.plan import Facts, Plan
-from deployopt.core.recipe import Recipe
+from deployopt.core.recipe import Lesson, Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.samples import Feed, encode_samples
+from deployopt.core.search import Effort
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.core.summaries import tail_quantile
 from deployopt.core.watching import Watcher
@@ -37,7 +38,14 @@ from deployopt.pipeline.forecasting import (
     worth_trying,
 )
 from deployopt.pipeline.making import Workbench
-from deployopt.pipeline.recipes import Form, arithmetic_for, forms_for, recipes_for
+from deployopt.pipeline.material import Material, gather_material
+from deployopt.pipeline.recipes import (
+    Form,
+    arithmetic_for,
+    forms_for,
+    missing_runtimes,
+    recipes_for,
+)
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import read_lock
@@ -69,6 +77,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     shapes: RequestShapes | None
     facts: Facts | None
     plan: Plan
+    material: Material | None
+    """What smaller shapes may learn from; None where nothing is taught."""
     experiences: tuple[Experience, ...]
     """What was measured on devices before, as the store has it."""
     warnings: tuple[str, ...]
@@ -105,6 +115,9 @@ def prepare(
         options=DataOptions(columns=request.columns),
         lock=lock,
     )
+    material = None
+    if effort_of(request) is not Effort.QUICK:
+        material = gather_material(request, source, dataset, store)
     calibration = split_feeds(source, dataset, Split.CALIBRATION)
     workload = request.target.workload
     # A latency budget's quantile falls on requests of that quantile's size.
@@ -123,7 +136,7 @@ def prepare(
     site = Site(arch=machine.arch, cores=threads, evidence=evidence)
     size = evaluation_size(dataset.splits[Split.GATE].examples, budgets)
     experiences = read_experiences(store.layout.root)
-    warnings = too_few(size)
+    warnings = (*too_few(size), *missing_runtimes(request.target))
     plan = make_plan(
         Asked(
             target=request.target,
@@ -148,10 +161,18 @@ def prepare(
         forms=forms,
         recipes=recipes,
         reduced_range=arithmetic.reduce_range,
-        bench=_bench(request, store, source, calibration, threads=threads),
+        bench=_bench(
+            request,
+            store,
+            source,
+            calibration,
+            threads=threads,
+            lesson=None if material is None else material.lesson,
+        ),
         shapes=shapes,
         facts=facts,
         plan=plan,
+        material=material,
         experiences=experiences,
         warnings=(*warnings, *left_out),
     )
@@ -178,6 +199,7 @@ def _bench(
     calibration: list[Feed],
     *,
     threads: int,
+    lesson: Lesson | None,
 ) -> Workbench:
     data = encode_samples(calibration)
     key = cache_key({"samples": _SAMPLES_VERSION, "bytes": hashlib.sha256(data).hexdigest()})
@@ -193,4 +215,13 @@ def _bench(
         samples_digest=stored.digest,
         seed=request.seed,
         threads=threads,
+        lesson=lesson,
     )
+
+
+def effort_of(request: BuildRequest) -> Effort:
+    """As asked; else quick, unless data to learn from or a time limit was given."""
+    if request.effort is not None:
+        return request.effort
+    asked = request.train_data is not None or request.unlabelled is not None
+    return Effort.DEFAULT if asked or request.time_limit_s is not None else Effort.QUICK

@@ -6,6 +6,7 @@ to vouch for the accuracy).
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Final
 
 import msgspec
@@ -17,11 +18,16 @@ from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
 from deployopt.steps.export import Export
+from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 
 FLOAT: Final = "float"
 INT8: Final = "int8"
+OPENVINO: Final = "openvino"
+OPENVINO_INT8: Final = "openvino-int8"
+FLOATS: Final = frozenset({FLOAT, OPENVINO})
+"""Forms that keep the precision of the graph they are made of."""
 _TORCHSCRIPT_OPSET: Final = 17
 
 
@@ -55,7 +61,9 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 def forms_for(
     source: Artifact, target: Target, arithmetic: Arithmetic, *, convolutional: bool
 ) -> tuple[Form, ...]:
-    """Float first, then what may beat it on this target.
+    """Float first, then what may beat it on this target, in every runtime that is installed here.
+
+    What is left out for want of a runtime is said by `missing_runtimes`.
 
     Raises:
         UsageError: the target's runtime is not one that can be built for yet.
@@ -68,6 +76,41 @@ def forms_for(
     plain = Form(name=FLOAT, reason="the plain float graph, which int8 has to beat")
     if source.precision in {Precision.INT8, Precision.MIXED}:
         return (plain,)
+    ours = _onnxruntime_int8(arithmetic, convolutional=convolutional)
+    return (plain, ours, *_openvino(target, arithmetic, convolutional=convolutional))
+
+
+def missing_runtimes(target: Target) -> tuple[str, ...]:
+    """A sentence where a runtime that the target allows is not installed, or not all of it."""
+    if "openvino" not in target.runtime.runtimes:
+        return ()
+    missing = [name for name in ("openvino", "nncf") if not _installed(name)]
+    if not missing:
+        return ()
+    what = "OpenVINO's forms were" if "openvino" in missing else "OpenVINO's int8 form was"
+    sentence = (
+        f"{target.name} allows OpenVINO, but {' and '.join(missing)} cannot be imported here, so "
+        f"{what} not tried. Install what is missing with: pip install 'deployopt[openvino]'."
+    )
+    return (sentence,)
+
+
+def _installed(name: str) -> bool:
+    return find_spec(name) is not None
+
+
+def _openvino(target: Target, arithmetic: Arithmetic, *, convolutional: bool) -> tuple[Form, ...]:
+    if "openvino" not in target.runtime.runtimes or not _installed("openvino"):
+        return ()
+    plain = Form(name=OPENVINO, steps=(ConvertOpenvino(),), reason="the float graph in OpenVINO")
+    if not _installed("nncf"):
+        return (plain,)
+    quantize = QuantizeOpenvino(transformer=not convolutional, reduce_range=arithmetic.reduce_range)
+    reason = f"static int8 with calibration, in OpenVINO; {arithmetic.reason}"
+    return (plain, Form(name=OPENVINO_INT8, steps=(quantize,), reason=reason))
+
+
+def _onnxruntime_int8(arithmetic: Arithmetic, *, convolutional: bool) -> Form:
     quantize: Step
     if convolutional:
         quantize = QuantizeStatic(reduce_range=arithmetic.reduce_range)
@@ -75,7 +118,7 @@ def forms_for(
     else:
         quantize = QuantizeDynamic(reduce_range=arithmetic.reduce_range)
         reason = "dynamic int8, the form that pays on transformers"
-    return (plain, Form(name=INT8, steps=(quantize,), reason=f"{reason}; {arithmetic.reason}"))
+    return Form(name=INT8, steps=(quantize,), reason=f"{reason}; {arithmetic.reason}")
 
 
 def recipes_for(source: Artifact, target: Target, forms: Sequence[Form]) -> tuple[Recipe, ...]:

@@ -37,7 +37,9 @@ def _of(prepared: Prepared, candidate: Candidate) -> tuple[Experience, ...]:
     seat = Seat(
         target=target.name,
         machine=machine_digest(prepared.machine, gpu_names()),
-        runtime=runtime_words(target.runtime.provider, prepared.machine.packages),
+        runtime=runtime_words(
+            target.runtime.provider, prepared.machine.packages, made.artifact.runtime
+        ),
         artifact=made.artifact.digest,
         precision=made.artifact.precision,
     )

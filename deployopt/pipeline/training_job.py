@@ -25,7 +25,8 @@ from deployopt.modeling.training.job import Checkpoints, Job, Labelled
 from deployopt.modeling.training.ranks import process_count
 from deployopt.pipeline.training_options import Settled
 from deployopt.sources.training_base import TrainingBase
-from deployopt.sources.training_data import HELD_OUT, TRAIN, VALIDATION, TrainingData
+from deployopt.sources.training_data import TrainingData
+from deployopt.sources.training_lots import HELD_OUT, TRAIN, VALIDATION
 from deployopt.store.keys import cache_key
 
 TOOLS: Final = ("torch", "transformers", "peft", "accelerate")

@@ -29,7 +29,8 @@ from deployopt.pipeline.training_folder import (
 )
 from deployopt.pipeline.training_job import Prepared, tools
 from deployopt.pipeline.training_options import Settled
-from deployopt.sources.training_data import HELD_OUT, TrainingData
+from deployopt.sources.training_data import TrainingData
+from deployopt.sources.training_lots import HELD_OUT
 from deployopt.store.digests import entries_digest
 from deployopt.store.model_folders import publish_model
 from deployopt.store.store import Store

@@ -5,14 +5,16 @@ fresh processes, and looks at the data only when the relative test may.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import DeviceError, StepError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.metric import Kind
+from deployopt.core.paired import LossBounds, loss_bounds
 from deployopt.core.plan import Facts
 from deployopt.core.quantiles import least_rounds
 from deployopt.core.recipe import Recipe
@@ -33,28 +35,40 @@ from deployopt.pipeline.answering import (
     reference_answers,
 )
 from deployopt.pipeline.candidates import Candidate
-from deployopt.pipeline.facts import graph_facts
+from deployopt.pipeline.facts import graph_facts, source_facts
 from deployopt.pipeline.forecasting import foreseen, predictions
-from deployopt.pipeline.making import make
+from deployopt.pipeline.making import Made, make
 from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.schedules import ROUND_S, WALL_S
 
 
-def try_recipes(prepared: Prepared, watcher: Watcher) -> tuple[Candidate, ...]:
-    """Every recipe made, and judged on the search split as far as it came.
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate with its answers to the search split; None where it could not be asked."""
 
-    Raises:
-        StepError: not one recipe could be run.
-    """
-    made = [_make(recipe, prepared, watcher) for recipe in prepared.recipes]
-    if all(c.failure is not None for c in made):
-        raise StepError(made[0].failure or "No recipe could be run.")
-    facts = _facts(prepared, made)
-    sized = [_sized(c, prepared, facts) for c in made]
+    candidate: Candidate
+    evaluation: Evaluation | None = None
+
+    @property
+    def loss(self) -> LossBounds | None:
+        """Of accuracy on the search split."""
+        trial = self.candidate.accuracy
+        return None if trial is None else loss_bounds(trial.lost, trial.gained, trial.examples)
+
+
+def ask_recipes(
+    prepared: Prepared, recipes: Sequence[Recipe], watcher: Watcher
+) -> tuple[Tried, ...]:
+    """Every recipe made, and judged on the search split as far as it came."""
+    sized = [_sized(_make(recipe, prepared, watcher), prepared) for recipe in recipes]
+    if all(candidate.made is None for candidate in sized):
+        return tuple(Tried(candidate=candidate) for candidate in sized)
     watcher.stage("Reference", prepared.dataset.splits[Split.SEARCH].examples)
     reference = reference_answers(prepared, Split.SEARCH, watcher.advance)
-    asked = [_ask(c, prepared, reference, watcher) for c in sized]
-    return _time([c for c, _ in asked], [e for _, e in asked], prepared, watcher)
+    return tuple(_ask(candidate, prepared, reference, watcher) for candidate in sized)
+
+
+_ARMS: Final = 3
+"""So many share the usual time for rounds; more get more of it."""
 
 
 def accuracy_trial(
@@ -94,20 +108,10 @@ def _make(recipe: Recipe, prepared: Prepared, watcher: Watcher) -> Candidate:
     return Candidate(recipe=recipe, made=made)
 
 
-def _facts(prepared: Prepared, made: Sequence[Candidate]) -> Facts | None:
-    """As planned; a family that no closed form is known of is counted on its float graph."""
-    if prepared.facts is not None:
-        return prepared.facts
-    first = next((c.made for c in made if c.made is not None and c.is_float), None)
-    if first is None:
-        return None
-    return graph_facts(first.artifact, prepared.request.target.workload, prepared.shapes)
-
-
-def _sized(candidate: Candidate, prepared: Prepared, facts: Facts | None) -> Candidate:
+def _sized(candidate: Candidate, prepared: Prepared) -> Candidate:
     if candidate.made is None:
         return candidate
-    artifact = candidate.made.artifact
+    artifact, facts = candidate.made.artifact, made_facts(prepared, candidate.made)
     target, precision, budgets = prepared.request.target, artifact.precision, prepared.budgets
     return msgspec.structs.replace(
         candidate,
@@ -117,6 +121,23 @@ def _sized(candidate: Candidate, prepared: Prepared, facts: Facts | None) -> Can
     )
 
 
+def made_facts(prepared: Prepared, made: Made) -> Facts | None:
+    """What the made model costs: as planned, or its own config's where that was changed.
+
+    A family that no closed form is known of is counted on its float graph.
+    """
+    cut = made.last_of(Format.TRANSFORMERS)
+    workload = prepared.request.target.workload
+    found = prepared.facts
+    if cut is not None:
+        there = msgspec.structs.replace(prepared.source, artifact=cut)
+        found = source_facts(there, workload, prepared.shapes)
+    if found is not None:
+        return found
+    graphs = [a for a in made.between if a.format is Format.ONNX and a.precision is Precision.FP32]
+    return graph_facts(graphs[-1], workload, prepared.shapes) if graphs else None
+
+
 def deployed_bytes(artifact: Artifact, prepared: Prepared) -> int:
     """The model's files and, for text, its tokenizer."""
     from deployopt.pipeline.bundling import deployed_files
@@ -124,11 +145,9 @@ def deployed_bytes(artifact: Artifact, prepared: Prepared) -> int:
     return sum(path.stat().st_size for path in deployed_files(artifact, prepared.source).values())
 
 
-def _ask(
-    candidate: Candidate, prepared: Prepared, reference: Reference, watcher: Watcher
-) -> tuple[Candidate, Evaluation | None]:
+def _ask(candidate: Candidate, prepared: Prepared, reference: Reference, watcher: Watcher) -> Tried:
     if candidate.made is None:
-        return candidate, None
+        return Tried(candidate=candidate)
     artifact = candidate.made.artifact
     watcher.stage(
         f"Accuracy {candidate.recipe.name}", prepared.dataset.splits[Split.SEARCH].examples
@@ -137,22 +156,20 @@ def _ask(
         found = candidate_answers(prepared, artifact, Split.SEARCH, watcher.advance)
     except DeviceError as error:
         watcher.note(f"Candidate {candidate.recipe.name} failed: {error}")
-        return msgspec.structs.replace(candidate, failure=str(error)), None
+        return Tried(candidate=msgspec.structs.replace(candidate, failure=str(error)))
     trial = accuracy_trial(prepared, artifact, Split.SEARCH, found, reference)
-    return msgspec.structs.replace(candidate, accuracy=trial), found
+    return Tried(candidate=msgspec.structs.replace(candidate, accuracy=trial), evaluation=found)
 
 
-def _time(
-    candidates: Sequence[Candidate],
-    evaluations: Sequence[Evaluation | None],
-    prepared: Prepared,
-    watcher: Watcher,
+def time_candidates(
+    tried: Sequence[Tried], prepared: Prepared, watcher: Watcher, *, wall_s: float
 ) -> tuple[Candidate, ...]:
-    """All that answered, interleaved; the float one is the first arm."""
+    """All that answered, interleaved, for `wall_s` at most; the float one is the first arm."""
+    candidates = [one.candidate for one in tried]
     alive = [
-        (candidate, candidate.made.artifact, evaluation)
-        for candidate, evaluation in zip(candidates, evaluations, strict=True)
-        if candidate.made is not None and evaluation is not None
+        (one.candidate, one.candidate.made.artifact, one.evaluation)
+        for one in tried
+        if one.candidate.made is not None and one.evaluation is not None
     ]
     data = evaluation_set(prepared, Split.SEARCH)
     arms = [
@@ -168,13 +185,17 @@ def _time(
     with prepared.bench.store.stage() as workdir:
         place = Place(machine=prepared.machine, evidence=prepared.evidence, workdir=workdir)
         trials = measure(
-            arms, _schedule(prepared, len(arms)), place, decided=_settled, progress=watcher.advance
+            arms,
+            _schedule(prepared, len(arms), wall_s),
+            place,
+            decided=_settled,
+            progress=watcher.advance,
         )
     by_recipe = {c.recipe.name: t for (c, _, _), t in zip(alive, trials, strict=True)}
     return tuple(msgspec.structs.replace(c, trial=by_recipe.get(c.recipe.name)) for c in candidates)
 
 
-def _schedule(prepared: Prepared, arms: int) -> Schedule:
+def _schedule(prepared: Prepared, arms: int, wall_s: float) -> Schedule:
     """Enough requests for every quantile that is judged, and the looks of the relative test."""
     looks = tuple(look.rounds for look in LOOKS) if arms > 1 else (least_rounds(),)
     asked = [
@@ -186,7 +207,7 @@ def _schedule(prepared: Prepared, arms: int) -> Schedule:
         looks=looks,
         requests=requests_per_round(asked, looks[0]),
         min_round_s=ROUND_S[prepared.evidence],
-        wall_s=WALL_S[prepared.evidence],
+        wall_s=min(wall_s, WALL_S[prepared.evidence] * max(1.0, arms / _ARMS)),
         batch=prepared.request.target.workload.batch,
         seed=prepared.request.seed,
         limits=limits_for(prepared),

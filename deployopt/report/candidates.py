@@ -8,7 +8,7 @@ from deployopt.core.result import CandidateResult
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Check, Verdict
-from deployopt.report.layout import STYLES, columns, joined, listing, styled
+from deployopt.report.layout import STYLES, at_commas, columns, joined, listing, styled
 from deployopt.report.words import (
     MARKS,
     NOTHING,
@@ -25,6 +25,8 @@ from deployopt.report.words import (
     show_figure,
     show_interval,
     show_limit,
+    show_ratio,
+    show_times_bounds,
     steps_words,
     tail_word,
 )
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_RECIPE: Final = 20
+_RECIPE: Final = 19
+_MANY: Final = 4
+"""Candidates above which the terminal tells only the steps of the one chosen."""
 _MEASURES: Final = ("accuracy", "latency", "memory", "size")
 
 
@@ -45,7 +49,7 @@ def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) 
         ("", 1),
         ("recipe", _RECIPE),
         (loss, 17),
-        (f"latency {tail}".strip(), 21),
+        (f"latency {tail}".strip(), 22),
         ("memory", 8),
         ("size", 8),
     )
@@ -56,7 +60,12 @@ def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) 
     for line in _evidence_lines(shared):
         console.print(styled(f"  {line}", "dim"))
     console.print()
-    listing(console, ((c.recipe, _story(c)) for c in candidates), _RECIPE)
+    many = len(candidates) > _MANY
+    listing(
+        console,
+        ((c.recipe, _story(c, with_steps=c.chosen or not many)) for c in candidates),
+        _RECIPE,
+    )
 
 
 def print_checks(console: "Console", verdict: Verdict) -> None:
@@ -90,7 +99,7 @@ def _candidate_row(item: CandidateResult, shared: dict[str, Evidence | None]) ->
                 _MEASURES, _measures(item), _evidence_of(item), strict=True
             )
         ]
-    name = styled(safe_text(item.recipe, 54), "bold" if item.chosen else "")
+    name = styled(at_commas(item.recipe, _RECIPE), "bold" if item.chosen else "")
     if item.precision is not None and item.precision.value not in item.recipe:
         name.append(f"\n{item.precision.value}", style="dim")
     return [styled(mark, "bold green" if item.chosen else "red"), name, *cells]
@@ -112,7 +121,8 @@ def _measures(item: CandidateResult) -> tuple[list[str], ...]:
     if tail is not None:
         found[1].append(show_interval(tail, Dimension.TIME))
     if ratio is not None:
-        found[1].append(f"{show_interval(ratio, None)} x float")
+        bounds = show_times_bounds(ratio.lower, ratio.upper)
+        found[1].append(f"{bounds} x float" if bounds else f"{show_ratio(ratio)} float")
     for lines, evidence in zip(found, _evidence_of(item), strict=True):
         lines.append(evidence_words(evidence))
     return found
@@ -154,13 +164,13 @@ def _evidence_lines(shared: dict[str, Evidence | None]) -> list[str]:
     return lines if parts else []
 
 
-def _story(item: CandidateResult) -> str:
+def _story(item: CandidateResult, *, with_steps: bool) -> str:
     if item.failure is not None:
         return sentences(item.reason, f"failed: {item.failure}")
     rounds = item.latency.rounds if item.latency else ()
     void = sum(r.void is not None for r in rounds)
     told = f" {void} of {plural(len(rounds), 'round')} void." if void else ""
-    steps = f"\n{joined(steps_words(item.steps), ' → ', 54)}" if item.steps else ""
+    steps = f"\n{joined(steps_words(item.steps), ' → ', 54)}" if item.steps and with_steps else ""
     return f"{sentences(item.reason, item.why)}{told}{steps}".strip()
 
 

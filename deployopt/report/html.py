@@ -18,10 +18,12 @@ from deployopt.core.result import AccuracySummary, BuildResult, CandidateResult,
 from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
-from deployopt.report import words
+from deployopt.report import search_words, words
 from deployopt.report.bars import draw_bars
 from deployopt.report.foreseen import foreseen
 from deployopt.report.pareto import Point, draw_pareto
+from deployopt.report.search_plot import draw_search
+from deployopt.report.sensitivity import draw_sensitivity
 from deployopt.report.spread import Arms, draw_distribution, draw_rounds
 from deployopt.report.svg import SERIES, drawing, group, mark
 
@@ -42,6 +44,8 @@ class _Drawings(msgspec.Struct, frozen=True, kw_only=True):
     here: str
     rounds: str
     distribution: str
+    search: str
+    sensitivity: str
     keys: tuple[str, ...]
 
 
@@ -57,11 +61,8 @@ def build_page(
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
-    environment = _environment()
+    page = _environment().get_template(_TEMPLATE)
     result = safe_record(result)
-    page = environment.from_string(
-        files("deployopt.report").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    )
     text = page.render(
         r=result,
         lineage=safe_record(lineage),
@@ -74,20 +75,30 @@ def build_page(
 
 def _environment() -> "Environment":
     try:
-        from jinja2 import Environment, StrictUndefined
+        from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError as error:
         raise MissingExtraError("The HTML report", "build") from error
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_template),
     )
+    environment.filters["lost"] = words.loss_words
     environment.globals.update(
         w=words,
+        sw=search_words,
         foreseen=foreseen,
         share=Dimension.SHARE,
         time=Dimension.TIME,
         size=Dimension.SIZE,
     )
     return environment
+
+
+def _template(name: str) -> str:
+    return files("deployopt.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _draw(result: BuildResult) -> _Drawings:
@@ -106,6 +117,8 @@ def _draw(result: BuildResult) -> _Drawings:
         here=_plot(result, here, None),
         rounds=_svg(draw_rounds(measured)),
         distribution=_svg(draw_distribution(measured, limit if at_home else None)),
+        search=_svg(draw_search(result, limit if at_home else None)),
+        sensitivity=_svg(draw_sensitivity(result.search.layers if result.search else ())),
         keys=tuple(_key(k) for k in range(len(result.candidates))),
     )
 

@@ -6,6 +6,8 @@ Everything is made for 80 columns. Text goes in as plain strings: markup in a mo
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from deployopt.core.text import safe_text
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -19,6 +21,7 @@ STYLES: Final[dict[str, str]] = {
     "rejected": "bold red",
 }
 _FACT: Final = 9
+_NAME: Final = 80
 FACT_WIDTH: Final = WIDTH - _FACT - 2
 
 
@@ -69,12 +72,19 @@ def listing(console: "Console", pairs: Iterable[tuple[str, str]], width: int) ->
 
 
 def _indented(name: str, width: int) -> "Text":
-    lines = (
-        [name[k : k + width] for k in range(0, len(name), width)]
-        if " " not in name
-        else [*joined(name.split(" "), " ", width).splitlines()]
-    )
+    if " " not in name:
+        lines = [name[k : k + width] for k in range(0, len(name), width)]
+    else:
+        parts = name.split(", ")
+        fits = all(len(part) <= width for part in parts)
+        words = joined(parts, ", ", width) if fits else joined(name.split(" "), " ", width)
+        lines = words.splitlines()
     return styled("\n".join(f"  {line}" for line in lines))
+
+
+def at_commas(name: str, width: int) -> str:
+    """A recipe's name in lines that end between its parts: `4 layers, ffn 50 %` over `int8`."""
+    return joined(safe_text(name, _NAME).split(", "), ", ", width)
 
 
 def joined(items: Iterable[str], separator: str, width: int) -> str:

@@ -10,10 +10,12 @@ from typing import Final
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.result import BuildResult, CandidateResult, Figure, VerifyResult
+from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.report.foreseen import foreseen
+from deployopt.report.search_words import effort_words, search_facts
 from deployopt.report.words import (
     NOTHING,
     check_notes,
@@ -23,6 +25,7 @@ from deployopt.report.words import (
     loss_words,
     machine_words,
     metric_words,
+    plural,
     sentences,
     show,
     show_bounds,
@@ -56,6 +59,8 @@ def build_markdown(result: BuildResult) -> str:
         lines += [f"Nothing was judged. {escape(result.plan.fit_reason)}", ""]
     if result.candidates:
         lines += [*_candidates(result.candidates), ""]
+    if result.search is not None:
+        lines += [*_search(result.search), ""]
     if result.settle is not None:
         words = "To settle on the device what is only predicted here:"
         lines += [words, "", *_code(result.settle), ""]
@@ -144,6 +149,27 @@ def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
     return [*_table(head, rows)]
 
 
+def _search(search: SearchResult) -> Iterator[str]:
+    """What was tried and why one won, in a line; what to relax where none did."""
+    counts = [
+        f"{plural(len(found), noun)} {done}"
+        for found, noun, done in (
+            (search.shapes, "shape", "timed"),
+            (search.trainings, "training", "judged"),
+            (search.layers, "layer", "ranked"),
+        )
+        if found
+    ]
+    tried = sentences(", ".join(counts))
+    yield f"Search ({escape(effort_words(search))}). {tried} {escape(sentences(search.why))}".rstrip()
+    if search.nearest_miss is not None:
+        yield ""
+        yield f"Nothing is inside every budget. {escape(sentences(search.nearest_miss))}"
+    if search.relax:
+        yield ""
+        yield from (f"- To relax: {escape(text)}" for text in search.relax)
+
+
 def _with_bounds(figure: Figure | None, dimension: Dimension) -> str:
     if figure is None or figure.value is None:
         return NOTHING
@@ -160,6 +186,11 @@ def _details(result: BuildResult) -> Iterator[str]:
         told = item.failure if item.failure is not None else item.why
         steps = f" ({', '.join(steps_words(item.steps))})" if item.steps else ""
         yield f"- {escape(item.recipe)}: {escape(f'{sentences(item.reason, told)}{steps}')}"
+    if result.search is not None:
+        found = search_facts(result, result.search)
+        yield from (f"- {name}: {escape(text)}" for name, text in found)
+        yield from (f"- Note: {escape(note)}" for note in result.search.notes)
+        yield f"- Log: {escape(result.search.log)}"
     if result.data is not None:
         sizes = ", ".join(f"{n} {name}" for name, n in result.data.splits.items())
         yield f"- Data: {escape(f'{result.data.name}: {sizes}')}"

@@ -11,9 +11,8 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.text import safe_text
+from deployopt.report.labels import Named, draw_labels
 from deployopt.report.svg import (
-    LETTER,
     Box,
     Scale,
     drawing,
@@ -31,9 +30,6 @@ WIDTH: Final = 480.0
 HEIGHT: Final = 340.0
 _AREA: Final = Box(left=46, top=30, right=468, bottom=290)
 _FAR: Final = 2.5
-_NAME: Final = 24
-_LEADER: Final = 15.0
-"""Distance in pixels from which a name is tied to its point by a line."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,13 +55,17 @@ def draw_pareto(
     pad = 0.08 * (high - low)
     y = Scale(low=low - pad, high=high + pad, start=_AREA.bottom, end=_AREA.top)
     front = _front(points)
+    named = [
+        Named(name=p.name, series=p.series, at=(x.at(p.x[0]), y.at(p.y[0])), chosen=p.chosen)
+        for p in sorted(points, key=lambda p: (not p.chosen, p.y[0]))
+    ]
     parts = [
         frame(_AREA, x, y, titles),
         *_limits(x, y, (limits[0], shown, limits[1])),
         path(_steps(front, x, y), "front"),
         *(_cross(p, x, y) for p in points),
         *(_dot(p, x, y) for p in points),
-        *_labels(points, x, y, _reserved(x, y, (limits[0], shown, limits[1]))),
+        *draw_labels(named, _AREA, _reserved(x, y, (limits[0], shown, limits[1]))),
     ]
     return drawing(WIDTH, HEIGHT, f"{titles[1]} against {titles[0]} of every candidate", *parts)
 
@@ -151,56 +151,3 @@ def _dot(point: Point, x: Scale, y: Scale) -> str:
     ring = [tag("circle", {"cx": here[0], "cy": here[1], "r": 9, "class": "ring"})]
     dot = mark(*here, point.series)
     return group(point.series, *(ring if point.chosen else []), dot)
-
-
-def _labels(points: Sequence[Point], x: Scale, y: Scale, reserved: Sequence[Box]) -> list[str]:
-    """Names beside their points: the chosen first, each at the nearest free place, or none."""
-    taken = [_around(x.at(p.x[0]), y.at(p.y[0]), 6.0) for p in points] + list(reserved)
-    parts = []
-    for point in sorted(points, key=lambda p: (not p.chosen, p.y[0])):
-        name = safe_text(point.name, _NAME)
-        here = (x.at(point.x[0]), y.at(point.y[0]))
-        place = _free(here, len(name) * LETTER, taken)
-        if place is None:
-            continue
-        taken.append(place)
-        edge = min(place.right, max(place.left, here[0]))
-        middle = (place.top + place.bottom) / 2
-        if max(abs(middle - here[1]), abs(edge - here[0])) > _LEADER:
-            parts.append(group(point.series, line(*here, edge, middle, "leader")))
-        css = "t strong-t" if point.chosen else "t"
-        parts.append(words(name, place.left, place.bottom - 3.5, css=css))
-    return parts
-
-
-def _around(x: float, y: float, size: float) -> Box:
-    return Box(left=x - size, top=y - size, right=x + size, bottom=y + size)
-
-
-def _free(here: tuple[float, float], width: float, taken: Sequence[Box]) -> Box | None:
-    for distance in (12.0, 22.0, 36.0, 54.0, 76.0, 104.0):
-        for right, up in ((1, -0.7), (1, 0.7), (-1, -0.7), (-1, 0.7), (0, -1), (0, 1), (1, 0)):
-            left = here[0] + distance * right - (width if right < 0 else width / 2 * (right == 0))
-            middle = here[1] + distance * up
-            place = Box(left=left, top=middle - 8, right=left + width, bottom=middle + 8)
-            if _inside(place) and not any(_touch(place, other) for other in taken):
-                return place
-    return None
-
-
-def _inside(place: Box) -> bool:
-    return (
-        place.left >= _AREA.left + 2
-        and place.right <= _AREA.right
-        and place.top >= _AREA.top
-        and place.bottom <= _AREA.bottom - 2
-    )
-
-
-def _touch(one: Box, other: Box) -> bool:
-    return (
-        one.left < other.right
-        and other.left < one.right
-        and one.top < other.bottom
-        and other.top < one.bottom
-    )

@@ -16,6 +16,7 @@ SERIES: Final = 8
 """Colours that the page has; more series repeat them with another mark."""
 LETTER: Final = 6.7
 """Mean width of a letter at the drawings' 12.5 pixels."""
+_DECADES: Final = 2
 _TICKS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -91,6 +92,11 @@ def mark(x: float, y: float, series: int, css: str = "dot", size: float = 5.0) -
     return tag("polygon", {"points": points, "class": css})
 
 
+def hinted(hint: str, *children: str) -> str:
+    """Children with a text that a browser shows when the pointer rests on them."""
+    return tag("g", {}, tag("title", {}, escape(safe_text(hint, 160)) or " "), *children)
+
+
 def group(series: int, *children: str, css: str = "") -> str:
     """Children in the colour of a series."""
     return tag("g", {"class": f"s{series % SERIES} {css}".strip()}, *children)
@@ -115,14 +121,26 @@ def ticks(low: float, high: float, about: int) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def frame(box: Box, x: Scale, y: Scale, titles: tuple[str, str]) -> str:
-    """Grid, tick labels and axis titles around `box`."""
+def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """(logarithm, label) of round values from `low` to `high`, both above zero."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    steps = (1.0, 2.0, 5.0) if math.log10(high / low) <= _DECADES else (1.0,)
+    values = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+    return [(math.log10(v), f"{v:.6g}") for v in values if low <= v * (1 + 1e-9) <= high * 1.001]
+
+
+def frame(
+    box: Box,
+    x: Scale,
+    y: Scale,
+    titles: tuple[str, str],
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+) -> str:
+    """Grid, tick labels and axis titles around `box`; `x_ticks` where x is not linear."""
     parts = []
-    for value in ticks(x.low, x.high, 6):
+    for value, label in x_ticks or [(v, f"{v:.6g}") for v in ticks(x.low, x.high, 6)]:
         parts.append(line(x.at(value), box.top, x.at(value), box.bottom, "grid"))
-        parts.append(
-            words(f"{value:.6g}", x.at(value), box.bottom + 17, css="tick", anchor="middle")
-        )
+        parts.append(words(label, x.at(value), box.bottom + 17, css="tick", anchor="middle"))
     for value in ticks(y.low, y.high, 5):
         parts.append(line(box.left, y.at(value), box.right, y.at(value), "grid"))
         parts.append(words(f"{value:.6g}", box.left - 7, y.at(value) + 4, css="tick", anchor="end"))

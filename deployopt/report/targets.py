@@ -67,6 +67,8 @@ def _asked(target: Target) -> Iterator[tuple[str, str]]:
     runtime = target.runtime
     how = f"{runtime.provider}, {plural(runtime.threads, 'thread')}"
     yield "Runtime", f"onnxruntime {runtime.versions}, {how}, opset {runtime.opset_max} at most"
+    if "openvino" in runtime.runtimes:
+        yield "or", "openvino, where it is installed"
     length = target.workload.length
     tokens = "texts at their real length" if length == "real" else f"texts of {length} tokens"
     yield "Workload", f"batch {target.workload.batch}, {tokens}"

@@ -34,6 +34,7 @@ from deployopt.report.layout import (
     stderr_console,
     styled,
 )
+from deployopt.report.search import print_search
 from deployopt.report.words import (
     NOTHING,
     dimension_of,
@@ -44,6 +45,7 @@ from deployopt.report.words import (
     plural,
     show,
     show_count,
+    show_duration,
     show_interval,
     show_limit,
     tail_word,
@@ -66,9 +68,7 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
     title = result.target_title or result.target
     console.print(styled(safe_text(f"{result.model} for {title}", 78), "bold"))
     facts(console, _build_facts(result))
-    if result.candidates:
-        heading(console, "Candidates")
-        print_candidates(console, result.candidates)
+    _print_tried(console, result)
     if result.verdict is not None:
         _print_verdict(console, result.verdict, result.chosen.predicted if result.chosen else {})
     elif not result.plan.fits:
@@ -86,6 +86,14 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
     _print_end(console, result.stages, result.exit_code)
     if result.verdict is not None and result.verdict.provisional and not result.accept_predicted:
         console.print(styled(_PROVISIONAL_EXIT, "dim"))
+
+
+def _print_tried(console: "Console", result: BuildResult) -> None:
+    if result.candidates:
+        heading(console, "Candidates")
+        print_candidates(console, result.candidates)
+    if result.search is not None:
+        print_search(console, result, result.search)
 
 
 def print_error(error: Exception, console: "Console | None" = None) -> None:
@@ -275,5 +283,5 @@ def _print_verdict(console: "Console", verdict: Verdict, predicted: Mapping[str,
 
 def _print_end(console: "Console", stages: Sequence[StageTime], code: int) -> None:
     console.print()
-    times = [f"{s.stage} {show(s.seconds, Dimension.TIME)}" for s in stages]
+    times = [f"{s.stage} {show_duration(s.seconds)}" for s in stages]
     console.print(styled(joined([*times, f"exit {code}"], " · ", WIDTH), "dim"))

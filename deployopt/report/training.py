@@ -12,7 +12,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.report.layout import columns, command, facts, heading, stderr_console, styled
-from deployopt.report.words import plural, show_bounds, show_count
+from deployopt.report.words import plural, show_bounds, show_count, show_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,7 +127,7 @@ def _outcome(result: FinetuneResult) -> Iterator[tuple[str, str]]:
             f"{memory.ratio:.2f} x, {'inside' if memory.inside else 'outside'} the band"
         ),
     )
-    yield "Time", _duration(result.seconds)
+    yield "Time", show_duration(result.seconds)
     yield "Folder", f"{result.folder}, sha256 {result.digest[:16]}"
 
 
@@ -138,12 +138,6 @@ def _epochs(result: FinetuneResult) -> str:
     if result.resumed_from is not None:
         words += f"; resumed at step {show_count(result.resumed_from)}"
     return words
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004 -- minutes are easier to read from there
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min"
 
 
 def _folder(name: str) -> str:

@@ -26,6 +26,8 @@ MARKS: Final[dict[str, str]] = {
     "undecided": "?",
     "rejected": "✗",
 }
+_COARSE: Final = 0.2
+_MINUTES: Final = 90.0
 _MEANING: Final[dict[str, str]] = {
     "accepted": "every budget is met, with its whole 95 % bound",
     "provisional": "every budget is met or predicted to be; the device must confirm",
@@ -37,6 +39,11 @@ _MEANING: Final[dict[str, str]] = {
 def evidence_words(evidence: Evidence | None) -> str:
     """Where a number comes from, as it stands behind every number."""
     return EVIDENCE[evidence] if evidence is not None else "no evidence"
+
+
+def unbroken(name: str) -> str:
+    """A recipe's name whose shares keep their sign on the same line."""
+    return name.replace(" %", "\u00a0%")
 
 
 def metric_words(name: str) -> str:
@@ -99,7 +106,34 @@ def show_interval(figure: Figure | Estimate, dimension: Dimension | None) -> str
 
 def show_ratio(figure: Figure | None) -> str:
     """`0.40 x`, or a dash."""
-    return NOTHING if figure is None or figure.value is None else f"{figure.value:.2f} x"
+    return NOTHING if figure is None or figure.value is None else f"{show_times(figure.value)} x"
+
+
+def show_times(value: float) -> str:
+    """A ratio: `0.40`, and with one more digit below a fifth, `0.054`."""
+    return f"{value:.{_ratio_decimals(value)}f}"
+
+
+def show_times_bounds(lower: float | None, upper: float | None) -> str:
+    """`0.39 to 0.41`, `0.052 to 0.056`, `≤ 0.41`; empty where nothing is known."""
+    if lower is not None and upper is not None:
+        decimals = max(_ratio_decimals(lower), _ratio_decimals(upper))
+        first, last = f"{lower:.{decimals}f}", f"{upper:.{decimals}f}"
+        return last if first == last else f"{first} to {last}"
+    if upper is not None:
+        return f"≤ {show_times(upper)}"
+    return "" if lower is None else f"≥ {show_times(lower)}"
+
+
+def _ratio_decimals(value: float) -> int:
+    return 2 if abs(value) >= _COARSE else 3
+
+
+def show_duration(seconds: float) -> str:
+    """How long work took: `12.3 s`, from a minute and a half on `38.2 min`."""
+    if not _MINUTES <= seconds < math.inf:
+        return show_quantity(seconds, Dimension.TIME)
+    return f"{seconds / 60:.1f}".removesuffix(".0") + " min"
 
 
 def show_count(number: int) -> str:

@@ -11,18 +11,54 @@ from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.sources.hub import HubListing, fetch_files, list_repository
 from deployopt.sources.hub_names import HubName, parse_hub_name
-from deployopt.sources.locking import locked_commit
+from deployopt.sources.locking import Lock, locked_commit
 from deployopt.sources.parts import DataOptions, Found, Parts, Request
 from deployopt.sources.tables import FILE_MAX_BYTES, SUFFIXES
 from deployopt.sources.text_data import read_tables, split_texts
+from deployopt.store.store import Store
 
 _SHOWN: Final = 8
 
 
+class HubTables(msgspec.Struct, frozen=True, kw_only=True):
+    """The fetched files: those that judge, those to work with (none: the same), and columns."""
+
+    label: str
+    gate: tuple[Path, ...]
+    work: tuple[Path, ...]
+    options: DataOptions
+    origin: Origin
+
+
 def find_hub_data(request: Request, known: HubData | None) -> Found:
     """Fetch what is needed: the files that a known dataset names, or one file."""
-    name, store, options = request.name, request.store, request.options
-    commit = locked_commit(name, request.lock)
+    tables = fetch_hub_tables(
+        request.name, known, request.store, options=request.options, lock=request.lock
+    )
+
+    def read() -> Parts:
+        judged = read_tables(tables.gate, tables.options)
+        other = read_tables(tables.work, tables.options) if tables.work else None
+        return split_texts(judged, other, request, tables.label)
+
+    return Found(name=tables.label, origin=tables.origin, read=read)
+
+
+def fetch_hub_tables(
+    name: str,
+    known: HubData | None,
+    store: Store,
+    *,
+    options: DataOptions,
+    lock: Lock | None = None,
+) -> HubTables:
+    """The files of a dataset by its short name, or as `hub:datasets/ORG/NAME[@REV][:FILE]`.
+
+    Raises:
+        UsageError: no such file, several to choose from, or too large.
+        SourceError: it could not be fetched.
+    """
+    commit = locked_commit(name, lock)
     if known is None:
         wanted = parse_hub_name(name)
         if wanted.kind != "dataset":
@@ -42,25 +78,22 @@ def find_hub_data(request: Request, known: HubData | None) -> Found:
     size = sum(file.size_bytes for file in listing.files if file.path in {*gate, *work})
     if size > FILE_MAX_BYTES:
         raise UsageError(
-            f"The files of {at.written} to judge with have {size} bytes; at most {FILE_MAX_BYTES} "
-            f"are fetched. Name a smaller one: {at.written}:FILE."
+            f"The files of {at.written} to read have {size} bytes; at most {FILE_MAX_BYTES} are "
+            f"fetched. Name a smaller one: {at.written}:FILE."
         )
     stored = fetch_files(at, listing, tuple(sorted({*gate, *work})), store, _nothing)
-    origin = Origin(
-        asked=name,
-        resolved=f"{at.written}@{listing.commit}",
-        licence=listing.licence or (known.licence if known else None),
-        files=stored.files,
+    return HubTables(
+        label=known.name if known else at.repository,
+        gate=tuple(stored.folder / path for path in gate),
+        work=tuple(stored.folder / path for path in work),
+        options=options,
+        origin=Origin(
+            asked=name,
+            resolved=f"{at.written}@{listing.commit}",
+            licence=listing.licence or (known.licence if known else None),
+            files=stored.files,
+        ),
     )
-
-    label = known.name if known else at.repository
-
-    def read() -> Parts:
-        judged = read_tables([stored.folder / path for path in gate], options)
-        other = read_tables([stored.folder / path for path in work], options) if work else None
-        return split_texts(judged, other, request, label)
-
-    return Found(name=label, origin=origin, read=read)
 
 
 def _nothing(_staged: Path) -> None:

@@ -52,7 +52,7 @@ def _split(
     salt = f"{folder.name}/{request.seed}"
     rows = cut(labelled, salt=salt, sizes=request.options.sizes, where=str(folder))
     rows, notes = _within_room(rows, inputs)
-    resample = _resample(model)
+    resample = model_resample(model)
     splits = {}
     for split, at in rows.items():
         chosen = tuple(files[kept[row]] for row in at.tolist())
@@ -88,7 +88,8 @@ def _within_room(
     return rows | {Split.GATE: rows[Split.GATE][:room]}, (note,)
 
 
-def _resample(model: SourceModel) -> int:
+def model_resample(model: SourceModel) -> int:
+    """The filter that the model was trained with, as Pillow numbers it."""
     path = model.artifact.folder / _PREPROCESSOR
     if not path.exists():
         return BILINEAR

@@ -8,34 +8,31 @@ head is kept where its labels are just the data's.
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Example
-from deployopt.core.interface import ImageInputs
-from deployopt.sources.adopting import file_entries
-from deployopt.sources.demo import DATA, LABELS, demo_splits, read_demo_data
-from deployopt.sources.demo_data import stored_archive
-from deployopt.sources.image_list import Chosen, ImageList
-from deployopt.sources.images import BILINEAR, list_images
+from deployopt.sources.image_list import Chosen
 from deployopt.sources.labels import match_labels
-from deployopt.sources.parts import one_data_file
 from deployopt.sources.splits import alike, assign_splits
 from deployopt.sources.splitting import EXAMPLES_MIN, left_out, without_duplicates
-from deployopt.sources.tables import SUFFIXES, read_table
 from deployopt.sources.training_base import TrainingBase
 from deployopt.sources.training_labels import TrainedLabels, settle_labels
+from deployopt.sources.training_lots import (
+    HELD_OUT,
+    SALT,
+    TRAIN,
+    VALIDATION,
+    Lot,
+    Reading,
+    keys_at,
+    read_lot,
+)
 from deployopt.store.store import Store
 
-SALT: Final = "finetune/1"
-TRAIN: Final = "train"
-VALIDATION: Final = "validation"
-HELD_OUT: Final = "held-out"
 _SHARE: Final = 0.1
 _VALIDATION_MAX: Final = 2_000
 _HELD_OUT_MAX: Final = 5_000
@@ -61,18 +58,6 @@ class TrainingData(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the held-out examples came from a source of their own."""
 
 
-class _Lot(msgspec.Struct, frozen=True, kw_only=True):
-    """One source: contents that tell examples apart, inputs to read, labels as written."""
-
-    where: str
-    keys: Sequence[str] | Sequence[bytes]
-    inputs: Sequence[Example]
-    values: Sequence[object]
-    names: tuple[str, ...] | None = None
-    splits: dict[str, list[int]] | None = None
-    """Where the source comes split."""
-
-
 def read_training_data(
     data: str,
     evaluation: str | None,
@@ -90,87 +75,54 @@ def read_training_data(
         RefusedInputError: it could break a reader.
         MissingExtraError: a package to read it is not installed.
     """
-    lot = _read(data, base, store, columns or {})
+    reading = Reading(
+        model=base.name, inputs=base.inputs, resample=base.resample, columns=columns or {}
+    )
+    lot = read_lot(data, reading, store)
     settled = settle_labels(lot.values, base.labels, where=lot.where, names=lot.names)
     kept, notes = _distinct(lot, settled.classes)
-    if lot.splits is not None and evaluation is None:
+    if evaluation is not None:
+        judge = read_lot(evaluation, reading, store)
+        judge = judge.judge or judge
+        return _with_judge(lot, judge, settled, kept, (*settled.notes, *notes))
+    if lot.judge is not None:
+        return _with_judge(lot, lot.judge, settled, kept, (*settled.notes, *notes))
+    if lot.splits is not None:
         rows = {name: [at for at in part if at in kept] for name, part in lot.splits.items()}
         return _data(lot, None, settled, rows, (*settled.notes, *notes))
-    if evaluation is None:
-        rows, more = _cut(lot, sorted(kept))
-        return _data(lot, None, settled, rows, (*settled.notes, *notes, *more))
-    judge = _read(evaluation, base, store, columns or {})
-    return _with_judge(lot, judge, settled, kept, (*settled.notes, *notes))
+    rows, more = _cut(lot, sorted(kept))
+    return _data(lot, None, settled, rows, (*settled.notes, *notes, *more))
 
 
 def _with_judge(
-    lot: _Lot, judge: _Lot, settled: TrainedLabels, kept: set[int], notes: tuple[str, ...]
+    lot: Lot, judge: Lot, settled: TrainedLabels, kept: set[int], notes: tuple[str, ...]
 ) -> TrainingData:
     classes = match_labels(judge.values, settled.labels, where=judge.where, names=judge.names)
-    held = without_duplicates(_texts(judge.keys), classes.classes)[0]
-    rows = sorted(kept)
-    groups = alike(_keys_at((judge, held), (lot, rows)))
+    held = without_duplicates(judge.contents, classes.classes)[0]
+    if judge.splits is not None:
+        held = sorted({*held} & {*judge.splits[HELD_OUT]})
+    own = lot.splits
+    # What the source itself holds back is not trained on, whoever judges.
+    rows = sorted(kept if own is None else kept & {*own[TRAIN], *own[VALIDATION]})
+    groups = alike(keys_at((judge, held), (lot, rows)))
     judged = set(groups[: len(held)].tolist())
     free = [at for at, group in zip(rows, groups[len(held) :].tolist(), strict=True)
             if group not in judged]  # fmt: skip
     dropped = len(rows) - len(free)
+    if len(free) < EXAMPLES_MIN:
+        raise UsageError(
+            f"{lot.where} leaves {len(free)} examples to train with, at least {EXAMPLES_MIN} are "
+            f"needed: {dropped} resemble those of {judge.where}, which judge. Give other examples "
+            "for one of the two."
+        )
     if dropped:
         notes = (*notes, f"{dropped} training examples resemble held-out ones and were left out.")
     cut, more = _cut(lot, free, held_out=False)
     return _data(lot, (judge, held, classes.classes), settled, cut, (*notes, *more))
 
 
-def _read(name: str, base: TrainingBase, store: Store, columns: dict[str, str]) -> _Lot:
-    if name == DEMO:
-        return _demo(base, store)
-    path = Path(name).expanduser()
-    if not path.exists():
-        raise UsageError(
-            f"There is no data {name!r}: no file and no folder. Texts come as "
-            f"{', '.join(SUFFIXES)}, images in one sub-folder a class; {DEMO} needs no file."
-        )
-    if isinstance(base.inputs, ImageInputs):
-        return _images(path, base.inputs, base.resample, store)
-    file = one_data_file(path, SUFFIXES)
-    table = read_table(file, columns)
-    texts = tuple(row.text for row in table.rows)
-    labels = tuple(row.label for row in table.rows)
-    return _Lot(where=file.name, keys=texts, inputs=texts, values=labels, names=table.names)
-
-
-def _images(path: Path, inputs: ImageInputs, resample: int | None, store: Store) -> _Lot:
-    if not path.is_dir():
-        raise UsageError(f"{path} is no folder; images come in one sub-folder a class.")
-    files = list_images(path)
-    entries = file_entries(path, (file.name for file in files), store)
-    digests = {entry.path: bytes.fromhex(entry.sha256) for entry in entries}
-    names = [file.name for file in files]
-    return _Lot(
-        where=path.name,
-        keys=[digests[name] for name in names],
-        inputs=ImageList(path, names, inputs, BILINEAR if resample is None else resample),
-        values=[file.label for file in files],
-    )
-
-
-def _demo(base: TrainingBase, store: Store) -> _Lot:
-    if isinstance(base.inputs, ImageInputs):
-        raise UsageError(f"{DEMO} holds texts, and {base.name} takes images.")
-    rated = read_demo_data(stored_archive(store).folder / DATA.file_name)
-    texts = tuple(text.text for text in rated)
-    indices = demo_splits(rated).indices
-    splits = {TRAIN: "train", VALIDATION: "search", HELD_OUT: "gate"}
-    return _Lot(
-        where=DEMO,
-        keys=texts,
-        inputs=texts,
-        values=tuple(LABELS[text.label] for text in rated),
-        splits={name: indices[split].tolist() for name, split in splits.items()},
-    )
-
-
-def _distinct(lot: _Lot, classes: Sequence[int]) -> tuple[set[int], tuple[str, ...]]:
-    kept, counts = without_duplicates(_texts(lot.keys), classes)
+def _distinct(lot: Lot, classes: Sequence[int]) -> tuple[set[int], tuple[str, ...]]:
+    kept, counts = without_duplicates(lot.contents, classes)
     if len(kept) < EXAMPLES_MIN:
         raise UsageError(
             f"{lot.where} holds {len(kept)} different examples; at least {EXAMPLES_MIN} are needed "
@@ -179,19 +131,8 @@ def _distinct(lot: _Lot, classes: Sequence[int]) -> tuple[set[int], tuple[str, .
     return set(kept), left_out(counts, lot.where)
 
 
-def _keys_at(*picked: tuple[_Lot, Sequence[int]]) -> list[str] | list[bytes]:
-    """The contents at these rows: all texts, or all digests of images."""
-    found = [lot.keys[at] for lot, rows in picked for at in rows]
-    texts = [key for key in found if isinstance(key, str)]
-    return texts or [key for key in found if isinstance(key, bytes)]
-
-
-def _texts(keys: Sequence[str] | Sequence[bytes]) -> list[str]:
-    return [key if isinstance(key, str) else key.hex() for key in keys]
-
-
 def _cut(
-    lot: _Lot, rows: Sequence[int], *, held_out: bool = True
+    lot: Lot, rows: Sequence[int], *, held_out: bool = True
 ) -> tuple[dict[str, list[int]], tuple[str, ...]]:
     """Training, validation and, unless it comes from elsewhere, held-out positions."""
     count = max(1, len(rows))
@@ -199,7 +140,7 @@ def _cut(
     if held_out:
         shares[HELD_OUT] = min(_SHARE, _HELD_OUT_MAX / count)
     shares = {TRAIN: 1 - sum(shares.values()), **shares}
-    keys = _keys_at((lot, rows))
+    keys = keys_at((lot, rows))
     found = assign_splits(keys, shares=shares, salt=SALT)
     cut = {name: sorted(rows[at] for at in part.tolist()) for name, part in found.indices.items()}
     alike_count = len(keys) - found.groups
@@ -210,8 +151,8 @@ def _cut(
 
 
 def _data(
-    lot: _Lot,
-    judge: tuple[_Lot, list[int], tuple[int, ...]] | None,
+    lot: Lot,
+    judge: tuple[Lot, list[int], tuple[int, ...]] | None,
     settled: TrainedLabels,
     rows: dict[str, list[int]],
     notes: tuple[str, ...],
@@ -232,11 +173,11 @@ def _data(
     )
 
 
-def _part(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> Part:
+def _part(lot: Lot, classes: Sequence[int], rows: Sequence[int]) -> Part:
     return Part(inputs=Chosen(lot.inputs, rows), classes=tuple(classes[at] for at in rows))
 
 
-def _digest(lot: _Lot, classes: Sequence[int], rows: Sequence[int]) -> str:
+def _digest(lot: Lot, classes: Sequence[int], rows: Sequence[int]) -> str:
     digest = hashlib.sha256()
     for at in rows:
         key = lot.keys[at]

@@ -16,7 +16,7 @@ from deployopt.sources.checks import check_regular
 from deployopt.sources.splits import alike, assign_splits
 from deployopt.sources.splitting import EXAMPLES_MIN
 from deployopt.sources.tables import FILE_MAX_BYTES, ROWS_MAX
-from deployopt.sources.training_data import HELD_OUT, SALT, TRAIN, VALIDATION
+from deployopt.sources.training_lots import HELD_OUT, SALT, TRAIN, VALIDATION
 
 SUFFIX: Final = ".txt"
 SHARES: Final = {TRAIN: 0.8, VALIDATION: 0.1, HELD_OUT: 0.1}

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from deployopt.core.artifact import Artifact, Format
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.recipe import StepContext
 
@@ -14,6 +14,12 @@ def need_format(step: str, source: Artifact, wanted: Format) -> None:
             f"The step {step} takes a model in {wanted.value} form, and this one is "
             f"{source.format.value}. Put the step that makes {wanted.value} before it."
         )
+
+
+def need_float(step: str, source: Artifact) -> None:
+    """Raise StepError if the model's weights are integers, some or all."""
+    if source.precision in {Precision.INT8, Precision.INT4, Precision.MIXED}:
+        raise StepError(f"The step {step} takes a float model, and this one is quantized already.")
 
 
 def need_packages(what: str, *names: str) -> None:

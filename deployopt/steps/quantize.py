@@ -5,7 +5,7 @@ calibrates on real inputs. Both keep the layers named in `exclude` (patterns as 
 float, the way back for layers that lose accuracy.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -14,10 +14,14 @@ from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
-from deployopt.steps.needs import need_format, need_packages, need_samples_file
+from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
 from deployopt.steps.session import CPU_SESSION
 
-Calibration = Literal["minmax", "percentile"]
+if TYPE_CHECKING:
+    from deployopt.graph.quantize_dynamic import DynamicOptions
+    from deployopt.graph.quantize_static import StaticOptions
+
+Calibration = Literal["minmax", "percentile", "entropy", "mse"]
 
 
 class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,18 +47,14 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def requires(self, source: Artifact, context: StepContext) -> None:
         """Refuse what run could not quantize."""
         need_format(self.name, source, self.consumes)
-        _need_float(self.name, source)
+        need_float(self.name, source)
         need_packages("Quantize", "onnx")
         need_samples_file(self.name, context, required=False)
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write model.onnx."""
         from deployopt.graph.precision import precision_of
-        from deployopt.graph.quantize_dynamic import (
-            MIN_WEIGHTS,
-            DynamicOptions,
-            quantize_dynamic,
-        )
+        from deployopt.graph.quantize_dynamic import MIN_WEIGHTS, quantize_dynamic
         from deployopt.graph.reading import load_onnx
         from deployopt.graph.rewrite_constants import lift_constants
         from deployopt.graph.writing import save_onnx
@@ -62,13 +62,7 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         context.progress(0.0, "quantizing weights")
         model = load_onnx(source.path, trusted=True)
         lift_constants(model)
-        options = DynamicOptions(
-            per_channel=self.per_channel,
-            reduce_range=self.reduce_range,
-            embeddings=self.embeddings,
-            exclude=self.exclude,
-        )
-        names = quantize_dynamic(model, options)
+        names = quantize_dynamic(model, self.options())
         if not names:
             raise StepError(
                 "The graph has no matrix product with enough constant float32 weights "
@@ -80,12 +74,25 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         note = f"{len(names)} nodes were quantized, with dynamic range."
         return _artifact(source, context, found, note)
 
+    def options(self) -> "DynamicOptions":
+        """As the graph's rewriting takes them."""
+        from deployopt.graph.quantize_dynamic import DynamicOptions
+
+        return DynamicOptions(
+            per_channel=self.per_channel,
+            reduce_range=self.reduce_range,
+            embeddings=self.embeddings,
+            exclude=self.exclude,
+        )
+
 
 class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """s8 weights and u8 activations, whose ranges are those of real inputs.
 
-    `calibration` takes the whole range seen (`minmax`) or leaves out the share of values beyond
-    `percentile` percent; `samples` is the most inputs that are looked at.
+    `calibration` takes the whole range seen (`minmax`), or leaves out the share of values beyond
+    `percentile` percent, or cuts where least information is lost (`entropy`, by Kullback-Leibler
+    divergence) or where the squared error is least (`mse`); `samples` is the most inputs that are
+    looked at.
     """
 
     name: ClassVar[str] = "quantize-static"
@@ -106,7 +113,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def requires(self, source: Artifact, context: StepContext) -> None:
         """Refuse what run could not quantize."""
         need_format(self.name, source, self.consumes)
-        _need_float(self.name, source)
+        need_float(self.name, source)
         need_packages("Quantize", "onnx", "onnxruntime")
         need_samples_file(self.name, context, required=True)
         if not 90 < self.percentile <= 100 or self.samples < 1:  # noqa: PLR2004 of a hundred
@@ -117,17 +124,11 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Calibrate, then write model.onnx."""
         from deployopt.graph.precision import precision_found
-        from deployopt.graph.quantize_static import StaticOptions, quantize_static
+        from deployopt.graph.quantize_static import quantize_static
 
         if context.samples is None:
             raise StepError("QuantizeStatic needs samples.")
-        options = StaticOptions(
-            per_channel=self.per_channel,
-            reduce_range=self.reduce_range,
-            percentile=self.percentile if self.calibration == "percentile" else 100.0,
-            exclude=self.exclude,
-            threads=context.threads,
-        )
+        options = self.options(context.threads)
         feeds = decode_samples(context.samples)[: self.samples]
         names = quantize_static(
             source.path, context.workdir / MODEL_FILE, feeds, options, context.progress
@@ -136,10 +137,18 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         note = f"{len(names)} nodes were quantized, calibrated on {len(feeds)} samples."
         return _artifact(source, context, precision_found(context.workdir / MODEL_FILE), note)
 
+    def options(self, threads: int) -> "StaticOptions":
+        """As the graph's rewriting takes them; calibration runs on so many threads."""
+        from deployopt.graph.quantize_static import StaticOptions
 
-def _need_float(step: str, source: Artifact) -> None:
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        raise StepError(f"The step {step} takes a float model, and this one is quantized already.")
+        return StaticOptions(
+            per_channel=self.per_channel,
+            reduce_range=self.reduce_range,
+            calibration=self.calibration,
+            percentile=self.percentile,
+            exclude=self.exclude,
+            threads=threads,
+        )
 
 
 def _artifact(source: Artifact, context: StepContext, precision: Precision, note: str) -> Artifact:

@@ -5,15 +5,22 @@ from typing import Final
 from deployopt.core.recipe import Step
 from deployopt.steps.distil import Distil
 from deployopt.steps.export import Export
+from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
 from deployopt.steps.prune import Prune
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
+from deployopt.steps.quantize_weights import QuantizeWeights
+from deployopt.steps.smooth import Smooth
 
 STEPS: Final[dict[str, type[Step]]] = {
     Prune.name: Prune,
     Distil.name: Distil,
     Export.name: Export,
     Optimize.name: Optimize,
+    Smooth.name: Smooth,
     QuantizeDynamic.name: QuantizeDynamic,
     QuantizeStatic.name: QuantizeStatic,
+    QuantizeWeights.name: QuantizeWeights,
+    ConvertOpenvino.name: ConvertOpenvino,
+    QuantizeOpenvino.name: QuantizeOpenvino,
 }

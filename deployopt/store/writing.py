@@ -8,7 +8,10 @@ others it may leave the final name with empty files.
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from deployopt.store.faults import storage_errors
 from deployopt.store.staging import staged_folder, sweep
@@ -58,6 +61,16 @@ def write_new_file(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A stream into a new file, which is on the disk with mode 0644 when the block ends."""
+    with os.fdopen(os.open(path, _CREATE, 0o644), "wb") as stream:
+        yield stream
+        stream.flush()
+        os.fchmod(stream.fileno(), 0o644)
+        os.fsync(stream.fileno())
 
 
 def copy_new_file(source: Path, path: Path) -> tuple[int, str]:

@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
+from tests.fakes.model_folder import sentences
+
 LARGE: Final = 1024
 _API: Final = "/api/"
 _RANGE: Final = re.compile(r"bytes=(\d+)-(\d+)")
@@ -193,3 +197,27 @@ def _listing(hub: FakeHub, repository: str) -> bytes:
         "tags": [],
     }
     return json.dumps(tree).encode()
+
+
+def write_sst2(folder: Path, gate: int = 200, work: int = 400) -> Path:
+    """SST-2's columns, class names and file names."""
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    names = {"label": {"names": ["negative", "positive"], "_type": "ClassLabel"}}
+    about = {b"huggingface": json.dumps({"info": {"features": names}}).encode()}
+    (folder / "data").mkdir(parents=True)
+    for split, rows in {"validation": sentences(gate, 1), "train": sentences(work, 2)}.items():
+        texts = [text for text, _ in rows]
+        if split == "train":
+            # A text of the gate comes back in other words' clothing.
+            texts[0] = sentences(gate, 1)[0][0].upper() + " !"
+        table = pa.table(
+            {
+                "idx": pa.array(range(len(rows)), pa.int32()),
+                "sentence": texts,
+                "label": pa.array([label for _, label in rows], pa.int64()),
+            }
+        ).replace_schema_metadata(about)
+        pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder

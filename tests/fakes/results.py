@@ -412,14 +412,16 @@ def plan_result() -> PlanResult:
 
 def hostile(text: str) -> BuildResult:
     """Every free string of a build replaced by `text`."""
-    return _with_text(build_result(), text)
+    return with_text(build_result(), text)
 
 
 def hostile_verify(text: str) -> VerifyResult:
-    return _with_text(verify_result(), text)
+    return with_text(verify_result(), text)
 
 
-def _with_text(record: T, text: str) -> T:
+def with_text(record: T, text: str) -> T:
+    """The record with every free string in it replaced."""
+
     def swap(value: object, name: str = "") -> object:
         if isinstance(value, str) and type(value) is str:
             return value if name == "metric" else text

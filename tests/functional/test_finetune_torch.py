@@ -26,7 +26,8 @@ from deployopt.pipeline.training_checkpoints import StoreCheckpoints
 from deployopt.sources.folder import read_folder
 from deployopt.sources.models import resolve_model
 from deployopt.sources.training_base import resolve_base
-from deployopt.sources.training_data import VALIDATION, read_training_data
+from deployopt.sources.training_data import read_training_data
+from deployopt.sources.training_lots import VALIDATION
 from deployopt.store.store import Store
 from tests.fakes import bases
 from tests.fakes.models import write_images, write_target

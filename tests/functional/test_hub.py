@@ -17,7 +17,7 @@ from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import encode_lock, lock_of, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
-from tests.fakes.hub import FakeHub, running_hub
+from tests.fakes.hub import FakeHub, running_hub, write_sst2
 from tests.fakes.model_folder import sentences, write_text_model
 
 pytest.importorskip("huggingface_hub")
@@ -39,30 +39,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
         monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
         running.add(MODEL, write_text_model(tmp_path / "served", tokenizer=False))
         yield running
-
-
-def write_sst2(folder: Path, gate: int = 200, work: int = 400) -> Path:
-    """SST-2's columns, class names and file names."""
-    pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
-
-    names = {"label": {"names": ["negative", "positive"], "_type": "ClassLabel"}}
-    about = {b"huggingface": json.dumps({"info": {"features": names}}).encode()}
-    (folder / "data").mkdir(parents=True)
-    for split, rows in {"validation": sentences(gate, 1), "train": sentences(work, 2)}.items():
-        texts = [text for text, _ in rows]
-        if split == "train":
-            # A text of the gate comes back in other words' clothing.
-            texts[0] = sentences(gate, 1)[0][0].upper() + " !"
-        table = pa.table(
-            {
-                "idx": pa.array(range(len(rows)), pa.int32()),
-                "sentence": texts,
-                "label": pa.array([label for _, label in rows], pa.int64()),
-            }
-        ).replace_schema_metadata(about)
-        pq.write_table(table, folder / "data" / f"{split}-00000-of-00001.parquet")
-    return folder
 
 
 def test_the_alias_distilbert_is_fetched_at_a_pinned_commit(hub: FakeHub, store: Store) -> None:

@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures import endings
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.encoders import Defaults, Encoder, assemble, sized
-from deployopt.planning.architectures.keys import LAYERS, Keys
+from deployopt.planning.architectures.keys import LAYERS, Keys, Readers
 
 
 def albert(keys: Keys) -> Architecture:
@@ -94,7 +93,7 @@ def _mobile_stack(keys: Keys, found: Architecture, widths: tuple[int, int, int])
     )
 
 
-COMPACT: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+COMPACT: Final[Readers] = {
     "albert": albert,
     "mobilebert": mobilebert,
 }

@@ -4,7 +4,6 @@ RecurrentGemma, MiniMax.
 In: the config of one family. Out: its architecture; layers without keys and values keep a state.
 """  # noqa: D205 -- a list of names
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +12,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.decoder import Decoder, assemble
 from deployopt.planning.architectures.experts import routed, sparse_steps
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults, sized
 from deployopt.planning.architectures.recurrent import Mixer, listed, mixed
 
@@ -171,7 +170,7 @@ def _minimax_attending(keys: Keys, layers: int) -> int:
     return sum(kinds) if kinds else -(-layers // 2)
 
 
-DELTAS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+DELTAS: Final[Readers] = {
     "qwen3_next": qwen3_next,
     "qwen3_5_text": qwen3_5,
     "qwen3_5_moe_text": qwen3_5_moe,

@@ -19,8 +19,8 @@ from deployopt.planning.architectures.counts import (
     patch_embedding,
 )
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
-from deployopt.planning.architectures.net import Convolution, Net, Readers, convolved, merged
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
+from deployopt.planning.architectures.net import Convolution, Net, convolved, merged
 from deployopt.planning.architectures.patches import sides, sized, stack_of
 from deployopt.planning.architectures.residual import resnet_body
 

@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import assemble
 from deployopt.planning.architectures.gpts import GPT2, ROWS_BEFORE, gpt2_keys, learned, plain
-from deployopt.planning.architectures.keys import Keys
+from deployopt.planning.architectures.keys import Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults
 
 
@@ -71,7 +70,7 @@ def openai_gpt(keys: Keys) -> Architecture:
     )
 
 
-ELDERS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+ELDERS: Final[Readers] = {
     "openai-gpt": openai_gpt,
     "xglm": xglm,
     "biogpt": biogpt,

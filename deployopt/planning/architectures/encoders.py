@@ -4,7 +4,7 @@ In: the config of one family. Out: its architecture, without a head where `archi
 none. Keys that a config leaves out have the family's defaults.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -14,7 +14,7 @@ from deployopt.planning.architectures import endings
 from deployopt.planning.architectures.counts import bert_layer, linear
 from deployopt.planning.architectures.endings import Parts, Widths, ending
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 
 
 class Encoder(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +171,7 @@ def electra(keys: Keys) -> Architecture:
     return assemble(keys, encoder, endings.ELECTRA)
 
 
-ENCODERS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+ENCODERS: Final[Readers] = {
     "bert": bert,
     "distilbert": distilbert,
     "roberta": roberta,

@@ -3,14 +3,13 @@
 In: the config of one family. Out: its architecture, the routed experts counted apart.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import Decoder, assemble
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import (
     Defaults,
     every_layer_slides,
@@ -138,7 +137,7 @@ def gpt_oss(keys: Keys) -> Architecture:
     )
 
 
-EXPERTS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+EXPERTS: Final[Readers] = {
     "mixtral": mixtral,
     "qwen2_moe": qwen2_moe,
     "qwen3_moe": qwen3_moe,

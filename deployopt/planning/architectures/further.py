@@ -4,7 +4,6 @@ In: the config of one family. Out: its architecture. Attention that skips pairs 
 in full, as exported graphs without their own kernels run it at short lengths.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +12,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures import endings
 from deployopt.planning.architectures.counts import bert_layer, linear
 from deployopt.planning.architectures.encoders import Defaults, assemble, gated, sized
-from deployopt.planning.architectures.keys import HEADS, TOKENS, Keys
+from deployopt.planning.architectures.keys import HEADS, TOKENS, Keys, Readers
 
 _BIGBIRD: Final[endings.Parts] = {
     **endings.BERT,
@@ -236,7 +235,7 @@ def eurobert(keys: Keys) -> Architecture:
     return msgspec.structs.replace(found, stacks=(stack,))
 
 
-FURTHER: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+FURTHER: Final[Readers] = {
     "longformer": longformer,
     "big_bird": big_bird,
     "deberta": deberta,

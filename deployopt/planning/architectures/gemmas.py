@@ -3,14 +3,13 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import Decoder, assemble
-from deployopt.planning.architectures.keys import Keys
+from deployopt.planning.architectures.keys import Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults, patterned, sized, with_biases
 
 _GEMMA: Final = Defaults(
@@ -118,7 +117,7 @@ def stablelm(keys: Keys) -> Architecture:
     )
 
 
-GEMMAS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+GEMMAS: Final[Readers] = {
     "gemma": gemma,
     "gemma2": gemma2,
     "gemma3_text": gemma3,

@@ -13,9 +13,9 @@ from deployopt.core.errors import UsageError
 from deployopt.core.text import safe_text
 from deployopt.planning.architectures import decoder, encoders, llamas
 from deployopt.planning.architectures.endings import BERT
-from deployopt.planning.architectures.glances import NEW_TEXTS
 from deployopt.planning.architectures.heads import head_of
 from deployopt.planning.architectures.keys import BY_HAND, Keys
+from deployopt.planning.architectures.sights import TEXTS
 from deployopt.planning.architectures.towers import part
 
 _USUAL: Final = (
@@ -71,8 +71,8 @@ def _text_alone(keys: Keys, name: str) -> Architecture:
     """The text model of a family that has more."""
     text = part(keys, "text_config")
     family = text.text("model_type")
-    if family in NEW_TEXTS:
-        found = NEW_TEXTS[family](text)
+    if family in TEXTS:
+        found = TEXTS[family](text)
     else:
         text = msgspec.structs.replace(
             text, values={**text.values, "architectures": ("ForCausalLM",)}

@@ -3,14 +3,13 @@
 In: the config of one family. Out: its architecture. Learned positions are lookup tables.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import Decoder, assemble
-from deployopt.planning.architectures.keys import LAYERS, Keys
+from deployopt.planning.architectures.keys import LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults, every_layer_slides, sized
 
 GPT2: Final = Defaults(
@@ -262,7 +261,7 @@ def mpt(keys: Keys) -> Architecture:
     )
 
 
-GPTS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+GPTS: Final[Readers] = {
     "gpt2": gpt2,
     "gpt_bigcode": gpt_bigcode,
     "gpt_neo": gpt_neo,

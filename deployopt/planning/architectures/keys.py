@@ -4,11 +4,12 @@ In: the mapping as JSON gave it. Out: whole numbers inside sensible bounds, flag
 that cannot be is a `UsageError` with its key path and what may stand there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
+from deployopt.core.architecture import Architecture
 from deployopt.core.errors import UsageError
 from deployopt.core.text import safe_text
 
@@ -201,3 +202,7 @@ def show(value: object) -> str:
     if isinstance(value, Mapping):
         return "an object"
     return "a list" if isinstance(value, list | tuple) else f"a {type(value).__name__}"
+
+
+Readers = Mapping[str, Callable[[Keys], Architecture]]
+"""Families by their `model_type`, each with what reads its config."""

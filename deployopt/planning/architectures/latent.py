@@ -3,7 +3,6 @@
 A layer keeps `kv_lora_rank` + `qk_rope_head_dim` elements of a token, whatever its heads.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.decoder import Decoder, assemble
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults, sized
 
 
@@ -120,7 +119,7 @@ def _no_head_dim(keys: Keys) -> Keys:
     return keys.named(head_dim="qk_nope_head_dim", num_key_value_heads="num_attention_heads")
 
 
-LATENT: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+LATENT: Final[Readers] = {
     "deepseek_v2": deepseek_v2,
     "deepseek_v3": deepseek_v3,
     "kimi_k2": deepseek_v3,

@@ -18,8 +18,7 @@ from deployopt.planning.architectures.counts import (
     patch_embedding,
 )
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys
-from deployopt.planning.architectures.net import Readers
+from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 from deployopt.planning.architectures.speech import (
     HEARD,
     SAMPLES,

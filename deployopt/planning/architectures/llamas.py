@@ -4,7 +4,6 @@ In: the config of one family. Out: its architecture. Keys that a config leaves o
 family's defaults, as published with transformers.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import Decoder, assemble
 from deployopt.planning.architectures.heads import heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 
 WINDOWED: Final = frozenset({"sliding_attention", "chunked_attention"})
 
@@ -187,7 +186,7 @@ def glm(keys: Keys) -> Architecture:
     return assemble(keys, decoder)
 
 
-LLAMAS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+LLAMAS: Final[Readers] = {
     "llama": llama,
     "granite": granite,
     "smollm3": smollm3,

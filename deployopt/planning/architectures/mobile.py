@@ -9,11 +9,10 @@ from typing import Final
 import msgspec
 
 from deployopt.core.architecture import Architecture
-from deployopt.planning.architectures.keys import LAYERS, Keys
+from deployopt.planning.architectures.keys import LAYERS, Keys, Readers
 from deployopt.planning.architectures.net import (
     Convolution,
     Net,
-    Readers,
     convolved,
     finished,
     passed,

@@ -4,7 +4,7 @@ A `Net` is a record; each function gives the next one. Norms are folded into the
 the operators, as runtimes do, and counted in the parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -198,6 +198,3 @@ def merged(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
 def _counted(shape: tuple[str, float, float, float], count: int) -> Operation:
     kind, macs, weights, activations = shape
     return Operation(kind=kind, macs=macs, weights=weights, activations=activations, count=count)
-
-
-Readers = Mapping[str, Callable[[Keys], Architecture]]

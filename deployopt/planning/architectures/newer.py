@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.decoder import Decoder, assemble
-from deployopt.planning.architectures.keys import LAYERS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import LAYERS, VOCABULARY, Keys, Readers
 from deployopt.planning.architectures.llamas import (
     Defaults,
     every_layer_slides,
@@ -176,7 +175,7 @@ def _keys_and_values(decoder: Decoder) -> int:
     return linear(decoder.hidden, kept, bias=decoder.qkv_bias) + decoder.head_dim
 
 
-NEWER: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+NEWER: Final[Readers] = {
     "ernie4_5": ernie,
     "seed_oss": seed_oss,
     "apertus": apertus,

@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture of two stacks that share one lookup table.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.heads import head_of
-from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys, Readers
 
 
 class T5(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,4 +141,4 @@ def mt5(keys: Keys) -> Architecture:
     return assemble(keys, sized(keys, defaults, model_type))
 
 
-PAIRS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {"t5": t5, "mt5": mt5, "umt5": mt5}
+PAIRS: Final[Readers] = {"t5": t5, "mt5": mt5, "umt5": mt5}

@@ -4,7 +4,6 @@ In: the config of one family. Out: its architecture with the patch embedding and
 operators of one image.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.planning.architectures.counts import bert_layer, gemm, linear, patch_embedding
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 
 IMAGE: Final = 1 << 16
 _BEIT_EXTRA: Final = 3
@@ -209,7 +208,7 @@ def dinov3(keys: Keys) -> Architecture:
     return assemble(keys, "dinov3_vit", tower, body=body, pooler=False, head_width=hidden)
 
 
-PATCHES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+PATCHES: Final[Readers] = {
     "vit": vit,
     "deit": deit,
     "beit": beit,

@@ -13,8 +13,8 @@ from deployopt.core.plan import Operation
 from deployopt.planning.architectures.counts import bert_layer, box_head, gemm, linear
 from deployopt.planning.architectures.detectors import BOX, IMAGE, backbone, box_operations, half
 from deployopt.planning.architectures.heads import head_of
-from deployopt.planning.architectures.keys import HEADS, Keys
-from deployopt.planning.architectures.net import Convolution, Net, Readers, convolved, merged
+from deployopt.planning.architectures.keys import HEADS, Keys, Readers
+from deployopt.planning.architectures.net import Convolution, Net, convolved, merged
 from deployopt.planning.architectures.patches import sides
 from deployopt.planning.architectures.residual import resnet_body
 

@@ -4,7 +4,7 @@ In: `config.json` as a mapping and, where they were read, the headers of the wei
 model's `Architecture`. A family that is not known is read as the nearest common one and says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -23,7 +23,7 @@ from deployopt.planning.architectures.generic import generic
 from deployopt.planning.architectures.glances import GLANCES
 from deployopt.planning.architectures.gpts import GPTS
 from deployopt.planning.architectures.headers import with_headers
-from deployopt.planning.architectures.keys import Keys
+from deployopt.planning.architectures.keys import Keys, Readers
 from deployopt.planning.architectures.latent import LATENT
 from deployopt.planning.architectures.listening import LISTENING
 from deployopt.planning.architectures.llamas import LLAMAS
@@ -45,7 +45,7 @@ from deployopt.planning.architectures.towers import TOWERS
 from deployopt.planning.architectures.translators import TRANSLATORS
 from deployopt.planning.architectures.windows import WINDOWS
 
-FAMILIES: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+FAMILIES: Final[Readers] = {
     **LLAMAS,
     **GEMMAS,
     **GPTS,

@@ -13,11 +13,10 @@ from deployopt.core.plan import Operation
 from deployopt.planning.architectures.counts import bert_layer, box_head, gemm, linear
 from deployopt.planning.architectures.detectors import BOX, box_operations, half
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.net import (
     Convolution,
     Net,
-    Readers,
     branched,
     convolved,
     merged,

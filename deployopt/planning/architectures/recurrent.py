@@ -4,7 +4,7 @@ In: the config of one family. Out: its architecture. Layers that attend keep key
 every token; the others keep a state whose size does not depend on the text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.decoder import Decoder, assemble
 from deployopt.planning.architectures.experts import routed
-from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys, Readers
 from deployopt.planning.architectures.llamas import Defaults, sized, with_biases
 
 _ATTENDING: Final = frozenset({"attention", "full_attention", "hybrid"})
@@ -228,7 +228,7 @@ def falcon_h1(keys: Keys) -> Architecture:
     return assemble(keys, msgspec.structs.replace(decoder, attention_layers=decoder.layers))
 
 
-RECURRENT: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+RECURRENT: Final[Readers] = {
     "mamba": mamba,
     "falcon_mamba": mamba,
     "mamba2": mamba2,

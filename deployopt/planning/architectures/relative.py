@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures import endings
 from deployopt.planning.architectures.counts import bert_layer, linear
 from deployopt.planning.architectures.encoders import Defaults, Encoder, assemble, sized
-from deployopt.planning.architectures.keys import TOKENS, Keys
+from deployopt.planning.architectures.keys import TOKENS, Keys, Readers
 
 _PADDED: Final = 2
 """Positions that no text uses."""
@@ -88,7 +87,7 @@ def _whole_or_unset(keys: Keys, name: str) -> int:
     return max(0, keys.whole(name, -1, least=-1, most=TOKENS))
 
 
-RELATIVE: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+RELATIVE: Final[Readers] = {
     "mpnet": mpnet,
     "deberta-v2": deberta_v2,
 }

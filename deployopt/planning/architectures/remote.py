@@ -3,14 +3,13 @@
 In: the config of one family, under its own keys. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import assemble
-from deployopt.planning.architectures.keys import HEADS, Keys
+from deployopt.planning.architectures.keys import HEADS, Keys, Readers
 from deployopt.planning.architectures.latent import attention_parameters, ranks
 from deployopt.planning.architectures.llamas import Defaults, sized, with_biases
 
@@ -119,7 +118,7 @@ def exaone(keys: Keys) -> Architecture:
     return assemble(named, sized(named, Defaults(vocabulary=102400), "exaone"))
 
 
-REMOTE: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+REMOTE: Final[Readers] = {
     "chatglm": chatglm,
     "baichuan": baichuan,
     "internlm": internlm,

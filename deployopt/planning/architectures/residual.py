@@ -6,11 +6,10 @@ In: the config of one family. Out: its architecture, all of it operators of one 
 from typing import Final
 
 from deployopt.core.architecture import Architecture
-from deployopt.planning.architectures.keys import LAYERS, Keys
+from deployopt.planning.architectures.keys import LAYERS, Keys, Readers
 from deployopt.planning.architectures.net import (
     Convolution,
     Net,
-    Readers,
     branched,
     convolved,
     finished,

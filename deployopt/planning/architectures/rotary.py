@@ -3,7 +3,6 @@
 In: the config of one family. Out: its architecture.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -12,7 +11,7 @@ from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures import endings
 from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.encoders import Defaults, assemble, gated, sized
-from deployopt.planning.architectures.keys import LAYERS, Keys
+from deployopt.planning.architectures.keys import LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import listed_windows
 
 
@@ -68,7 +67,7 @@ def nomic_bert(keys: Keys) -> Architecture:
     return gated(assemble(named, encoder, {**endings.BERT, "base": ()}))
 
 
-ROTARY: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+ROTARY: Final[Readers] = {
     "modernbert": modernbert,
     "nomic_bert": nomic_bert,
 }

@@ -3,7 +3,7 @@
 In: the config of one family. Out: its architecture, the routed experts counted apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import assemble
 from deployopt.planning.architectures.experts import routed
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.llamas import (
     Defaults,
     listed_windows,
@@ -237,7 +237,7 @@ def dbrx(keys: Keys) -> Architecture:
     )
 
 
-ROUTERS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+ROUTERS: Final[Readers] = {
     "llama4_text": llama4,
     "glm4_moe": behind_dense,
     "dots1": behind_dense,

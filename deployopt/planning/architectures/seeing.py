@@ -1,11 +1,11 @@
-"""Decoders that see: an image encoder, a projector and a text model in one config.
+"""Decoders that see: LLaVA and its kin, PaliGemma, Gemma 3, Qwen 2 and 2.5 VL.
 
 In: the config with `vision_config` and `text_config` (or the text model's keys beside it). Out:
 an architecture with both stacks, the image's first.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -13,20 +13,11 @@ import msgspec
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.planning.architectures import gemmas, llamas
 from deployopt.planning.architectures.counts import linear, patch_embedding
-from deployopt.planning.architectures.experts import EXPERTS
-from deployopt.planning.architectures.gemmas import GEMMAS
-from deployopt.planning.architectures.gpts import GPTS
 from deployopt.planning.architectures.heads import heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
-from deployopt.planning.architectures.llamas import LLAMAS
-from deployopt.planning.architectures.net import Readers
-from deployopt.planning.architectures.towers import Half, clip_image, part, siglip_image
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
+from deployopt.planning.architectures.sights import dense_projector, image_of, joined, text_of
+from deployopt.planning.architectures.towers import Half, part
 
-TEXTS: Final[Readers] = {**LLAMAS, **GEMMAS, **GPTS, **EXPERTS}
-IMAGES: Final[Mapping[str, Callable[[Keys], Half]]] = {
-    "clip_vision_model": clip_image,
-    "siglip_vision_model": siglip_image,
-}
 _QWEN_IMAGE: Final = 448
 """Its images have any size; this one is counted."""
 _LLAVA_IMAGE: Final[Mapping[str, object]] = {
@@ -37,6 +28,16 @@ _LLAVA_IMAGE: Final[Mapping[str, object]] = {
     "num_attention_heads": 16,
     "patch_size": 14,
     "image_size": 336,
+}
+_ONEVISION_IMAGE: Final[Mapping[str, object]] = {
+    "model_type": "siglip_vision_model",
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "image_size": 384,
+    "vision_use_head": False,
 }
 _PALI_IMAGE: Final[Mapping[str, object]] = {
     "model_type": "siglip_vision_model",
@@ -58,55 +59,22 @@ _PALI_TEXT: Final[Mapping[str, object]] = {
 }
 
 
-def text_of(keys: Keys, default: str, usual: Mapping[str, object] | None = None) -> Architecture:
-    """The text model; `usual` are its values where the config has no part for it."""
-    nested = part(keys, "text_config")
-    values = nested.values or usual or {}
-    tied = keys.values.get("tie_word_embeddings")
-    if tied is not None and "tie_word_embeddings" not in values:
-        values = {**values, "tie_word_embeddings": tied}
-    described = msgspec.structs.replace(nested, values=values)
-    family = described.text("model_type", default)
-    if family not in TEXTS:
-        raise described.wrong("model_type", f"one of {', '.join(sorted(TEXTS))}")
-    return TEXTS[family](described)
-
-
-def image_of(keys: Keys, usual: Mapping[str, object]) -> Half:
-    """The image encoder; `usual` are its values where the config has no part for it."""
-    nested = part(keys, "vision_config")
-    described = msgspec.structs.replace(nested, values=nested.values or usual)
-    family = described.text("model_type", str(usual["model_type"]))
-    if family not in IMAGES:
-        raise described.wrong("model_type", f"one of {', '.join(IMAGES)}")
-    return IMAGES[family](described)
-
-
-def joined(
-    model_type: str, image: Half, text: Architecture, *, projector: int, note: str = ""
-) -> Architecture:
-    """Both, with the projector between them."""
-    return msgspec.structs.replace(
-        text,
-        model_type=model_type,
-        stacks=(image.stack, *text.stacks),
-        operations=image.operations + text.operations,
-        activations=image.activations,
-        image_size=image.image,
-        parameters=text.parameters + image.parameters + projector,
-        basis=note,
-    )
-
-
 def llava(keys: Keys) -> Architecture:
     """LLaVA 1.5 and its kin: two dense layers between CLIP and the text model."""
     image, text = image_of(keys, _LLAVA_IMAGE), text_of(keys, "llama")
-    layers = keys.values.get("vision_feature_layer")
-    taken = len(layers) if isinstance(layers, list | tuple) else 1
-    hidden = text.stacks[0].hidden
-    bias = keys.flag("multimodal_projector_bias", default=True)
-    projector = linear(taken * image.hidden, hidden, bias=bias) + linear(hidden, hidden, bias=bias)
+    projector = dense_projector(keys, image, text.stacks[0].hidden)
     return joined("llava", image, text, projector=projector)
+
+
+def llava_next(keys: Keys) -> Architecture:
+    """LLaVA-NeXT and OneVision: LLaVA with a vector for the end of a row of tiles."""
+    model_type = keys.text("model_type", "llava_next")
+    first = model_type == "llava_next"
+    image = image_of(keys, _LLAVA_IMAGE if first else _ONEVISION_IMAGE)
+    text = text_of(keys, "llama" if first else "qwen2")
+    hidden = text.stacks[0].hidden
+    own = dense_projector(keys, image, hidden) + hidden
+    return joined(model_type, image, text, projector=own, note="counted with one tile")
 
 
 def paligemma(keys: Keys) -> Architecture:
@@ -222,6 +190,8 @@ def _qwen_stack(eye: Eye, grid: int) -> Stack:
 
 SEEING: Final[Readers] = {
     "llava": llava,
+    "llava_next": llava_next,
+    "llava_onevision": llava_next,
     "paligemma": paligemma,
     "gemma3": gemma3,
     "qwen2_vl": qwen_vl,

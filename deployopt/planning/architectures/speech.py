@@ -12,8 +12,7 @@ from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
 from deployopt.planning.architectures.counts import bert_layer, gemm, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys
-from deployopt.planning.architectures.net import Readers
+from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys, Readers
 
 SAMPLES: Final = 160_000
 """Ten seconds at 16 kHz."""

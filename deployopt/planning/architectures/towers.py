@@ -13,8 +13,7 @@ from deployopt.core.plan import Operation
 from deployopt.planning.architectures import patches
 from deployopt.planning.architectures.counts import bert_layer, gemm, linear, patch_embedding
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys
-from deployopt.planning.architectures.net import Readers
+from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 
 _NOTHING: Final[Mapping[str, object]] = {}
 
@@ -89,7 +88,7 @@ def clip_image(keys: Keys) -> Half:
     tower = patches.sized(keys, patch=32)
     hidden = tower.hidden
     own = tower.stem - hidden + (1 + tower.tokens) * hidden + 4 * hidden
-    return _image(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
+    return seen(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
 
 
 def siglip_image(keys: Keys) -> Half:
@@ -100,26 +99,26 @@ def siglip_image(keys: Keys) -> Half:
     if keys.flag("vision_use_head", default=True):
         own += hidden + 4 * linear(hidden, hidden) + 2 * hidden
         own += linear(hidden, tower.ffn) + linear(tower.ffn, hidden)
-        found = _image(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
+        found = seen(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
         pooled = found.operations + _attended(tower)
         return msgspec.structs.replace(found, operations=pooled)
-    return _image(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
+    return seen(tower, own + tower.layers * bert_layer(hidden, tower.ffn))
 
 
 def _attended(tower: patches.Patches) -> tuple[Operation, ...]:
     """One learned query's attention to all patches, and a feed-forward of what it saw."""
     hidden, ffn = tower.hidden, tower.ffn
-    seen = msgspec.structs.replace(gemm(tower.tokens, hidden, hidden, 2), kind="conv1x1")
-    return (seen, gemm(1, hidden, hidden, 2), gemm(1, hidden, ffn), gemm(1, ffn, hidden))
+    read = msgspec.structs.replace(gemm(tower.tokens, hidden, hidden, 2), kind="conv1x1")
+    return (read, gemm(1, hidden, hidden, 2), gemm(1, hidden, ffn), gemm(1, ffn, hidden))
 
 
-def _image(tower: patches.Patches, parameters: int) -> Half:
-    values = tower.height * tower.width * tower.channels
+def seen(tower: patches.Patches, parameters: int, stack: Stack | None = None) -> Half:
+    """An image encoder over patches, its layers as `stack` where they are not ViT's."""
     return Half(
-        stack=patches.stack_of(tower),
+        stack=patches.stack_of(tower) if stack is None else stack,
         parameters=parameters,
         operations=(patch_embedding(tower.grid, tower.patch * tower.channels, tower.hidden),),
-        activations=values + tower.tokens * tower.hidden,
+        activations=tower.height * tower.width * tower.channels + tower.tokens * tower.hidden,
         image=tower.height,
     )
 

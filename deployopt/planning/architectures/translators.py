@@ -4,7 +4,7 @@ In: the config of one family. Out: its architecture of two stacks. Frozen tables
 model keeps as weights count as parameters, as they do where they are published.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
 from deployopt.planning.architectures.counts import bert_layer, decoder_layer, gemm, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 
 _CONVOLUTION: Final = 3
 """Frames that Whisper's two convolutions see."""
@@ -168,7 +168,7 @@ def _sound(frames: int, inner: int, outer: int) -> Operation:
     )
 
 
-TRANSLATORS: Final[Mapping[str, Callable[[Keys], Architecture]]] = {
+TRANSLATORS: Final[Readers] = {
     "bart": translator,
     "mbart": translator,
     "pegasus": translator,

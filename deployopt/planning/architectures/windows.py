@@ -11,11 +11,10 @@ import msgspec
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.planning.architectures.counts import bert_layer, gemm, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
-from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys
+from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.net import (
     Convolution,
     Net,
-    Readers,
     convolved,
     merged,
     passed,

@@ -61,7 +61,7 @@ def test_candidates_with_intervals_and_reasons() -> None:
     assert "x float" in text
     assert "65.3 MiB" in text
     assert "accuracy, latency, memory: measured here (proxy) · size: exact" in text
-    assert "✗ int8-static          failed" in text
+    assert "✗ int8-static         failed" in text
     assert "raise --memory" in one_line(text)
     assert "export from the store → optimize 1.94 s" in one_line(text)
     assert "1 of 12 rounds void" in one_line(text)

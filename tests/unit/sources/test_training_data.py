@@ -8,13 +8,8 @@ import pytest
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import Task, TextInputs
 from deployopt.sources.training_base import TrainingBase
-from deployopt.sources.training_data import (
-    HELD_OUT,
-    TRAIN,
-    VALIDATION,
-    TrainingData,
-    read_training_data,
-)
+from deployopt.sources.training_data import TrainingData, read_training_data
+from deployopt.sources.training_lots import HELD_OUT, TRAIN, VALIDATION
 from deployopt.store.store import Store
 from tests.fakes.models import LABELS, labelled_texts, write_csv
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.errors import UsageError
-from deployopt.sources.training_data import HELD_OUT, TRAIN, VALIDATION
+from deployopt.sources.training_lots import HELD_OUT, TRAIN, VALIDATION
 from deployopt.sources.unlabelled import Unlabelled, read_unlabelled, split_unlabelled, unlike
 
 TEXTS = tuple(f"text number {n} about {n * 7} things that {n % 13} people said" for n in range(200))

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.errors import StorageError
-from deployopt.store.writing import atomic_write_bytes, copy_new_file, make_folders, write_new_file
+from deployopt.store.writing import (
+    atomic_write_bytes,
+    copy_new_file,
+    make_folders,
+    new_file,
+    write_new_file,
+)
 
 
 def test_a_file_is_made_with_its_folders_and_replaced(tmp_path: Path) -> None:
@@ -74,3 +80,14 @@ def test_folders_that_are_there_are_fine(tmp_path: Path) -> None:
     make_folders(tmp_path / "a/b")
     make_folders(tmp_path / "a/b")
     assert (tmp_path / "a/b").is_dir()
+
+
+def test_a_stream_into_a_new_file_is_whole_and_readable(tmp_path: Path) -> None:
+    path = tmp_path / "streamed"
+    with new_file(path) as stream:
+        stream.write(b"one")
+        stream.write(b"two")
+    assert path.read_bytes() == b"onetwo"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    with pytest.raises(FileExistsError), new_file(path):
+        pass

@@ -1,0 +1,184 @@
+"""Who is taught: rungs for fewer and fewer, within the time, whatever fails on the way.
+
+The teacher is a made one: a shape's loss follows from its size and what it was taught, and its time
+from its work, on a clock of its own.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deployopt.core.paired import loss_bounds
+from deployopt.core.search import Effort, Profile, TimedShape, TrainedShape
+from deployopt.core.watching import SILENT
+from deployopt.pipeline.recipes import Form
+from deployopt.pipeline.searching import schooling
+from deployopt.pipeline.searching.journal import Journal, Taught
+from deployopt.pipeline.searching.run import SearchRun
+from deployopt.pipeline.searching.schooling import RUNGS, SHAPES, School
+from deployopt.pipeline.searching.teaching import Class
+from deployopt.pipeline.searching.time_budget import TimeBudget
+from tests.fakes.searching import prepared_build
+from tests.unit.pipeline.searching.test_journal import BEGAN, shape
+
+SPACE = [
+    TimedShape(
+        **{
+            **{n: getattr(shape(), n) for n in shape().__struct_fields__},
+            "profile": Profile(layers=tuple(range(layers)), ffn=ffn),
+            "ratio": 0.05 * layers * (0.4 + 0.6 * ffn),
+            "macs": 1e6 * layers * (0.4 + 0.6 * ffn),
+        }
+    )
+    for layers in (5, 4, 3, 2, 1)
+    for ffn in (1.0, 0.5)
+]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> int:
+        return int(self.now_s * 1e9)
+
+
+class Academy:
+    """Teaches in place of the real one: an epoch of one mega-multiply-add takes 10 s."""
+
+    def __init__(self, clock: Clock, fails: Callable[[Profile], bool] = lambda _: False) -> None:
+        self.clock, self.fails = clock, fails
+
+    def teach(
+        self, school: Class, profile: Profile, rungs: tuple[int, ...], expected_s: float | None
+    ) -> None:
+        rung = sum(one.training.profile == profile for one in school.run.journal.taught)
+        epochs = sum(rungs[: rung + 1])
+        size = len(profile.layers) * (0.4 + 0.6 * profile.ffn)
+        self.clock.now_s += 20 + 10 * size * rungs[rung]
+        lost = 20 + int(400 * max(0.0, 2.2 - size) / 10 + 30 / epochs)
+        school.run.journal.add(
+            Taught(
+                training=TrainedShape(
+                    recipe=profile.words,
+                    profile=profile,
+                    rung=rung,
+                    epochs=epochs,
+                    seconds=school.run.budget.lap_s(),
+                    loss=None if self.fails(profile) else loss_bounds(lost, 18, 500),
+                    examples=500,
+                    failure="the loss was nan" if self.fails(profile) else None,
+                ),
+                discordant=lost + 18,
+            )
+        )
+
+
+def searched(
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    limit_s: float | None,
+    effort: Effort = Effort.DEFAULT,
+    fails: Callable[[Profile], bool] = lambda _: False,
+) -> tuple[Journal, TimeBudget, School]:
+    clock = Clock()
+    monkeypatch.setattr(schooling, "teach", Academy(clock, fails).teach)
+    budget, journal = TimeBudget(limit_s, clock), Journal(path, BEGAN)
+    budget.spent_before_s = journal.spent_s
+    run = SearchRun(
+        prepared=prepared_build(gate=3306),
+        effort=effort,
+        journal=journal,
+        budget=budget,
+        watcher=SILENT,
+    )
+    room = Class(run=run, form=Form(name="int8", reason=""), labelled=True)
+    school = School(room, SPACE, 0.5, 60.0)
+    school.run()
+    return journal, budget, school
+
+
+def rungs_of(journal: Journal) -> list[int]:
+    counts = [0] * 3
+    for one in journal.taught:
+        counts[one.training.rung] += 1
+    return counts
+
+
+@pytest.mark.parametrize("effort", [Effort.DEFAULT, Effort.EXTENSIVE])
+def test_without_a_limit_the_effort_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effort: Effort
+) -> None:
+    journal, _, _ = searched(tmp_path / "log", monkeypatch, limit_s=None, effort=effort)
+    assert tuple(rungs_of(journal)) == SHAPES[effort]
+    assert max(one.training.epochs for one in journal.taught) == sum(RUNGS[effort])
+
+
+@pytest.mark.parametrize("limit_s", [100, 200, 400, 800, 1600, 3200])
+def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit_s: float) -> None:
+    journal, budget, _ = searched(tmp_path / "log", monkeypatch, limit_s=limit_s)
+    # The first training has nothing to be estimated by; those after it have.
+    longest = journal.taught[0].training.seconds if len(journal.taught) == 1 else 0.0
+    assert budget.spent_s <= max(limit_s - 60.0, longest)
+    assert journal.taught
+
+
+def test_more_time_comes_further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short, _, _ = searched(tmp_path / "a", monkeypatch, limit_s=400)
+    long, _, _ = searched(tmp_path / "b", monkeypatch, limit_s=2000)
+    assert rungs_of(long) > rungs_of(short)
+    assert rungs_of(long)[-1] >= 1
+
+
+def test_what_climbs_promised_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, _, school = searched(tmp_path / "log", monkeypatch, limit_s=None)
+    promises = school.promises()
+    last = {one.training.profile for one in journal.taught if one.training.rung == 2}
+    first = {one.training.profile for one in journal.taught} - last
+    assert min(promises[p] for p in last) >= max(promises[p] for p in first) - 0.05
+    # The made task needs a size of 2.2; what is far below cannot be certified.
+    assert all(len(p.layers) * (0.4 + 0.6 * p.ffn) > 1.5 for p in last)
+
+
+def test_a_training_that_fails_does_not_end_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, _, school = searched(
+        tmp_path / "log", monkeypatch, limit_s=None, fails=lambda p: len(p.layers) == 3
+    )
+    failed = [one for one in journal.taught if one.training.failure]
+    assert failed
+    assert all(one.training.rung == 0 for one in failed)
+    assert rungs_of(journal)[-1] == SHAPES[Effort.DEFAULT][-1]
+    assert max(school.promises().values()) > 0
+
+
+def test_a_second_call_goes_on_and_a_third_has_nothing_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    whole, _, _ = searched(tmp_path / "whole", monkeypatch, limit_s=None)
+    searched(path, monkeypatch, limit_s=400)
+    lines = path.read_bytes()
+    second, _, _ = searched(path, monkeypatch, limit_s=None)
+    assert path.read_bytes().startswith(lines)
+    assert rungs_of(second) == rungs_of(whole)
+    lines = path.read_bytes()
+    searched(path, monkeypatch, limit_s=None)
+    assert path.read_bytes() == lines
+
+
+def test_a_killed_search_goes_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    whole, _, _ = searched(path, monkeypatch, limit_s=None)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        path.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
+        again, _, _ = searched(path, monkeypatch, limit_s=None)
+        assert [o.training.profile for o in again.taught] == [
+            o.training.profile for o in whole.taught
+        ]
