@@ -89,7 +89,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("recovery.jsonl"))
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--ffn", type=float, default=0.5)
-    parser.add_argument("--rates", type=float, nargs="+", default=[1e-4, 2e-4, 4e-4])
+    parser.add_argument("--tuned-rates", type=float, nargs="+", default=[5e-5, 1e-4, 2e-4])
+    parser.add_argument("--distilled-rates", type=float, nargs="+", default=[1e-4, 2e-4, 4e-4])
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
@@ -104,19 +105,25 @@ def main() -> None:
 
 
 def complete(options: argparse.Namespace, store: Store) -> None:
-    """Every run that the log lacks: the rates with the first seed, the best with the others."""
+    """Every run that the log lacks: the rates with the first seed, then the best with all."""
     bench = prepared(options, store)
     done = logged(options.log)
     if not done:
         whole = judged(bench, bench.teacher.artifact, "whole", 0, 0.0, time.perf_counter_ns())
         cut = judged(bench, bench.start, "cut", 0, 0.0, time.perf_counter_ns())
         done = [noted(options.log, run) for run in (whole, cut)]
-    for seed in range(options.seeds):
-        for arm in (TUNED, DISTILLED, MORE):
-            searched = seed == 0 and arm != MORE
-            for rate in options.rates if searched else (chosen_rate(done, arm),):
-                if not any((r.arm, r.seed, r.rate) == (arm, seed, rate) for r in done):
-                    done.append(noted(options.log, recovered(bench, arm, seed, rate)))
+    for arm, rates in ((TUNED, options.tuned_rates), (DISTILLED, options.distilled_rates)):
+        for rate in rates:
+            unless_done(bench, done, arm, 0, rate)
+    for arm in (TUNED, DISTILLED, MORE):
+        for seed in range(options.seeds):
+            unless_done(bench, done, arm, seed, chosen_rate(done, arm))
+
+
+def unless_done(bench: Bench, done: list[Run], arm: str, seed: int, rate: float) -> None:
+    """Run it, write it down, and add it to `done`."""
+    if not any((run.arm, run.seed, run.rate) == (arm, seed, rate) for run in done):
+        done.append(noted(bench.options.log, recovered(bench, arm, seed, rate)))
 
 
 def prepared(options: argparse.Namespace, store: Store) -> Bench:

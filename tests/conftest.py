@@ -3,9 +3,11 @@
 import os
 import signal
 
-# The models are tiny and several processes test at a time: more threads only wait for each other.
-# It has to be said before torch or numpy is imported, and the programs that tests start inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A process that tests beside others keeps to a core of its own, and so does all that it starts:
+# threads of one would wait for the other's, and what is timed would be the other's work too.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 # A job started in the background ignores Ctrl-C, and so would every program that a test starts: a
 # handler here becomes the default there.

@@ -32,6 +32,7 @@ def finetune(  # noqa: PLR0913 -- as build
     length: int | None = None,
     rank: int | None = None,
     trained_share: float | None = None,
+    unfreeze_every: int = 0,
     patience: int = 2,
     averaged: bool = False,
     class_weights: bool = False,
@@ -51,14 +52,14 @@ def finetune(  # noqa: PLR0913 -- as build
     Args:
         model: the base: an alias, `hub:ORG/NAME[@REV]`, or a folder in Hugging Face form, with a
             classification head or without; `demo-sentiment` is its public base weights.
-        data: labelled examples: a CSV, JSONL or Parquet file, a folder of images, or
-            `demo-sentiment`. Near-duplicates are kept on one side of the splits.
+        data: labelled examples: a CSV, JSONL or Parquet file, a folder of images, `sst2`,
+            `hub:datasets/ORG/NAME[@REV][:FILE]`, or `demo-sentiment`. Near-duplicates are kept on one side of the splits.
         output: the folder; nothing, an empty one, or one that was trained here before.
         evaluation_data: what the accuracy is measured on; by default a tenth of the data.
         columns: names of the text and label columns, `{"text": …, "label": …}`.
         target: where the memory has to fit; by default this machine.
-        method: all weights, the upper layers, adapters (merged when written), or adapters over a
-            4-bit base.
+        method: all weights, the upper layers, adapters (merged when written), adapters over a
+            4-bit base, or a prefix, which cannot be merged: its folder is no model for `build`.
         optimizer: adamw-8bit needs bitsandbytes and a CUDA GPU.
         precision: fp32, or bf16 over fp32 weights; by default bf16 on GPUs that gain by it.
         epochs: at most; see `patience`.
@@ -67,15 +68,17 @@ def finetune(  # noqa: PLR0913 -- as build
         batch: examples at once on a device; fewer are accumulated to the same update.
         accumulation: batches an update.
         length: tokens of a text at most; by default what 99 % of the texts have.
-        rank: of LoRA.
-        trained_share: of the layers, with freeze.
+        rank: of LoRA; of a prefix the tokens.
+        trained_share: of the layers, with freeze; and in the second stage of `unfreeze_every`.
+        unfreeze_every: epochs after which more is trained, in stages: the head alone, the upper
+            layers with it, all; 0: all from the start.
         patience: evaluations without a gain after which it stops; 0: never.
         averaged: keep the moving average of the weights.
         class_weights: rare classes count as much as common ones.
         augment: words dropped and swapped; images flipped and cropped.
         checkpointing: of activations: less memory, more time.
         seed: the same seed gives the same weights on the same machine.
-        time_limit_s: for everything; the best weights so far are written.
+        time_limit_s: for everything from the call on; the best weights so far are written.
         resume: go on from the last checkpoint of the same run, if it was killed.
         store: the cache's folder; by default the user's cache.
         watcher: told of the progress.
@@ -106,6 +109,7 @@ def finetune(  # noqa: PLR0913 -- as build
             length=length,
             rank=rank,
             trained_share=trained_share,
+            unfreeze_every=unfreeze_every,
             patience=patience,
             averaged=averaged,
             class_weights=class_weights,
@@ -156,7 +160,8 @@ def distill(  # noqa: PLR0913 -- one call with everything that can be asked, eve
         importance: what decides which parts go: taylor, activation or magnitude.
         student: a smaller model to teach, with the teacher's labels and tokenizer; by default it
             is cut from the teacher.
-        data: texts and labels: a CSV, JSONL or Parquet file; by default what the teacher brings.
+        data: texts and labels: a CSV, JSONL or Parquet file, `sst2` or `hub:datasets/ORG/NAME`; by
+            default what the teacher brings.
         evaluation: the same, to judge with; by default a part of `data` that nothing learns from.
         unlabelled: more texts to learn from, a file with one a line.
         columns: names of the text and label columns, `{"text": …, "label": …}`.

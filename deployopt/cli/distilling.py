@@ -42,9 +42,7 @@ def distill(  # noqa: PLR0913 -- one parameter an option
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(
-            "--data", "-d", metavar="TEXTS", help="CSV, JSONL or Parquet of texts and labels."
-        ),
+        typer.Option("--data", "-d", metavar="TEXTS", help="CSV, JSONL, Parquet, hub:datasets/…"),
     ] = None,
     eval_data: Annotated[
         str | None, typer.Option(metavar="TEXTS", help="Judge with these, rather than a part.")

@@ -30,7 +30,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
     ],
     data: Annotated[
         str,
-        typer.Option("--data", "-d", metavar="DATA", help="Labelled: CSV, JSONL, Parquet, images."),
+        typer.Option("--data", "-d", metavar="DATA", help="CSV, JSONL, Parquet, images, hub:…"),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="The trained model's folder.")
@@ -74,6 +74,14 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
         float | None,
         typer.Option(metavar="SHARE", help="Of the layers, with freeze.", rich_help_panel=_PANEL),
     ] = None,
+    unfreeze_every: Annotated[
+        int,
+        typer.Option(
+            metavar="EPOCHS",
+            help="In stages: the head, the upper layers, all. 0: all at once.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = 0,
     optimizer: Annotated[
         Optimizer, typer.Option(metavar="NAME", help=f"One of {', '.join(Optimizer)}.")
     ] = Optimizer.ADAMW,
@@ -125,6 +133,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
             length=length,
             rank=rank,
             trained_share=trained_share,
+            unfreeze_every=unfreeze_every,
             patience=patience,
             averaged=ema,
             class_weights=class_weights,

@@ -128,6 +128,10 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """The most tokens that can be run at all; None where nothing in the model says."""
         return self.positions if self.learned_positions else None
 
+    def within(self, tokens: int) -> int:
+        """So many tokens, or as many as can be run at all."""
+        return tokens if self.longest is None else min(tokens, self.longest)
+
     @property
     def generates(self) -> bool:
         """Whether it makes its output token by token."""

@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A share of `n` examples with its two-sided interval (Wilson)."""
+    """A share of `n` examples with its two-sided interval (Clopper and Pearson)."""
 
     estimate: float
     lower: float
@@ -35,6 +35,7 @@ class EpochScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Lessons(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the student learned; written beside its weights."""
 
+    format: int = 1
     epochs: tuple[EpochScore, ...]
     best_epoch: int
     steps: int

@@ -15,6 +15,7 @@ class Method(StrEnum):
     FREEZE = "freeze"  # lower layers and embeddings stay
     LORA = "lora"
     QLORA = "qlora"  # LoRA over a base held in 4 bits
+    PREFIX = "prefix"  # keys and values before every text's own; they cannot be merged
 
 
 class Optimizer(StrEnum):
@@ -49,7 +50,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     flash: bool = True
     """Attention that does not write its scores out."""
     rank: int = 16
-    """Of LoRA, on every linear layer."""
+    """Of LoRA, on every linear layer; of a prefix the tokens."""
     trained_share: float = 0.5
     """With `freeze`: the share of the layers, from the top, that is trained."""
     devices: int = 1

@@ -6,6 +6,7 @@ terminal or turn the direction of writing around, and without commands to a CI s
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, TypeVar, cast
 
@@ -13,6 +14,7 @@ import msgspec
 
 T = TypeVar("T")
 LIMIT: Final = 2000
+_NAME_MAX: Final = 40
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _MARKS_IN_A_ROW: Final = 2
 _BLANK: Final = re.compile(r"[\s\u2028\u2029]")
@@ -28,6 +30,12 @@ def safe_text(text: str, limit: int = LIMIT) -> str:
     for pattern, replacement in _COMMAND:
         line = pattern.sub(replacement, line)
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def name_list(names: Sequence[str], most: int = 6) -> str:
+    """The first few names from outside, quoted and safe, and how many more there are."""
+    shown = ", ".join(repr(safe_text(name, _NAME_MAX)) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def safe_record(record: T) -> T:

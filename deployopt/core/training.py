@@ -14,9 +14,14 @@ _RANGES: Final[dict[str, tuple[float, float]]] = {
     "accumulation": (1, 65_536),
     "length": (1, 131_072),
     "rank": (1, 4_096),
+    "unfreeze_every": (0, 10_000),
     "patience": (0, 10_000),
     "seed": (0, 2**32 - 1),
 }
+
+
+PREFIX_TYPES: Final = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
+"""The encoders whose attention takes keys from outside."""
 
 
 class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,9 +42,11 @@ class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     length: int = 128
     """Tokens of a text at most."""
     rank: int = 16
-    """Of LoRA."""
+    """Of LoRA; of a prefix the tokens."""
     trained_share: float = 0.5
     """With `freeze`: the share of the layers, from the top, that is trained."""
+    unfreeze_every: int = 0
+    """Epochs after which more is trained: the head, the upper layers, all; 0: all at once."""
     patience: int = 2
     """Evaluations without a gain after which training stops; 0: never."""
     averaged: bool = False
@@ -57,7 +64,8 @@ class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if not least <= value <= most:
-                raise UsageError(f"--{name} is {value}; {least:g} to {most:g} can be.")
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} is {value}; {least:g} to {most:g} can be.")
         if not 0 < self.learning_rate < 1:
             raise UsageError(f"--learning-rate is {self.learning_rate:g}; give e.g. 5e-5.")
         if not 0 <= self.warmup_share < 1:
@@ -66,8 +74,25 @@ class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise UsageError(
                 f"--trained-share is {self.trained_share:g}, a share of the layers above 0."
             )
+        self._check_stages()
         if self.precision not in {Precision.FP32, Precision.BF16}:
             raise UsageError(f"--precision {self.precision} is not trained in; give fp32 or bf16.")
+
+    def _check_stages(self) -> None:
+        if not self.unfreeze_every:
+            return
+        stages = {Method.FULL: 3, Method.FREEZE: 2}.get(self.method)
+        if stages is None:
+            raise UsageError(
+                f"--unfreeze-every is of --method full and freeze: with {self.method} the base's "
+                "weights are never trained."
+            )
+        least = (stages - 1) * self.unfreeze_every + 1
+        if self.epochs < least:
+            raise UsageError(
+                f"--unfreeze-every {self.unfreeze_every} leaves no epoch of {self.epochs} in which "
+                f"everything is trained. Give --epochs {least} or more."
+            )
 
 
 class LossPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

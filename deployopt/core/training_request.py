@@ -30,6 +30,7 @@ class FinetuneRequest(msgspec.Struct, frozen=True, kw_only=True):
     length: int | None = None
     rank: int | None = None
     trained_share: float | None = None
+    unfreeze_every: int = 0
     patience: int = 2
     averaged: bool = False
     class_weights: bool = False

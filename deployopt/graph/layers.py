@@ -27,6 +27,7 @@ from deployopt.graph.quantize_static import (
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.sizes import elements
+from deployopt.graph.tensors import read_by
 
 _FUSED: Final = frozenset({"Relu", "Clip"})
 _PASSED_ON: Final = frozenset({"Flatten", "MaxPool", "Reshape", "Resize", "Transpose"})
@@ -101,7 +102,16 @@ class StaticLayers:
 
     def alone(self, tail: onnx.ModelProto, layer: Layer) -> onnx.ModelProto:
         """The tail with this layer quantized."""
-        return place_pairs(tail, layer.nodes, self._bounds, self._options)
+        graph = tail.graph
+        known = {part.name for part in (*graph.input, *graph.initializer)}
+        known |= {name for node in graph.node for name in node.output}
+        read = {name for node in graph.node for name in read_by(node)}
+        # Weights that lie beside the tail pass for inputs while nodes are put in their order.
+        beside = [onnx.ValueInfoProto(name=name) for name in sorted(read - known - {""})]
+        graph.input.extend(beside)
+        placed = place_pairs(tail, layer.nodes, self._bounds, self._options)
+        del placed.graph.input[len(placed.graph.input) - len(beside) :]
+        return placed
 
 
 def _layers(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> tuple[Layer, ...]:

@@ -7,7 +7,7 @@ activations whose ranges are those of the requests. Silent: NNCF's bars and mess
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -27,6 +27,7 @@ from deployopt.graph.openvino_converting import (
     save_openvino,
 )
 from deployopt.graph.openvino_precision import is_quantized, multipliers, precision_of_openvino
+from deployopt.graph.reading import read_graph
 
 with imported_quietly():
     import nncf
@@ -82,7 +83,7 @@ def quantize_for_openvino(
         raise StepError("Static quantization calibrates on real inputs and none were given.")
     progress(0.0, "reading the graph")
     model = read_openvino(source, describe_onnx(source))
-    excluded = _excluded(model, options)
+    excluded = _excluded(model, options, _names_by_value(source))
     if len(excluded) == len(multipliers(model)):
         raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
     progress(0.1, f"calibrating on {len(feeds)} samples")
@@ -94,8 +95,15 @@ def quantize_for_openvino(
     return OpenvinoQuantized(quantized=len(names), precision=precision_of_openvino(quantized))
 
 
-def _excluded(model: OpenvinoModel, options: OpenvinoOptions) -> list[str]:
-    """Names that NNCF leaves in float.
+def _names_by_value(source: Path) -> dict[str, str]:
+    """ONNX value to the name of the node that gives it."""
+    return {value: node.name for node in read_graph(source).graph.node for value in node.output}
+
+
+def _excluded(
+    model: OpenvinoModel, options: OpenvinoOptions, by_value: Mapping[str, str]
+) -> list[str]:
+    """Names that NNCF leaves in float; patterns are of ONNX's names, which are not always kept.
 
     With 7-bit weights a sum of two products fits 16 bits; a product of two activations has no
     7-bit side, so it stays in float where that is asked for.
@@ -103,8 +111,9 @@ def _excluded(model: OpenvinoModel, options: OpenvinoOptions) -> list[str]:
     names: list[str] = []
     for node in multipliers(model):
         name = node.get_friendly_name()
-        plain = name.removesuffix(_BIASLESS)
-        named = any(fnmatchcase(n, p) for n in (name, plain) for p in options.exclude)
+        known = {by_value.get(value, name) for value in node.output(0).get_names()}
+        known |= {name, name.removesuffix(_BIASLESS)}
+        named = any(fnmatchcase(n, p) for n in known for p in options.exclude)
         if named or (options.reduce_range and not _has_weights(node)):
             names.append(name)
     return names

@@ -13,15 +13,10 @@ from typing import Final
 import numpy as np
 import onnx
 
-from deployopt.graph.free_sizes import sizes_of
 from deployopt.graph.index import GraphIndex, attribute, initializer
-from deployopt.graph.shapes import Known, sweep
+from deployopt.graph.shapes import Known, trials
 from deployopt.graph.tensors import read_by
 
-_PRIMES: Final = (
-    (7, 61, 11, 29, 17, 23, 13, 19),
-    (5, 97, 31, 3, 41, 37, 43, 47),
-)
 _AS_IT_IS: Final = 0
 _REST: Final = -1
 
@@ -36,10 +31,10 @@ def settle_reshapes(model: onnx.ModelProto) -> int:
         and node.input[1] not in index.weights
         and attribute(node, "allowzero", 0) == 0
     ]
-    trials = _trials(model) if open_reshapes else []
+    known = trials(model) if open_reshapes else []
     settled = 0
     for node in open_reshapes:
-        target = _target(node, trials)
+        target = _target(node, known)
         if target is not None:
             name = f"{node.output[0]}.sizes"
             model.graph.initializer.append(initializer(name, np.array(target, np.int64)))
@@ -63,18 +58,6 @@ def drop_dead_nodes(model: onnx.ModelProto) -> int:
     for position in dead:
         del model.graph.node[position]
     return len(dead)
-
-
-def _trials(model: onnx.ModelProto) -> list[Known]:
-    names = {
-        size: None
-        for value in model.graph.input
-        for size in sizes_of(value)
-        if isinstance(size, str)
-    }
-    if len(names) > len(_PRIMES[0]):
-        return []
-    return [sweep(model, dict(zip(names, primes, strict=False))) for primes in _PRIMES]
 
 
 def _target(node: onnx.NodeProto, trials: Sequence[Known]) -> list[int] | None:

@@ -25,6 +25,10 @@ from deployopt.graph.sizes import elements
 
 Shapes = dict[str, tuple[int, ...]]
 _SMALL: Final = 1024
+_PRIMES: Final = (
+    (7, 61, 11, 29, 17, 23, 13, 19),
+    (5, 97, 31, 3, 41, 37, 43, 47),
+)
 
 
 class Known:
@@ -72,6 +76,22 @@ def sweep(model: onnx.ModelProto, dims: Mapping[str, int]) -> Known:
         _infer(node, known)
         _compute(node, known)
     return known
+
+
+def trials(model: onnx.ModelProto) -> list[Known]:
+    """Two sweeps with the free sizes set to different primes; none where there are too many.
+
+    What has the same size in both has it always, as good as surely.
+    """
+    names = {
+        size: None
+        for value in model.graph.input
+        for size in sizes_of(value)
+        if isinstance(size, str)
+    }
+    if len(names) > len(_PRIMES[0]):
+        return []
+    return [sweep(model, dict(zip(names, primes, strict=False))) for primes in _PRIMES]
 
 
 def _infer(node: onnx.NodeProto, known: Known) -> None:

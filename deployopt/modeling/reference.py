@@ -40,7 +40,24 @@ def predict(
         RefusedInputError: the folder may not be opened.
         StepError: it does not load, or gives numbers that are not finite.
     """
-    model = Logits(load_model(folder, interface.task), input_names(interface))
+    model = load_model(folder, interface.task)
+    found = predict_with(model, interface, feeds, threads=threads, batch=batch, progress=progress)
+    if not np.isfinite(found).all():
+        raise StepError(f"The model in {folder} gives numbers that are not finite.")
+    return found
+
+
+def predict_with(
+    module: torch.nn.Module,
+    interface: Interface,
+    feeds: Sequence[Feed],
+    *,
+    threads: int = 1,
+    batch: int = 32,
+    progress: Callable[[float, str], None] = _silent,
+) -> npt.NDArray[np.float32]:
+    """The same of a module that is open already; what it gives is not checked."""
+    model = Logits(module, input_names(interface))
     answers: list[npt.NDArray[np.float32]] = [np.empty(0, np.float32)] * len(feeds)
     done = 0
     with torch_threads(threads), torch.inference_mode():
@@ -51,7 +68,4 @@ def predict(
                 answers[row] = answer
             done += len(rows)
             progress(done / len(feeds), f"reference: {done} of {len(feeds)}")
-    found = np.stack(answers) if answers else np.empty((0, len(interface.labels)), np.float32)
-    if not np.isfinite(found).all():
-        raise StepError(f"The model in {folder} gives numbers that are not finite.")
-    return found
+    return np.stack(answers) if answers else np.empty((0, len(interface.labels)), np.float32)

@@ -17,11 +17,11 @@ from deployopt.core.artifact import Artifact
 from deployopt.core.codec import decode_json
 from deployopt.core.distill_request import DistillRequest
 from deployopt.core.distill_result import DistillResult, Lessons, Share
+from deployopt.core.distributions import proportion_lower, proportion_upper
 from deployopt.core.paired import LossBounds, agreement_bounds, loss_bounds
 from deployopt.core.source import SourceModel
 from deployopt.core.stages import TimedStages
 from deployopt.core.watching import Watcher
-from deployopt.core.wilson import wilson_interval
 from deployopt.device.setup import threads_here
 from deployopt.pipeline.lessons import Prepared, gather_texts, prepare_lesson
 from deployopt.pipeline.making import Made, Workbench, check_recipes, make
@@ -42,6 +42,7 @@ from deployopt.store.model_folders import RECORD, check_model_destination, publi
 from deployopt.store.store import Store
 
 CONFIDENCE: Final = 0.95
+_TWO_SIDED: Final = 0.975
 # Models of this size gain nothing from more.
 _THREADS_MAX: Final = 8
 
@@ -129,8 +130,13 @@ def _half(stages: TimedStages, at: int) -> Callable[[float, str], None]:
 
 
 def _share(right: npt.NDArray[np.bool_]) -> Share:
-    lower, upper = wilson_interval(int(right.sum()), len(right), CONFIDENCE)
-    return Share(estimate=float(right.mean()), lower=lower, upper=upper, n=len(right))
+    count, total = int(right.sum()), len(right)
+    return Share(
+        estimate=count / total,
+        lower=proportion_lower(count, total, _TWO_SIDED),
+        upper=proportion_upper(count, total, _TWO_SIDED),
+        n=total,
+    )
 
 
 def _result(

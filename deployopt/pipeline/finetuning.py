@@ -13,6 +13,7 @@ from typing import Final
 from deployopt.core.codec import decode_json, encode_json
 from deployopt.core.errors import MissingExtraError
 from deployopt.core.interface import Interface, Task, TextInputs
+from deployopt.core.memory import Method
 from deployopt.core.target import Target
 from deployopt.core.tasks import ModelTask
 from deployopt.core.training_request import FinetuneRequest
@@ -20,15 +21,15 @@ from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.pipeline.training_checkpoints import StoreCheckpoints
 from deployopt.pipeline.training_job import TOOLS, Prepared, run_key, token_lengths, training_job
-from deployopt.pipeline.training_judging import judged
+from deployopt.pipeline.training_judging import UNMERGED, judged
 from deployopt.pipeline.training_options import Settled, Site, Subject, settle_options
 from deployopt.planning.architectures import read_architecture
 from deployopt.sources.checks import read_object
-from deployopt.sources.folder import ENTRY, OUTPUT
+from deployopt.sources.folder import ENTRY, OUTPUT, model_type
 from deployopt.sources.headers import stored_weights
 from deployopt.sources.training_base import TrainingBase, resolve_base
 from deployopt.sources.training_data import TrainingData, read_training_data
-from deployopt.sources.training_lots import TRAIN
+from deployopt.sources.training_lots import TRAIN, VALIDATION
 from deployopt.store.model_folders import check_model_destination
 from deployopt.store.store import Store
 
@@ -83,12 +84,22 @@ def _prepared(request: FinetuneRequest, store: Store, watcher: Watcher) -> Prepa
     if ranks.is_leader():
         ranks.wait()
     interface = Interface(task=base.task, inputs=base.inputs, outputs=(OUTPUT,), labels=data.labels)
-    decided = encode_json(_settle(request, base, data)).decode() if ranks.is_leader() else ""
-    settled = decode_json(ranks.told_by_leader(decided).encode(), Settled, where="the options")
-    return Prepared(request=request, base=base, data=data, interface=interface, settled=settled)
+    lengths = {name: token_lengths(base, data.parts[name].inputs) for name in (TRAIN, VALIDATION)}
+    decided = ""
+    if ranks.is_leader():
+        decided = encode_json(_settle(request, base, data, lengths[TRAIN])).decode()
+    told = ranks.told_by_leader(decided)
+    settled = decode_json(told.encode(), Settled, where="the options")
+    if settled.options.method is Method.PREFIX:
+        watcher.note(UNMERGED)
+    return Prepared(
+        request=request, base=base, data=data, interface=interface, settled=settled, lengths=lengths
+    )
 
 
-def _settle(request: FinetuneRequest, base: TrainingBase, data: TrainingData) -> Settled:
+def _settle(
+    request: FinetuneRequest, base: TrainingBase, data: TrainingData, lengths: list[int]
+) -> Settled:
     from deployopt.modeling.training.places import gains_from_bf16, on_gpu
     from deployopt.modeling.training.ranks import process_count
 
@@ -99,8 +110,9 @@ def _settle(request: FinetuneRequest, base: TrainingBase, data: TrainingData) ->
         architecture=read_architecture(config, stored_weights(base.folder)),
         task=_TASKS[base.task],
         examples=len(data.parts[TRAIN].classes),
-        lengths=token_lengths(base, data.parts[TRAIN].inputs, None),
+        lengths=lengths,
         length_max=inputs.max_length if isinstance(inputs, TextInputs) else 1,
+        model_type=model_type(config),
     )
     site = Site(gpu=on_gpu(), bf16=gains_from_bf16(), processes=process_count())
     return settle_options(request, subject, request.target or _this_machine(), site)

@@ -24,7 +24,7 @@ from deployopt.core.units import Dimension, show_quantity
 from deployopt.pipeline.recipes import FLOAT, FLOATS
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
 from deployopt.planning.experience import learn
-from deployopt.planning.fit import check_fit
+from deployopt.planning.fitting.checking import check_fit
 from deployopt.planning.predict import forecast
 
 _UNKNOWN: Final = "its graph is counted once it is exported"

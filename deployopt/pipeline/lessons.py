@@ -5,7 +5,6 @@ samples for Prune, and the held-out split, which neither sees.
 """
 
 import hashlib
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +15,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import TextInputs
 from deployopt.core.samples import Feed
 from deployopt.core.source import SourceModel
+from deployopt.core.text import name_list
 from deployopt.pipeline.lesson_files import Learned, StoredLesson, model_inputs, store_lesson
 from deployopt.sources.student_data import NO_LABEL
 from deployopt.sources.training_base import TrainingBase
@@ -78,8 +78,8 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
     )
     if data.new_head:
         raise UsageError(
-            f"{name} has the labels {_listed(data.labels)} and the teacher {teacher.name} answers "
-            f"{_listed(teacher.interface.labels)}. Give data of the teacher's labels, or texts "
+            f"{name} has the labels {name_list(data.labels)} and the teacher {teacher.name} "
+            f"answers {name_list(teacher.interface.labels)}. Give data of the teacher's labels, or texts "
             "without any as --unlabelled."
         )
     texts = {split: tuple(map(str, part.inputs)) for split, part in data.parts.items()}
@@ -132,7 +132,3 @@ def _base(teacher: SourceModel) -> TrainingBase:
 def _digest(texts: Texts) -> str:
     content = msgspec.json.encode([texts.texts, texts.classes], order="sorted")
     return hashlib.sha256(content).hexdigest()
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(repr(label[:40]) for label in labels[:6])

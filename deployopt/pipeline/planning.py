@@ -13,6 +13,7 @@ from deployopt.core.additive import is_convolutional
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import ExitCode
+from deployopt.core.measurement import Machine
 from deployopt.core.plan import Facts, Plan
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
@@ -73,7 +74,8 @@ def _looked_up(request: BuildRequest) -> Plan:
     tokens = None if known is None else known.tokens
     facts = facts_of(found.architecture, request.target.workload, tokens)
     require_fit(request.target, found.name, facts)
-    ways, warnings = _ways(request, found, facts)
+    machine = describe_machine(runtime=False)
+    ways, warnings = _ways(request, found, facts, machine)
     size = None if known is None else evaluation_size(known.gate, request.limits)
     sizes = _NO_DATA
     if known is not None:
@@ -91,7 +93,7 @@ def _looked_up(request: BuildRequest) -> Plan:
         asked,
         ways,
         size,
-        build_s=expected_build(facts, ways, Format.TRANSFORMERS, sizes, _site(request))
+        build_s=expected_build(facts, ways, Format.TRANSFORMERS, sizes, _site(request, machine))
         if _buildable(request, found)
         else None,
         warnings=(*found.warnings, *warnings, *too_few(size)),
@@ -99,7 +101,7 @@ def _looked_up(request: BuildRequest) -> Plan:
 
 
 def _ways(
-    request: BuildRequest, found: Looked, facts: Facts
+    request: BuildRequest, found: Looked, facts: Facts, machine: Machine
 ) -> tuple[tuple[Way, ...], tuple[str, ...]]:
     """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
     artifact = Artifact(
@@ -110,7 +112,7 @@ def _ways(
         precision=_native(found.architecture),
     )
     if _buildable(request, found):
-        arithmetic = arithmetic_for(request.target, describe_machine(runtime=False))
+        arithmetic = arithmetic_for(request.target, machine)
         convolutional = is_convolutional(facts.operations)
         forms = forms_for(artifact, request.target, arithmetic, convolutional=convolutional)
         recipes = recipes_for(artifact, request.target, forms)
@@ -137,8 +139,7 @@ def _native(architecture: Architecture | None) -> Precision:
     return _DTYPES.get((architecture and architecture.dtype) or "", Precision.FP32)
 
 
-def _site(request: BuildRequest) -> Site:
-    machine = describe_machine(runtime=False)
+def _site(request: BuildRequest, machine: Machine) -> Site:
     return Site(
         arch=machine.arch,
         cores=threads_here(request.target.runtime.threads),

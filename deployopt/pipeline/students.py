@@ -1,8 +1,6 @@
 """A student beside its teacher: whether it may learn from it, and how much smaller it is."""
 
-import json
 import math
-from pathlib import Path
 
 import msgspec
 
@@ -14,12 +12,13 @@ from deployopt.core.errors import StepError, UsageError
 from deployopt.core.interface import TextInputs
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.source import SourceModel
+from deployopt.core.text import name_list
 from deployopt.core.workload import Workload
 from deployopt.modeling.pruning.families import check_heads, family_of, whole_shape
 from deployopt.modeling.pruning.shape import Shape, smaller, spread_layers
 from deployopt.pipeline.facts import source_facts
-from deployopt.sources.checks import list_model_folder
-from deployopt.sources.folder import folder_tensors
+from deployopt.sources.checks import list_model_folder, read_object, read_vocabulary
+from deployopt.sources.folder import ENTRY, folder_tensors
 from deployopt.steps.distil import Distil
 from deployopt.steps.prune import Prune
 
@@ -42,13 +41,14 @@ def require_text_model(source: SourceModel) -> None:
 def check_alike(teacher: SourceModel, student: SourceModel) -> None:
     """Raise UsageError unless both read texts and name classes in the same way."""
     if teacher.interface.labels != student.interface.labels:
+        theirs, own = name_list(teacher.interface.labels), name_list(student.interface.labels)
         raise UsageError(
-            f"The student {student.name} answers {_listed(student)} and the teacher "
-            f"{teacher.name} {_listed(teacher)}. Give a student with the same labels in the same "
-            "order (id2label), or cut one from the teacher with --layers and --ffn."
+            f"The student {student.name} answers {own} and the teacher {teacher.name} {theirs}. "
+            "Give a student with the same labels in the same order (id2label), or cut one from "
+            "the teacher with --layers and --ffn."
         )
-    theirs, own = _tokenizer(teacher), _tokenizer(student)
-    differ = sorted(k for k in theirs.keys() | own.keys() if theirs.get(k) != own.get(k))
+    one, other = _tokenizer(teacher), _tokenizer(student)
+    differ = sorted(k for k in one.keys() | other.keys() if one.get(k) != other.get(k))
     if differ:
         raise UsageError(
             f"The student {student.name} has another tokenizer than the teacher {teacher.name} "
@@ -65,12 +65,12 @@ def whole(source: SourceModel) -> Shape:
         UsageError: a family that is not known, or a config that leaves a size open.
     """
     try:
-        shape = whole_shape(_config(source.artifact.folder))
+        shape = whole_shape(read_object(source.artifact.folder / ENTRY))
     except StepError as error:
         raise UsageError(f"{source.name}: {error}") from error
     if shape is None:
         raise UsageError(
-            f"{source.artifact.folder / 'config.json'} does not say how many layers, heads and "
+            f"{source.artifact.folder / ENTRY} does not say how many layers, heads and "
             "neurons the model has. Save it again with save_pretrained."
         )
     return shape
@@ -116,7 +116,7 @@ def _kept_layers(request: DistillRequest, start: SourceModel, own: Shape) -> tup
         if request.layers is not None:
             layers = spread_layers(len(own.layers), request.layers)
         left = smaller(own, layers=layers, ffn=request.ffn, heads=request.heads)
-        check_heads(_config(start.artifact.folder).get("model_type"), own, left)
+        check_heads(read_object(start.artifact.folder / ENTRY).get("model_type"), own, left)
     except StepError as error:
         raise UsageError(str(error)) from error
     return layers
@@ -126,7 +126,7 @@ def model_shape(source: SourceModel, artifact: Artifact, length: int) -> ModelSh
     """Sizes from the config, parameters from the weights, work for a text of `length` tokens."""
     there = msgspec.structs.replace(source, artifact=artifact)
     shape = whole(there)
-    config = _config(artifact.folder)
+    config = read_object(artifact.folder / ENTRY)
     tensors = folder_tensors(artifact.folder, list_model_folder(artifact.folder))
     facts = source_facts(there, Workload(), {"input_ids": (1, length)})
     hidden = config.get(family_of(config.get("model_type")).hidden_key)
@@ -141,20 +141,11 @@ def model_shape(source: SourceModel, artifact: Artifact, length: int) -> ModelSh
     )
 
 
-def _config(folder: Path) -> dict[str, object]:
-    config: dict[str, object] = json.loads((folder / "config.json").read_bytes())
-    return config
-
-
 def _tokenizer(source: SourceModel) -> dict[str, object]:
     """What turns text into numbers, and the inputs that come of it."""
     inputs = source.interface.inputs
     if not isinstance(inputs, TextInputs):
         return {}
-    found: dict[str, object] = json.loads((source.artifact.folder / inputs.tokenizer).read_bytes())
+    found = read_vocabulary(source.artifact.folder / inputs.tokenizer)
     parts = {key: value for key, value in found.items() if key not in _CALL_SETTINGS}
     return parts | {"inputs": to_plain(inputs.input_names), "padding token": inputs.pad_id}
-
-
-def _listed(source: SourceModel) -> str:
-    return ", ".join(repr(label[:40]) for label in source.interface.labels[:6])

@@ -15,10 +15,10 @@ from deployopt.core.examples import Examples
 from deployopt.core.interface import Interface
 from deployopt.core.training import TrainingOptions
 from deployopt.core.training_result import HeldOut
-from deployopt.sources.checks import SMALL_FILES
+from deployopt.sources.checks import ADAPTER
 from deployopt.sources.folder import ENTRY, read_folder
 from deployopt.store.digests import folder_entries
-from deployopt.store.model_folders import RECORD
+from deployopt.store.model_folders import BESIDE, RECORD
 from deployopt.store.writing import copy_new_file, write_new_file
 
 HELD_OUT_FILE: Final = "held-out.jsonl"
@@ -50,10 +50,19 @@ def gather_model(trained: Path, base: Path, folder: Path) -> Interface:
     copy_new_file(trained / ENTRY, folder / ENTRY)
     for path in sorted(trained.glob("model*.safetensors*")):
         copy_new_file(path, folder / path.name)
-    for name in SMALL_FILES:
-        if (base / name).exists() and not (folder / name).exists() and "safetensors" not in name:
+    for name in BESIDE:
+        if (base / name).exists():
             copy_new_file(base / name, folder / name)
     return read_folder(folder).interface
+
+
+def gather_adapter(trained: Path, base: Path, folder: Path) -> None:
+    """The adapter's files, and what turns examples into inputs; the base stays where it is."""
+    for name in (ADAPTER, "adapter_model.safetensors"):
+        copy_new_file(trained / name, folder / name)
+    for name in BESIDE:
+        if (base / name).exists():
+            copy_new_file(base / name, folder / name)
 
 
 def finish_folder(folder: Path, record: TrainingRecord, held_out: Examples | None) -> None:

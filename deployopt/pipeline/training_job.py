@@ -42,6 +42,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     data: TrainingData
     interface: Interface
     settled: Settled
+    lengths: dict[str, list[int]]
+    """Of the training and validation examples, at the base's greatest length."""
 
 
 def training_job(
@@ -61,12 +63,14 @@ def training_job(
         name: Labelled(
             inputs=data.parts[name].inputs,
             classes=data.parts[name].classes,
-            lengths=token_lengths(base, data.parts[name].inputs, options.length),
+            # What is cut at fewer tokens has just so many.
+            lengths=[min(length, options.length) for length in prepared.lengths[name]],
         )
         for name in (TRAIN, VALIDATION)
     }
     return Job(
         folder=base.folder,
+        origin=base.resolved,
         interface=prepared.interface,
         new_head=data.new_head,
         train=parts[TRAIN],
@@ -77,7 +81,7 @@ def training_job(
         checkpoints=checkpoints,
         resume=prepared.request.resume,
         watcher=watcher,
-        deadline_s=_left(prepared.request.time_limit_s, began),
+        deadline_ns=_deadline(prepared.request.time_limit_s, began),
         judged=len(data.parts[HELD_OUT].classes),
     )
 
@@ -103,18 +107,18 @@ def tools() -> dict[str, str]:
     return {name: version(name) for name in TOOLS}
 
 
-def token_lengths(base: TrainingBase, inputs: Sequence[Example], most: int | None) -> list[int]:
-    """Tokens of each text; 1 for images."""
+def token_lengths(base: TrainingBase, inputs: Sequence[Example]) -> list[int]:
+    """Tokens of each text, at most what the base takes; 1 for images."""
     given = base.inputs
     if not isinstance(given, TextInputs):
         return [1] * len(inputs)
-    encoder = _encoder(base, most or given.max_length)
+    encoder = _encoder(base, given.max_length)
     if encoder is None:
         return []
     return [int(encoder.feed([text])["input_ids"].shape[1]) for text in inputs]
 
 
-def _left(limit_s: float | None, began: int) -> float | None:
+def _deadline(limit_s: float | None, began: int) -> int | None:
     if limit_s is None:
         return None
     spent = (time.perf_counter_ns() - began) / 1e9
@@ -123,7 +127,7 @@ def _left(limit_s: float | None, began: int) -> float | None:
             f"The time limit of {limit_s:g} s was over before training began: reading the model "
             f"and the data took {spent:.1f} s. Give more time."
         )
-    return limit_s - spent
+    return began + round(limit_s * 1e9)
 
 
 def _encoder(base: TrainingBase, length: int) -> TextEncoder | None:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from deployopt.core.distributions import proportion_lower, proportion_upper
 from deployopt.core.errors import ExitCode
 from deployopt.core.examples import Examples
 from deployopt.core.interface import Interface, TextInputs
+from deployopt.core.memory import Method
 from deployopt.core.training_result import FinetuneResult, HeldOut, TrainingMemory
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
@@ -24,12 +26,13 @@ from deployopt.pipeline.training_folder import (
     TrainingRecord,
     entries_of,
     finish_folder,
+    gather_adapter,
     gather_model,
     weights_sha256,
 )
 from deployopt.pipeline.training_job import Prepared, tools
 from deployopt.pipeline.training_options import Settled
-from deployopt.sources.training_data import TrainingData
+from deployopt.sources.training_data import Part, TrainingData
 from deployopt.sources.training_lots import HELD_OUT
 from deployopt.store.digests import entries_digest
 from deployopt.store.model_folders import publish_model
@@ -37,6 +40,11 @@ from deployopt.store.store import Store
 
 _ONE: Final = Workload(batch=1, length="real")
 _TWO_SIDED: Final = 0.975
+UNMERGED: Final = (
+    "A prefix cannot be merged into the base's weights, so the folder holds an adapter to be used "
+    "beside the base, from Python with peft; build, export and verify do not take it. Train by "
+    "lora, freeze or full for a model that they take."
+)
 
 
 def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher) -> FinetuneResult:
@@ -44,8 +52,12 @@ def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher)
     request, base, data = prepared.request, prepared.base, prepared.data
     watcher.stage("judge", len(data.parts[HELD_OUT].classes))
     with store.stage() as folder:
-        interface = gather_model(trained.folder, base.folder, folder)
-        held_out = _held_out(folder, interface, data, watcher)
+        if prepared.settled.options.method is Method.PREFIX:
+            gather_adapter(trained.folder, base.folder, folder)
+            held_out = _held_out_beside(prepared, folder, watcher)
+        else:
+            interface = gather_model(trained.folder, base.folder, folder)
+            held_out = _held_out(folder, interface, data, watcher)
         best = next(one for one in reversed(trained.evaluations) if one.best)
         finish_folder(
             folder,
@@ -110,6 +122,27 @@ def _held_out(folder: Path, interface: Interface, data: TrainingData, watcher: W
     logits = predict(
         folder, interface, requests, threads=compute_threads(), progress=watcher.advance
     )
+    return _counted(logits, part)
+
+
+def _held_out_beside(prepared: Prepared, folder: Path, watcher: Watcher) -> HeldOut:
+    """With the adapter of `folder` beside its base."""
+    from deployopt.modeling.reference import predict_with
+    from deployopt.modeling.training.places import compute_threads
+    from deployopt.modeling.training.prefixes import open_prefix
+
+    base, interface, data = prepared.base, prepared.interface, prepared.data
+    part = data.parts[HELD_OUT]
+    options = prepared.settled.options
+    module = open_prefix(base.folder, folder, interface, options, new_head=data.new_head)
+    requests = list(feeds(interface, folder, list(part.inputs), _ONE))
+    logits = predict_with(
+        module, interface, requests, threads=compute_threads(), progress=watcher.advance
+    )
+    return _counted(logits, part)
+
+
+def _counted(logits: npt.NDArray[np.float32], part: Part) -> HeldOut:
     right = int((np.argmax(logits, axis=1) == np.asarray(part.classes)).sum())
     total = len(part.classes)
     return HeldOut(
@@ -152,7 +185,9 @@ def _doubts(prepared: Prepared, held_out: HeldOut) -> tuple[str, ...]:
             f"It is not shown to be better than always answering {data.labels[common]!r}, which "
             f"is right on {share:.1%} of the held-out examples. Train longer or on more."
         )
-    if not data.judged_apart:
+    if prepared.settled.options.method is Method.PREFIX:
+        doubts.append(UNMERGED)
+    elif not data.judged_apart:
         judge = f"{request.output}/{HELD_OUT_FILE}"
         doubts.append(
             f"Most of {request.data} was trained on. Judge a build with examples that were not: "

@@ -13,19 +13,19 @@ import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
-from deployopt.core.errors import CannotFitError
+from deployopt.core.errors import CannotFitError, UsageError
 from deployopt.core.memory import MemoryNeed, Method, Sharding, Training
 from deployopt.core.target import Target
 from deployopt.core.tasks import ModelTask
-from deployopt.core.training import TrainingOptions
+from deployopt.core.training import PREFIX_TYPES, TrainingOptions
 from deployopt.core.training_request import FinetuneRequest
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.fitting.usable import shown_need, usable_bytes
 from deployopt.planning.memory import training_need
 from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.training import first_that_fits, methods
 from deployopt.planning.recommending.training_reasons import method_words
 from deployopt.planning.recommending.ways import Asked, Way, way_for
+from deployopt.planning.usable import shown_need, usable_bytes
 
 Number = TypeVar("Number", int, float)
 _LENGTH_MAX: Final = 512
@@ -59,6 +59,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     examples: int
     lengths: Sequence[int]
     length_max: int
+    model_type: str = ""
 
 
 def settle_options(
@@ -70,7 +71,10 @@ def settle_options(
         UsageError: an option out of range.
         CannotFitError: the prediction, band and all, is over the target's memory.
     """
-    length = request.length or usual_length(subject.lengths, subject.length_max)
+    most = _most_tokens(request, subject)
+    length = min(request.length or most, most)
+    if request.length is None:
+        length = usual_length(subject.lengths, most)
     way, dropped = _way(request, subject, target, length)
     options = _options(request, subject, way.training, site, length)
     options.check()
@@ -82,6 +86,25 @@ def settle_options(
         shown = msgspec.structs.replace(way.training, trained_share=options.trained_share)
         reason = method_words(shown, dropped, subject.task, subject.examples)
     return Settled(options=options, need=need, reason=reason)
+
+
+def _most_tokens(request: FinetuneRequest, subject: Subject) -> int:
+    """Of a text; a prefix takes the first positions."""
+    if request.method is not Method.PREFIX:
+        return subject.length_max
+    if subject.model_type not in PREFIX_TYPES:
+        raise UsageError(
+            "Prefix tuning needs a base whose attention takes keys from outside "
+            f"({', '.join(PREFIX_TYPES)}), and {subject.name} is of the type "
+            f"{subject.model_type!r}. Use --method lora."
+        )
+    rank = request.rank or schedule.rank(subject.examples)
+    if rank > subject.length_max - _LENGTH_STEP:
+        raise UsageError(
+            f"A prefix of {rank} tokens leaves no room for texts: {subject.name} takes "
+            f"{subject.length_max} tokens. Give a smaller --rank."
+        )
+    return subject.length_max - rank
 
 
 def usual_length(lengths: Sequence[int], most: int) -> int:
@@ -140,6 +163,7 @@ def _options(
         length=length,
         rank=_or(request.rank, advised.rank),
         trained_share=_or(request.trained_share, advised.trained_share),
+        unfreeze_every=request.unfreeze_every,
         patience=request.patience,
         averaged=request.averaged,
         class_weights=request.class_weights,
@@ -180,10 +204,13 @@ def _require_room(
 ) -> None:
     if need.total.lower <= usable_bytes(target):
         return
-    leaner = {
-        Method.FULL: "--method lora, ",
-        Method.FREEZE: "--method lora, ",
-    }.get(options.method, "")
+    # Adapters stand beside linear layers: a convolution net has none to speak of.
+    adapts = bool(subject.architecture.stacks)
+    instead = {
+        Method.FULL: "--method lora, " if adapts else "--method freeze, ",
+        Method.FREEZE: "--method lora, " if adapts else "",
+    }
+    leaner = instead.get(options.method, "")
     raise CannotFitError(
         f"Training {subject.name} by {options.method} takes {shown_need(need.total)}, and "
         f"{target.name} offers {show_quantity(usable_bytes(target), Dimension.SIZE)} to it. Try "

@@ -10,7 +10,7 @@ from deployopt.core.additive import calibrated_seconds
 from deployopt.core.artifact import Precision
 from deployopt.core.plan import Operation
 from deployopt.core.target import Target
-from deployopt.planning.rates import thread_share
+from deployopt.planning.terms import thread_share
 
 
 def calibrated_latency(

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 from deployopt.core.artifact import Precision
 from deployopt.core.target import Hardware, Target
+from deployopt.planning.memory.weights import FULL
 from deployopt.planning.terms import Domain, Kind, Setting, contention, crowding
-from deployopt.planning.terms import thread_share as thread_share  # noqa: PLC0414
+from deployopt.planning.usable import card_count
 
 WEIGHT_BYTES: Final[Mapping[Precision, float]] = {
     Precision.FP32: 4.0,
@@ -73,7 +74,7 @@ def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting 
     if not on_gpu and precision in _GPU_ONLY:
         return None
     at = _on_gpu(hardware, precision) if on_gpu else _on_cpu(target, precision, domain)
-    gpus = hardware.gpu.count if on_gpu and hardware.gpu else 1
+    gpus = card_count(target)
     integer = precision is Precision.MIXED and not on_gpu
     return Setting(
         device=_device(target),
@@ -134,7 +135,7 @@ def _share(target: Target) -> float:
 def _on_gpu(hardware: Hardware, precision: Precision) -> Arithmetic:
     """The peak of this precision, or of the next that the card has; fp32 products are tf32's."""
     peak = hardware.peak
-    if precision in {Precision.FP32, Precision.TF32}:
+    if precision in FULL:
         note = "" if peak.tf32 or precision is Precision.FP32 else "no tf32 here: computed in fp32"
         return Arithmetic("tf32" if peak.tf32 else "fp32", peak.tf32 or peak.fp32, 4.0, note)
     if precision is Precision.INT8 and peak.int8 is not None:

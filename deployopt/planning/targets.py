@@ -1,36 +1,24 @@
 """Target profiles: shipped ones by name, anyone's own by path.
 
-In: a name or a path. Out: a `Target`, or a short list of those that are shipped. Refuses, with the
+In: a name or a path. Out: a `Target`, or the names of those that are shipped. Refuses, with the
 file, the key path and the nearest right word, what is not a strict and consistent profile.
 """
 
 import functools
-import stat
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from deployopt.core.budget import Budget, parse_budget
-from deployopt.core.codec import TOML_MAX, decode_toml
+from deployopt.core.budget import parse_budget
+from deployopt.core.codec import decode_toml
 from deployopt.core.errors import UsageError
 from deployopt.core.explain import nearest_word
 from deployopt.core.target import Target
 from deployopt.core.text import safe_text
+from deployopt.planning.toml_files import toml_bytes
 
 SUFFIX: Final = ".toml"
 _SHOWN_NAME: Final = 80
-
-
-class TargetSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of `deployopt targets`; memory in bytes."""
-
-    name: str
-    title: str
-    provider: str
-    memory: float
-    memory_usable: float
-    budgets: tuple[Budget, ...]
+_LISTED: Final = "`deployopt targets` lists the shipped ones."
 
 
 def load_target(name_or_path: str) -> Target:
@@ -79,7 +67,7 @@ def target_path(name_or_path: str) -> Path:
 def read_target(path: Path) -> Target:
     """The profile in this file; raises UsageError."""
     where = safe_text(str(path))
-    target = decode_toml(_read_file(path, where), Target, where=where)
+    target = decode_toml(toml_bytes(path, "target file", _LISTED), Target, where=where)
     for metric, text in target.budgets.items():
         try:
             parse_budget(metric, text)
@@ -94,23 +82,6 @@ def target_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in targets_folder().glob(f"*{SUFFIX}")))
 
 
-def list_targets() -> tuple[TargetSummary, ...]:
-    """Every shipped profile in short, sorted by name."""
-    return tuple(summarize(load_target(name)) for name in target_names())
-
-
-def summarize(target: Target) -> TargetSummary:
-    """What a list shows of a target."""
-    return TargetSummary(
-        name=target.name,
-        title=target.title,
-        provider=target.runtime.provider,
-        memory=target.hardware.memory,
-        memory_usable=target.hardware.memory_usable,
-        budgets=target.limits,
-    )
-
-
 def targets_folder() -> Path:
     """Inside the package as it is installed; beside it in a checkout."""
     package = Path(__file__).parent.parent
@@ -120,22 +91,3 @@ def targets_folder() -> Path:
 
 def _is_path(name_or_path: str) -> bool:
     return "/" in name_or_path or name_or_path.endswith(SUFFIX)
-
-
-def _read_file(path: Path, where: str) -> bytes:
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"{where} is not a file. A target is a TOML file.")
-        if found.st_size > TOML_MAX:
-            raise UsageError(
-                f"{where} has {found.st_size} bytes; a target file has at most {TOML_MAX}."
-            )
-        with path.open("rb") as file:
-            return file.read(TOML_MAX + 1)
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"The target file {where} does not exist. `deployopt targets` lists the shipped ones."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise UsageError(safe_text(f"The target file {where} cannot be read: {error}.")) from error

@@ -161,7 +161,8 @@ def _search(search: SearchResult) -> Iterator[str]:
         if found
     ]
     tried = sentences(", ".join(counts))
-    yield f"Search ({escape(effort_words(search))}). {tried} {escape(sentences(search.why))}".rstrip()
+    told = (f"Search ({escape(effort_words(search))}).", tried, escape(sentences(search.why)))
+    yield " ".join(part for part in told if part)
     if search.nearest_miss is not None:
         yield ""
         yield f"Nothing is inside every budget. {escape(sentences(search.nearest_miss))}"
@@ -190,7 +191,8 @@ def _details(result: BuildResult) -> Iterator[str]:
         found = search_facts(result, result.search)
         yield from (f"- {name}: {escape(text)}" for name, text in found)
         yield from (f"- Note: {escape(note)}" for note in result.search.notes)
-        yield f"- Log: {escape(result.search.log)}"
+        if result.search.log:
+            yield f"- Log: {escape(result.search.log)}"
     if result.data is not None:
         sizes = ", ".join(f"{n} {name}" for name, n in result.data.splits.items())
         yield f"- Data: {escape(f'{result.data.name}: {sizes}')}"

@@ -39,6 +39,7 @@ _SHAPE: Final = 24
 _TRAINED: Final = 21
 _NODE: Final = 36
 _NAME: Final = 160
+_LEARNED: Final = ("taught", "trained")
 _OUTCOMES: Final[dict[str, str]] = {
     "chosen": "bold green",
     "finalist": "green",
@@ -61,7 +62,9 @@ def print_search(console: "Console", result: BuildResult, search: SearchResult) 
         _print_layers(console, search)
     console.print()
     facts(console, _conclusion(search))
-    console.print(styled("Log        ", "dim").append(search.log, style="default"), soft_wrap=True)
+    if search.log:
+        line = styled("Log        ", "dim").append(search.log, style="not dim default")
+        console.print(line, soft_wrap=True)
 
 
 def _conclusion(search: SearchResult) -> Iterator[tuple[str, str]]:
@@ -93,7 +96,7 @@ def _print_shapes(console: "Console", shapes: Sequence[TimedShape]) -> None:
             styled(ratio),
             styled(bounds or NOTHING, "dim"),
             styled(show_time_of(shape)),
-            styled(shape.verdict or NOTHING, "" if shape.verdict == "trained" else "dim"),
+            styled(shape.verdict or NOTHING, "" if shape.verdict in _LEARNED else "dim"),
         )
     console.print()
     console.print(table)

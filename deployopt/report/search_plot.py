@@ -99,7 +99,7 @@ def _trained(search: SearchResult, drawn: set[str]) -> Iterator[_Mark]:
     """Shapes after their last training that are not among the candidates."""
     times = {s.profile: s for s in search.shapes if _can_be_drawn(s)}
     last: dict[str, TrainedShape] = {}
-    for training in search.trainings:
+    for training in sorted(search.trainings, key=lambda t: t.rung):
         if training.loss is not None:
             last[training.recipe] = training
     for recipe, training in last.items():

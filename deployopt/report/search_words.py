@@ -66,11 +66,12 @@ def effort_words(search: SearchResult) -> str:
 
 def learned_words(search: SearchResult) -> str:
     """What students learned from, and from whom."""
-    counts = [plural(search.train_examples, "example")]
-    if search.unlabelled_examples:
-        counts.append(f"{show_count(search.unlabelled_examples)} unlabelled")
+    number, bare = search.train_examples, search.unlabelled_examples
+    told = plural(number, "example")
+    if bare:
+        told += f", {show_count(bare)} of them unlabelled" if bare < number else ", unlabelled"
     teacher = f"; teacher: {search.teacher}" if search.teacher else ""
-    return f"{search.train_data}: {', '.join(counts)}{teacher}"
+    return f"{search.train_data}: {told}{teacher}"
 
 
 def timed_words(shapes: Sequence[TimedShape]) -> str:

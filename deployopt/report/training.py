@@ -36,7 +36,8 @@ def print_finetune(result: FinetuneResult, console: "Console | None" = None) -> 
         for warning in shown.warnings:
             console.print(f"- {warning}")
     console.print()
-    command(console, f"deployopt build --model {_folder(shown.folder)} --target NAME")
+    if shown.options.method is not Method.PREFIX:
+        command(console, f"deployopt build --model {_folder(shown.folder)} --target NAME")
     console.print(styled(f"exit {shown.exit_code}", "dim"))
 
 
@@ -54,6 +55,7 @@ def _facts(result: FinetuneResult) -> Iterator[tuple[str, str]]:
         f"seed {options.seed}",
     ]
     extras = {
+        f"unfrozen every {plural(options.unfreeze_every, 'epoch')}": options.unfreeze_every > 0,
         "averaged weights": options.averaged,
         "class weights": options.class_weights,
         "augmented": options.augment,
@@ -81,6 +83,8 @@ def _method(result: FinetuneResult) -> str:
     share = result.parameters_trained / max(1, result.parameters)
     trained = f"{show_count(result.parameters_trained)} parameters ({share:.1%})"
     detail = f", rank {options.rank}" if options.method in {Method.LORA, Method.QLORA} else ""
+    if options.method is Method.PREFIX:
+        detail = f" of {plural(options.rank, 'token')}"
     return f"{options.method.value}{detail}, {trained}"
 
 

@@ -19,6 +19,7 @@ from deployopt.sources.weights import looks_like_pickle
 JSON_MAX_BYTES: Final = 64 * 2**20
 CONFIG_MAX_BYTES: Final = 16 * 2**20
 DEPTH_MAX: Final = 32
+ADAPTER: Final = "adapter_config.json"
 INDEX: Final = "model.safetensors.index.json"
 # What is taken from a model folder, and the most bytes it may have; weights have no limit.
 SMALL_FILES: Final[Mapping[str, int]] = {
@@ -56,6 +57,12 @@ def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
             f"{where} holds its weights as {', '.join(pickled[:3])}: a pickle, which can run code "
             "when it is read, so it was not opened. Convert it where you trust it, with "
             "`model.save_pretrained(folder, safe_serialization=True)`, and give that folder."
+        )
+    if ADAPTER in names and not weights:
+        raise UsageError(
+            f"{where} holds an adapter without its base, and so no model that can be built. Merge "
+            "it into its base (`merge_and_unload` of peft, for LoRA), or fine-tune by a method "
+            "whose result is a model: full, freeze or lora. A prefix cannot be merged."
         )
     missing = [] if "config.json" in names else ["config.json"]
     missing += [] if weights else ["model.safetensors"]

@@ -100,7 +100,8 @@ def _unknown(unknown: list[str], found: list[str], labels: Sequence[str], where:
     hint += " The model names no classes; give class numbers, from 0." if generic else ""
     return UsageError(
         f"{where} has labels that the model does not have: {_shown(unknown)}.{hint} The data's "
-        f"labels are {_shown(found)}; the model's are {_shown(labels)}."
+        f"labels are {_shown(found)}; the model's are {_shown(labels)}. Correct those rows, or "
+        "leave them out."
     )
 
 

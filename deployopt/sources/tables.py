@@ -69,11 +69,17 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
 
 def _check_file(path: Path) -> None:
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path} is of no kind that is read; texts come as {', '.join(SUFFIXES)}.")
+        plain = " A .txt has no labels: give it as --unlabelled, to learn a teacher's answers from."
+        raise UsageError(
+            f"{path} is of no kind that is read; texts with labels come as {', '.join(SUFFIXES)}."
+            + (plain if path.suffix == ".txt" else "")
+        )
     if not path.is_file():
         raise UsageError(f"There is no data file {path}.")
     check_regular(path.resolve(), path.resolve().parent)
     size = path.stat().st_size
+    if not size:
+        raise UsageError(f"{path} is empty. Give a file with texts and their labels.")
     if size > FILE_MAX_BYTES:
         raise UsageError(
             f"{path} has {size} bytes; evaluation data of at most {FILE_MAX_BYTES} are read. Take "

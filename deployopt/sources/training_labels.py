@@ -12,14 +12,13 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import UsageError
-from deployopt.core.text import safe_text
+from deployopt.core.text import name_list, safe_text
 from deployopt.sources.folder import LABEL_MAX_CHARACTERS, LABELS_MAX
 from deployopt.sources.labels import match_labels
 
 LABEL_EXAMPLES_MIN: Final = 3
 _CLASSES_MIN: Final = 2
 _SHOWN: Final = 40
-_LISTED: Final = 6
 
 
 class TrainedLabels(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ def settle_labels(
     numbers = {label: at for at, label in enumerate(labels)}
     notes: tuple[str, ...] = ()
     if head is not None:
-        said = f"it answers {_listed(head)}, the data's labels are {_listed(labels)}"
+        said = f"it answers {name_list(head)}, the data's labels are {name_list(labels)}"
         notes = (f"The model gets a new head: {said}.",)
     classes = tuple(numbers[label] for label in written)
     return TrainedLabels(labels=labels, classes=classes, new_head=True, notes=notes)
@@ -105,10 +104,5 @@ def _check(counts: Counter[str], where: str) -> None:
             f"{where}: the label {safe_text(rare[0], _SHOWN)!r} stands on {counts[rare[0]]} of "
             f"{counts.total()} rows ({len(rare)} labels have fewer than {LABEL_EXAMPLES_MIN}). "
             "Correct it, leave its rows out, or add examples; the labels are "
-            f"{_listed(tuple(sorted(counts)))}."
+            f"{name_list(tuple(sorted(counts)))}."
         )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    shown = ", ".join(repr(safe_text(label, _SHOWN)) for label in labels[:_LISTED])
-    return shown + (f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else "")

@@ -29,8 +29,9 @@ _CHECKED: Final = 4
 class Prune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`layers` to keep by number (none: all), `ffn`, `heads` and `channels` the shares that stay.
 
-    Encoders lose the first three, convolution nets channels. `importance` by taylor needs gradients, by activation a forward pass, by magnitude nothing;
-    `samples` is the most inputs that are looked at.
+    Encoders lose the first three, convolution nets channels. `importance` by taylor needs
+    gradients, by activation a forward pass, by magnitude nothing; `samples` is the most inputs
+    that are looked at.
     """
 
     name: ClassVar[str] = "prune"

@@ -15,7 +15,7 @@ from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
 from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
-from deployopt.steps.session import CPU_SESSION
+from deployopt.steps.session import CPU_SESSION, STATIC_SESSION
 
 if TYPE_CHECKING:
     from deployopt.graph.quantize_dynamic import DynamicOptions
@@ -96,7 +96,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     name: ClassVar[str] = "quantize-static"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
@@ -135,7 +135,8 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         )
         context.progress(1.0, "quantized")
         note = f"{len(names)} nodes were quantized, calibrated on {len(feeds)} samples."
-        return _artifact(source, context, precision_found(context.workdir / MODEL_FILE), note)
+        made = _artifact(source, context, precision_found(context.workdir / MODEL_FILE), note)
+        return msgspec.structs.replace(made, session=STATIC_SESSION)
 
     def options(self, threads: int) -> "StaticOptions":
         """As the graph's rewriting takes them; calibration runs on so many threads."""

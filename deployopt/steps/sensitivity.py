@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from deployopt.core.artifact import Artifact
+from deployopt.core.artifact import Artifact, SessionOptions
 from deployopt.core.errors import StepError
 from deployopt.core.freeing import release_memory
 from deployopt.core.samples import Array, Feed
 from deployopt.core.search import LayerError
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
-from deployopt.steps.session import CPU_SESSION
+from deployopt.steps.session import CPU_SESSION, STATIC_SESSION
 
 if TYPE_CHECKING:
     import onnx
@@ -93,14 +93,18 @@ def rank_layers(
     if not feeds:
         raise StepError("Layers are ranked on real inputs and none were given.")
     clock = _Clock(probe.deadline_s)
-    asking = _Asking(_quantizer(source, quantize, probe), probe, clock)
+    static = isinstance(quantize, QuantizeStatic)
+    session = STATIC_SESSION if static else CPU_SESSION
+    asking = _Asking(_quantizer(source, quantize, probe), session, probe, clock)
     need_layers(asking.layers)
     known: dict[str, list[Change]] = {}
     asked, size = 0, _first_pass(feeds)
-    while asked < len(feeds) and not (known and clock.over()):
+    complete = True
+    while asked < len(feeds) and complete and not (known and clock.over()):
         requests = feeds[asked : asked + size]
         found = asking.ask(requests)
-        if known and len(found) < len(known):
+        complete = len(found) == len(asking.layers)
+        if known and not complete:
             break
         for name, changes in found.items():
             known.setdefault(name, []).extend(changes)
@@ -151,13 +155,16 @@ def _quantizer(source: Artifact, quantize: Quantize, probe: Probe) -> "Quantizer
 class _Asking:
     """A quantizer's layers, asked one after the other."""
 
-    def __init__(self, quantizer: "Quantizer", probe: Probe, clock: _Clock) -> None:
+    def __init__(
+        self, quantizer: "Quantizer", shipped: SessionOptions, probe: Probe, clock: _Clock
+    ) -> None:
         from deployopt.graph.tails import Graph
 
         self.layers = quantizer.layers
         self.most_bytes = 1
         self._quantizer = quantizer
         self._graph = Graph(quantizer.model)
+        self._shipped = shipped
         self._probe = probe
         self._clock = clock
 
@@ -189,7 +196,7 @@ class _Asking:
         from deployopt.graph.running import open_as_shipped
 
         scratch = self._probe.workdir / _SCRATCH
-        return open_as_shipped(model, beside, scratch, CPU_SESSION, self._probe.threads)
+        return open_as_shipped(model, beside, scratch, self._shipped, self._probe.threads)
 
     def _say(self, number: int, name: str, requests: int) -> None:
         total = len(self.layers)

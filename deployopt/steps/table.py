@@ -3,6 +3,7 @@
 from typing import Final
 
 from deployopt.core.recipe import Step
+from deployopt.steps.configure import Configure
 from deployopt.steps.distil import Distil
 from deployopt.steps.export import Export
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
@@ -23,4 +24,5 @@ STEPS: Final[dict[str, type[Step]]] = {
     QuantizeWeights.name: QuantizeWeights,
     ConvertOpenvino.name: ConvertOpenvino,
     QuantizeOpenvino.name: QuantizeOpenvino,
+    Configure.name: Configure,
 }

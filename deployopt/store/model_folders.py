@@ -17,6 +17,16 @@ from deployopt.store.writing import copy_new_file, make_folders, sync_folder
 
 RECORD: Final = "training.json"
 """How a model came about; by it a folder is known as one of ours."""
+BESIDE: Final = (
+    "merges.txt",
+    "preprocessor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "vocab.txt",
+)
+"""What turns examples into a model's inputs: it goes along wherever the weights go."""
 
 
 def check_model_destination(destination: Path) -> None:

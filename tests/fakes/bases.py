@@ -23,6 +23,23 @@ def write_encoder(folder: Path, *, layers: int = 2, dropout: float = 0.0) -> Pat
     return folder
 
 
+def write_bert(folder: Path) -> Path:
+    """A BERT without a head and without a pooler."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder.mkdir(parents=True)
+    write_tokenizer(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(VOCABULARY), max_position_embeddings=48, hidden_size=32, num_hidden_layers=2,
+        num_attention_heads=2, intermediate_size=64, hidden_dropout_prob=0.0, initializer_range=0.4,
+    )  # fmt: skip
+    model: Any = BertModel(config, add_pooling_layer=False)
+    model.save_pretrained(folder)
+    return folder
+
+
 def write_resnet(folder: Path) -> Path:
     """A ResNet of four thin stages with a head for five classes, for images of 32 pixels."""
     import torch

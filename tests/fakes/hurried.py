@@ -15,8 +15,10 @@ import pytest
 from deployopt.cli.main import main
 from deployopt.core.evidence import Evidence
 from deployopt.core.relative import Look
+from deployopt.core.search import Effort
 from deployopt.device import verify
 from deployopt.pipeline import trying
+from deployopt.pipeline.searching import schooling, timing
 
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried")
 READY: Final = "DEPLOYOPT_TEST_READY"
@@ -30,6 +32,9 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(trying, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
     patch.setattr(trying, "LOOKS", (Look(ROUNDS, 0.0),))
     patch.setattr(verify, "_MIN_ROUND_S", ROUND_S)
+    patch.setattr(timing, "ROUND_S", ROUND_S)
+    patch.setitem(schooling.RUNGS, Effort.DEFAULT, (1, 1, 1))
+    patch.setitem(schooling.SHAPES, Effort.DEFAULT, (3, 2, 1))
 
 
 def start(arguments: Sequence[str]) -> None:

@@ -59,7 +59,7 @@ def shapes(number: int = 40, *, proxy: bool = True) -> tuple[TimedShape, ...]:
     made = []
     for layers, ffn, heads in grid:
         ratio = 0.44 * layers / 6 * (0.2 + 0.5 * ffn + 0.3 * heads)
-        story = "over the latency budget" if ratio > 0.25 else "trained"
+        story = "over the latency budget" if ratio > 0.25 else "taught"
         made.append(shape(profile(layers, ffn, heads), ratio, story, proxy=proxy))
     return tuple(made)
 
@@ -132,8 +132,8 @@ def search_result(*, proxy: bool = True, **more: object) -> SearchResult:
         log="/home/ada/.cache/deployopt/searches/demo-sentiment-rpi4.jsonl",
         teacher="the model as it came",
         train_data="demo-sentiment's training split",
-        train_examples=9120,
-        unlabelled_examples=14_000,
+        train_examples=11_773,
+        unlabelled_examples=6_408,
         shapes=shapes(proxy=proxy),
         trainings=trainings(),
         layers=layers(),
@@ -177,8 +177,8 @@ def build(word: str = "provisional", search: SearchResult | None = None) -> Buil
 
 
 def empty() -> SearchResult:
-    """Effort quick: nothing was trained, nothing ranked."""
-    return SearchResult(effort=Effort.QUICK, spent_s=4.0, log="/tmp/search.jsonl")  # noqa: S108 -- text
+    """Effort quick: nothing was trained, nothing ranked, no log written."""
+    return SearchResult(effort=Effort.QUICK, spent_s=4.0, log="")
 
 
 def only_shapes() -> SearchResult:
@@ -229,9 +229,7 @@ def unknown() -> SearchResult:
 
 def hostile(text: str) -> BuildResult:
     """Every free string of a build that searched replaced by `text`."""
-    return msgspec.structs.replace(
-        results.with_text(nothing_in_budget(), text), bundle=text, settle=text
-    )
+    return results.with_text(SEARCHES["nothing in budget"], text)
 
 
 SEARCHES: Final[dict[str, BuildResult]] = {

@@ -23,7 +23,8 @@ from tests.fakes.results import build_result
 from tests.functional.conftest import check_schema
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-NAMES = ("what-fits", "quickstart", "package", "ci-gate", "own-target", "own-onnx")
+NAMES = ("what-fits", "quickstart", "package", "ci-gate", "own-target", "own-onnx",
+         "mnist-resnet", "efficientnet-lite")  # fmt: skip
 heavy = [pytest.mark.slow, pytest.mark.torch]
 
 
@@ -59,7 +60,9 @@ class Ran:
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The examples as a clone has them, without what earlier runs made."""
-    made = shutil.ignore_patterns("out", "release", "*.onnx", "*.npz", "__pycache__")
+    made = shutil.ignore_patterns(
+        "out", "release", "data", "wheels", "*.onnx", "*.npz", "*.safetensors", "__pycache__"
+    )
     return Path(shutil.copytree(EXAMPLES, tmp_path_factory.mktemp("at") / "examples", ignore=made))
 
 
@@ -236,3 +239,29 @@ class TestOwnTarget:
         ran = Ran(copies / "own-target", "bash", "run.sh")
         assert ran.code == 0, ran.all
         assert ran.made == ["demo-sentiment-my-board.provisional"]
+
+
+class TestDigits:
+    pytestmark = heavy
+
+    def test_a_classifier_of_images(self, copies: Path) -> None:
+        folder = copies / "mnist-resnet"
+        made = Ran(
+            folder, sys.executable, "make.py",
+            "--train", "500", "--judge", "800", "--epochs", "3", "--size", "32",
+        )  # fmt: skip
+        assert made.code == 0, made.all
+        assert "digits that it has not seen" in made.out
+        ran = Ran(folder, "bash", "run.sh", "rpi4")
+        assert ran.code in (0, 1, 3), ran.all
+        assert ran.made, ran.all
+        if ran.code != 1:
+            assert len(ran.out.splitlines()) > 3
+
+    def test_a_module_from_python(self, copies: Path) -> None:
+        ran = Ran(
+            copies / "efficientnet-lite", sys.executable, "build.py", "--target", "rpi4",
+            "--train", "400", "--epochs", "1", "--size", "48",
+        )  # fmt: skip
+        assert ran.code in (0, 1, 3), ran.all
+        assert "int8" in ran.out, ran.all

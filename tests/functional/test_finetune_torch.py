@@ -167,6 +167,68 @@ def test_adapters_train_and_nothing_of_them_is_left(room: Path, tmp_path: Path) 
     assert np.array_equal(before[kept], after[f"distilbert.{kept}"])
 
 
+def test_a_prefix_is_an_adapter_beside_its_base(room: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForSequenceClassification
+
+    from deployopt.modeling.training.prefixes import open_prefix
+    from deployopt.modeling.training.quieting import quiet_training
+
+    class Told:
+        notes: list[str] = []  # noqa: RUF012 -- of one test
+
+        def stage(self, name: str, total: int | None = None, *, quiet: bool = False) -> None:
+            """Not looked at."""
+
+        def advance(self, share: float, words: str = "") -> None:
+            """Not looked at."""
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    base = bases.write_bert(tmp_path / "bert")
+    result = tuned(
+        room, tmp_path / "made", model=str(base), method=Method.PREFIX, rank=4, epochs=3,
+        learning_rate=1e-2, watcher=Told(),
+    )  # fmt: skip
+    assert "cannot be merged" in Told.notes[0]
+    assert Told.notes[0] in result.warnings
+    assert result.parameters_trained < result.parameters / 2
+    assert result.curve[-1].loss < result.curve[0].loss
+    names = {path.name for path in (tmp_path / "made").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= names
+    assert not names & {"model.safetensors", "config.json", "README.md"}
+    assert str(tmp_path) not in (tmp_path / "made" / "adapter_config.json").read_text("utf-8")
+    # As a person would open it.
+    torch.manual_seed(7)
+    plain = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    with quiet_training():
+        opened: Any = PeftModel.from_pretrained(plain, tmp_path / "made").eval()
+    inputs = TextInputs(max_length=48, input_names=("input_ids", "attention_mask"))
+    interface = Interface(
+        task=Task.TEXT_CLASSIFICATION, inputs=inputs, outputs=("logits",), labels=("bad", "good")
+    )
+    ours = open_prefix(base, tmp_path / "made", interface, result.options, new_head=True)
+    ids = torch.randint(4, 50, (3, 11))
+    mask = torch.ones_like(ids)
+    mask[1, 6:] = 0
+    with torch.inference_mode():
+        known, found, bare = (
+            model(input_ids=ids, attention_mask=mask)[0]
+            for model in (ours, opened, opened.get_base_model())
+        )
+    assert torch.allclose(known, found, atol=1e-5)
+    assert not torch.allclose(bare, found, atol=1e-4)
+    with Store(tmp_path / "other") as store, pytest.raises(UsageError, match="an adapter without"):
+        resolve_model(str(tmp_path / "made"), store=store)
+
+
+def test_a_prefix_needs_attention_that_takes_one(room: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'distilbert'\. Use --method lora"):
+        tuned(room, tmp_path / "model", method=Method.PREFIX)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -252,8 +314,8 @@ def test_a_run_that_ends_within_an_epoch_goes_on_within_it(
     from deployopt.modeling.training import callbacks
 
     options: dict[str, Any] = {
-        "model": str(room / "shaky"), "epochs": 2, "augment": True, "averaged": True,
-        "accumulation": 2, "batch": 8, "store": tmp_path / "store",
+        "model": str(room / "shaky"), "epochs": 3, "augment": True, "averaged": True,
+        "accumulation": 2, "batch": 8, "store": tmp_path / "store", "unfreeze_every": 1,
     }  # fmt: skip
     whole = tuned(room, tmp_path / "whole", **options)
     save, saves = StoreCheckpoints.save, 0
@@ -273,7 +335,7 @@ def test_a_run_that_ends_within_an_epoch_goes_on_within_it(
     assert not (tmp_path / "model").exists()
     resumed = tuned(room, tmp_path / "model", **options, resume=True)
     assert resumed.resumed_from is not None
-    assert resumed.resumed_from % (resumed.steps // 2) != 0
+    assert resumed.resumed_from % (resumed.steps // 3) != 0
     assert resumed.evaluations == whole.evaluations
     assert resumed.digest == whole.digest
 

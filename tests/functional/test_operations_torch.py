@@ -143,3 +143,12 @@ def test_a_pass_of_an_encoder(family: str) -> None:
     images = {"pixel_values": torch.ones(BATCH, 3, 32, 32)}
     given = images if family in {"ViT", "Swin"} else {"input_ids": ids()}
     assert found == counted(model, **given)
+
+
+def test_a_vision_transformer_that_lost_a_head() -> None:
+    torch = pytest.importorskip("torch")
+    sizes = {**ENCODERS["ViT"][1], "num_attention_heads": 3, "head_dim": 16}
+    model, shape = built("ViT", "ViTForImageClassification", sizes)
+    found = products(facts_of(shape, Workload(batch=BATCH)))
+    assert found == counted(model, pixel_values=torch.ones(BATCH, 3, 32, 32))
+    assert shape.parameters == sum(one.numel() for one in model.parameters())

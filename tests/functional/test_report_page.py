@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deployopt.report.html import build_page
-from tests.fakes import results
+from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 
 pytest.importorskip("jinja2")
@@ -28,11 +28,13 @@ HOSTILE = " ".join(p for p in payloads(60) if "<" in p)
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-@pytest.mark.parametrize("name", ["build", "many", "hostile"])
+@pytest.mark.parametrize("name", ["build", "many", "search", "hostile", "hostile search"])
 def test_a_browser_finds_nothing_to_complain_of(name: str, tmp_path: Path) -> None:
     result = {
         "build": results.build_result(),
         "many": results.many(),
+        "search": search.build(),
+        "hostile search": search.hostile(HOSTILE),
         "hostile": results.hostile(HOSTILE),
     }[name]
     page = tmp_path / "page.html"

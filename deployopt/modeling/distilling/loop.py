@@ -20,10 +20,9 @@ from transformers import PreTrainedModel
 
 from deployopt.core.distill_result import EpochScore, Lessons
 from deployopt.core.errors import TrainingError
-from deployopt.core.interface import Interface
+from deployopt.core.interface import ImageInputs, Interface
 from deployopt.core.samples import Feed
 from deployopt.modeling.batching import batches, shuffled_batches
-from deployopt.modeling.distilling.layers import layer_map
 from deployopt.modeling.distilling.losses import (
     hidden_loss,
     label_loss,
@@ -31,15 +30,16 @@ from deployopt.modeling.distilling.losses import (
     relation_loss,
 )
 from deployopt.modeling.distilling.options import DistilOptions
+from deployopt.modeling.distilling.parts import RELATED, parts_of
+from deployopt.modeling.distilling.remembered import remembered
 from deployopt.modeling.distilling.schedule import progress, rate
+from deployopt.modeling.distilling.stages import as_tokens
 from deployopt.modeling.distilling.teaching import (
     Targets,
     Teacher,
     inputs_of,
     real_tokens,
-    watched_parts,
 )
-from deployopt.modeling.encoders import Encoder
 from deployopt.modeling.hooks import outputs_of
 from deployopt.modeling.threads import torch_threads
 
@@ -55,6 +55,8 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     train: Sequence[Feed]
     labels: Sequence[int]
     validation: Sequence[Feed]
+    digest: str = ""
+    """Of teacher and examples, to remember the teacher's answers by; empty: they are forgotten."""
 
 
 def distil(
@@ -90,19 +92,15 @@ class _Lesson:
     ) -> None:
         self.clock, self.began = clock, clock()
         self.student, self.material, self.options = student, material, options
-        taught, known = Encoder(student), Encoder(teacher)
-        self.map = layer_map(len(known.layers), len(taught.layers), options.layers)
-        hidden = self.map if options.hidden_weight > 0 else ()
-        relations = options.relation_weight > 0
-        self.heads = math.gcd(known.shape.heads, taught.shape.heads)
-        self.parts = watched_parts(taught, range(len(hidden)), relations=relations)
-        parts = watched_parts(known, hidden, relations=relations)
         interface, cache = material.interface, options.cache_bytes
-        self.teacher = Teacher(teacher, parts, material.train, interface, cache)
+        example = inputs_of(material.train, [0], interface)
+        self.parts = parts_of(student, teacher, interface, options, example)
+        known = remembered(material.digest) if material.digest else None
+        self.teacher = Teacher(teacher, self.parts.teacher, material.train, interface, cache, known)
         self.judge = Teacher(teacher, {}, material.validation, interface, cache)
-        wider = taught.hidden != known.hidden
         self.bridges = nn.ModuleList(
-            nn.Linear(taught.hidden, known.hidden) if wider else nn.Identity() for _ in hidden
+            nn.Linear(own, other) if own != other else nn.Identity()
+            for own, other in self.parts.widths
         )
         self.weights = [*student.parameters(), *self.bridges.parameters()]
         self.optimizer = torch.optim.AdamW(
@@ -143,7 +141,7 @@ class _Lesson:
             best_epoch=best,
             steps=self.steps,
             stopped=stopped,
-            layer_map=self.map,
+            layer_map=self.parts.map,
         )
 
     def _elapsed(self) -> float:
@@ -160,9 +158,7 @@ class _Lesson:
     def _epoch(self, epoch: int, tell: Callable[[float, str], None]) -> tuple[float, bool]:
         """One pass; the mean loss, and whether the time was enough for all of it."""
         self.student.train()
-        groups = shuffled_batches(
-            self.material.train, self.material.interface, self.options.batch, self.random
-        )
+        groups = self._groups()
         total, losses, count = len(groups) * self.options.epochs, 0.0, 0
         for at, rows in enumerate(groups):
             done = (epoch - 1) * len(groups) + at
@@ -174,12 +170,23 @@ class _Lesson:
             tell(_TEACHER_SHARE + (1 - _TEACHER_SHARE) * share, f"epoch {epoch}")
         return losses / max(1, count), True
 
+    def _groups(self) -> list[list[int]]:
+        """The batches of an epoch; one image alone has no variance to be normalized by."""
+        material = self.material
+        groups = shuffled_batches(
+            material.train, material.interface, self.options.batch, self.random
+        )
+        if isinstance(material.interface.inputs, ImageInputs):
+            return [rows for rows in groups if len(rows) > 1] or groups
+        return groups
+
     def _step(self, rows: Sequence[int], share: float) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * rate(share, self.options.warm_up)
         inputs = inputs_of(self.material.train, rows, self.material.interface)
-        with outputs_of(self.parts) as states:
+        with outputs_of(self.parts.student) as given:
             logits = self.student(**inputs, return_dict=False)[0]
+        states = {name: as_tokens(state) for name, state in given.items()}
         loss = self._loss(logits, states, self.teacher.targets(rows), inputs, rows)
         value = float(loss.detach())
         if not np.isfinite(value):
@@ -208,14 +215,16 @@ class _Lesson:
         if len(self.bridges):
             names = [f"hidden {at}" for at in range(len(self.bridges))]
             said = [bridge(states[n]) for bridge, n in zip(self.bridges, names, strict=True)]
-            real = real_tokens(inputs, said[0])
+            real = [real_tokens(inputs, each) for each in said]
             wanted = [targets.states[name] for name in names]
             loss = loss + options.hidden_weight * hidden_loss(said, wanted, real)
         if options.relation_weight > 0:
-            one = [states[name] for name in ("query", "key", "value")]
-            other = [targets.states[name] for name in ("query", "key", "value")]
+            one = [states[name] for name in RELATED]
+            other = [targets.states[name] for name in RELATED]
             real = real_tokens(inputs, one[0])
-            loss = loss + options.relation_weight * relation_loss(one, other, real, self.heads)
+            loss = loss + options.relation_weight * relation_loss(
+                one, other, real, self.parts.heads
+            )
         if options.label_weight > 0:
             labels = torch.tensor([self.material.labels[row] for row in rows])
             loss = loss + options.label_weight * label_loss(logits, labels)

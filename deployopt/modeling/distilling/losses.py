@@ -15,11 +15,13 @@ def logits_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return kl * temperature**2
 
 
-def hidden_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], real: Tensor) -> Tensor:
+def hidden_loss(
+    student: Sequence[Tensor], teacher: Sequence[Tensor], real: Sequence[Tensor]
+) -> Tensor:
     """Squared error over the teacher's mean square, over real tokens; the mean over layers."""
-    weights = real.unsqueeze(-1)
     terms = []
-    for said, wanted in zip(student, teacher, strict=True):
+    for said, wanted, tokens in zip(student, teacher, real, strict=True):
+        weights = tokens.unsqueeze(-1)
         error = ((said - wanted).square() * weights).sum()
         terms.append(error / (wanted.square() * weights).sum().clamp_min(1e-12))
     return torch.stack(terms).mean()

@@ -21,5 +21,5 @@ class DistilOptions(msgspec.Struct, frozen=True, kw_only=True):
     weight_decay: float = 0.01
     seed: int = 0
     threads: int = 1
-    cache_bytes: int = 2**30
+    cache_bytes: int = 2**31
     """The most memory for the teacher's hidden states; over it they are asked for again."""

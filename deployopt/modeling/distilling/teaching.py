@@ -17,9 +17,10 @@ from transformers import PreTrainedModel
 from deployopt.core.interface import Interface
 from deployopt.core.samples import Feed
 from deployopt.modeling.batching import MASK, batches
-from deployopt.modeling.dummies import pad_together
-from deployopt.modeling.encoders import Encoder
+from deployopt.modeling.distilling.remembered import Remembered
+from deployopt.modeling.distilling.stages import as_tokens
 from deployopt.modeling.hooks import outputs_of
+from deployopt.modeling.pixels import batch_of
 from deployopt.modeling.wrapping import input_names
 
 _BATCH: Final = 64
@@ -33,25 +34,11 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, Tensor]
 
 
-def watched_parts(
-    encoder: Encoder, layers: Sequence[int], *, relations: bool
-) -> dict[str, nn.Module]:
-    """The layers by `hidden 0`, `hidden 1`, …; the last layer's projections by their names."""
-    parts: dict[str, nn.Module] = {
-        f"hidden {at}": encoder.layers[layer] for at, layer in enumerate(layers)
-    }
-    if relations:
-        family, last = encoder.family, len(encoder.layers) - 1
-        for name in ("query", "key", "value"):
-            parts[name] = encoder.part(last, getattr(family, name))
-    return parts
-
-
 def inputs_of(
     feeds: Sequence[Feed], rows: Sequence[int], interface: Interface
 ) -> dict[str, Tensor]:
     """One padded batch."""
-    together = pad_together([feeds[row] for row in rows], interface)
+    together = batch_of([feeds[row] for row in rows], interface)
     return {name: torch.from_numpy(together[name]) for name in input_names(interface)}
 
 
@@ -65,15 +52,22 @@ class Teacher:
         feeds: Sequence[Feed],
         interface: Interface,
         cache_bytes: int,
+        known: Remembered | None = None,
     ) -> None:
         self._model, self._parts = model.eval(), parts
+        self._known = Remembered() if known is None else known
+        self._cache_bytes = cache_bytes
+        names = {id(module): name for name, module in model.named_modules()}
+        self._names = {part: names[id(module)] for part, module in parts.items()}
         self._feeds, self._interface = feeds, interface
-        self._cached = self._bytes(Encoder(model).hidden) <= cache_bytes
+        self._cached = self._bytes() <= cache_bytes
         self._states: dict[str, list[npt.NDArray[np.float16]]] = {}
         self.logits = torch.empty(0)
 
     def answer_all(self, progress: Callable[[float], None]) -> None:
-        """Ask for everything that is kept."""
+        """Ask for everything that is kept and not known yet."""
+        if self._recall():
+            return
         count = len(self._feeds)
         answers: list[Tensor] = [torch.empty(0)] * count
         empty = np.empty((0, 0), np.float16)
@@ -87,7 +81,24 @@ class Teacher:
                 self._keep(rows, targets.states)
             done += len(rows)
             progress(done / count)
-        self.logits = torch.stack(answers)
+        self.logits = self._known.logits = torch.stack(answers)
+        if self._cached:
+            named = {self._names[part]: states for part, states in self._states.items()}
+            self._known.keep(named, self._cache_bytes)
+
+    def _recall(self) -> bool:
+        """Whether another student was told all of it before."""
+        logits = self._known.logits
+        if logits is None or len(logits) != len(self._feeds):
+            return False
+        if self._cached:
+            found = {part: self._known.states(name) for part, name in self._names.items()}
+            states = {part: known for part, known in found.items() if known is not None}
+            if len(states) < len(found):
+                return False
+            self._states = states
+        self.logits = logits
+        return True
 
     def targets(self, rows: Sequence[int]) -> Targets:
         """What the teacher says to these rows; states are padded as the batch is."""
@@ -112,22 +123,24 @@ class Teacher:
         inputs = inputs_of(self._feeds, rows, self._interface)
         with torch.no_grad(), outputs_of(self._parts) as states:
             logits = self._model(**inputs, return_dict=False)[0]
-        return Targets(logits=logits, states=dict(states))
+        return Targets(
+            logits=logits, states={name: as_tokens(state) for name, state in states.items()}
+        )
 
-    def _bytes(self, hidden: int) -> float:
-        """What the states would take; images count as many tokens as the first one has."""
-        if not self._parts or not self._feeds:
+    def _bytes(self) -> float:
+        """What the states would take; images take as many tokens as the first one has."""
+        if not self._parts or not len(self._feeds):
             return 0
+        states = self._ask([0]).states.values()
         if "input_ids" in self._feeds[0]:
             tokens = sum(feed["input_ids"].shape[1] for feed in self._feeds)
-        else:
-            states = self._ask([0]).states
-            tokens = next(iter(states.values())).shape[1] * len(self._feeds)
-        return float(tokens * hidden * len(self._parts) * _HALF)
+            return float(tokens * sum(state.shape[2] for state in states) * _HALF)
+        each = sum(state.shape[1] * state.shape[2] for state in states)
+        return float(each * len(self._feeds) * _HALF)
 
 
 def real_tokens(inputs: dict[str, Tensor], like: Tensor) -> Tensor:
-    """1 for a token and 0 for padding, `[batch, tokens]`, as `like` has them."""
+    """1 for a token and 0 for padding, `[batch, tokens]`, as `like` has them; all of an image's."""
     mask = inputs.get(MASK)
     return torch.ones(like.shape[:2]) if mask is None else mask.to(torch.float32)
 

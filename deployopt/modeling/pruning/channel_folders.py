@@ -1,4 +1,4 @@
-"""A convolution net's folder in, a narrower one out; apart, as torch-pruning takes seconds to load."""
+"""A convolution net's folder in, a narrower one out; apart, as torch-pruning loads slowly."""
 
 from collections.abc import Sequence
 from pathlib import Path

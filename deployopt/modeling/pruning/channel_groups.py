@@ -16,7 +16,7 @@ from deployopt.core.errors import StepError
 from deployopt.modeling.wrapping import Logits
 
 _LAYERS: Final = (nn.Conv2d, nn.Linear)
-_NORMS: Final = nn.BatchNorm2d
+_NORM: Final = nn.BatchNorm2d
 _INNER: Final = "model."
 
 
@@ -72,7 +72,8 @@ def channel_groups(
         if module not in graph.module2node:
             raise _untraced(name, "it is not reached from the input")
         group = Channels(graph, module, width, widths[name])
-        _sort_members(group, names, widths)
+        _sort_members(group, names)
+        _check_widths(group, widths)
         seen.update(group.writers)
         found.append(group)
     return found
@@ -90,30 +91,32 @@ def _traced(model: Logits, example: Mapping[str, Tensor]) -> torch_pruning.Depen
         raise _untraced(type(model.model).__name__, f"torch-pruning says: {error}") from error
 
 
-def _sort_members(
-    group: Channels, names: Mapping[nn.Module, str], widths: Mapping[str, int]
-) -> None:
-    """Fill `writers` and `readers`; every layer that writes must be left with the same width."""
+def _sort_members(group: Channels, names: Mapping[nn.Module, str]) -> None:
+    """Fill `writers` and `readers`."""
     for module, writes, count in group.members():
         name = names.get(module)
         if name is None:  # an addition, an activation: nothing is cut of them
             continue
         if count != group.width:
             raise _untraced(name, f"{group.width} channels are {count} in it")
-        if isinstance(module, _LAYERS):
-            if not writes and getattr(module, "groups", 1) == 1:
-                group.readers.append(name)
-                continue
-            if widths.get(name, group.width) != group.target:
-                raise _untraced(
-                    name, f"it is to keep {widths.get(name)} channels, and hangs together with "
-                    f"layers that keep {group.target}",
-                )  # fmt: skip
+        if isinstance(module, _LAYERS) and not writes and getattr(module, "groups", 1) == 1:
+            group.readers.append(name)
+        elif isinstance(module, (*_LAYERS, _NORM)):
             group.writers.append(name)
-        elif isinstance(module, _NORMS):
-            group.writers.append(name)
-        elif any(True for _ in module.parameters(recurse=False)):
+        elif list(module.parameters(recurse=False)):
             raise _untraced(name, f"a {type(module).__name__} works over all channels at once")
+
+
+def _check_widths(group: Channels, widths: Mapping[str, int]) -> None:
+    """Every layer that makes the channels must be left with the same number of them."""
+    for name in group.writers:
+        left = widths.get(name, group.target)
+        if left != group.target:
+            raise _untraced(
+                name,
+                f"it is to keep {left} channels, and hangs together with layers that keep "
+                f"{group.target}",
+            )
 
 
 def _untraced(name: str, why: str) -> StepError:

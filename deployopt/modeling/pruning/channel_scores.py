@@ -1,9 +1,9 @@
 """How much each channel of a group matters.
 
 As scoring.py: taylor weighs by the first-order change of the loss if the channel went, activation
-by its size times that of the weights which read it, magnitude by weights alone. A channel goes where
-it is read: a gate at every reading layer, shared by the group, has the sum of the changes as its
-gradient, for each example alone.
+by its size times that of the weights which read it, magnitude by weights alone. A channel goes
+where it is read: a gate at every reading layer, shared by the group, has the sum of the changes as
+its gradient, for each example alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,10 +74,8 @@ def _activations(
 ) -> None:
     def noted(at: int) -> Callable[..., None]:
         def note(module: nn.Module, read: tuple[Tensor, ...]) -> None:
-            values = read[0].flatten(2).mean(dim=2) if read[0].dim() == _IMAGE else read[0]
-            squares = read[0].square().flatten(2).mean(dim=2) if read[0].dim() == _IMAGE else (
-                values.square()
-            )  # fmt: skip
+            squares = read[0].square()
+            squares = squares.flatten(2).mean(dim=2) if squares.dim() == _IMAGE else squares
             sums[at] += squares.sum(dim=0) * _columns(module)
 
         return note
@@ -95,9 +93,7 @@ def _magnitudes(model: nn.Module, group: Channels) -> Tensor:
     layers: Mapping[str, nn.Module] = {n: model.get_submodule(n) for n in group.writers}
     norms = [layer for layer in layers.values() if isinstance(layer, nn.BatchNorm2d)]
     for layer in norms or layers.values():
-        scale += layer.weight.detach().flatten(1).square().sum(dim=1) if (
-            layer.weight.dim() > 1
-        ) else layer.weight.detach().square()  # fmt: skip
+        scale += layer.weight.detach().square().reshape(group.width, -1).sum(dim=1)
     return (read * scale).sqrt()
 
 

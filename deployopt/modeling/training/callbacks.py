@@ -14,6 +14,7 @@ from deployopt.modeling.training.batches import Epoch
 from deployopt.modeling.training.job import Job
 from deployopt.modeling.training.keeping import Keeper
 from deployopt.modeling.training.ranks import is_leader, process_count, wait
+from deployopt.modeling.training.unfreezing import Stages
 
 _SAVE_EVERY_S: Final = 600.0
 _NEARLY: Final = 1e-6
@@ -30,13 +31,15 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
         keeper: Keeper,
         epoch: Epoch,
         clock: Callable[[], int] = time.perf_counter_ns,
+        stages: Stages | None = None,
     ) -> None:
         self.stopped: str | None = None
         self._keeper = keeper
         self._checkpoints = job.checkpoints
         self._epoch = epoch
+        self._stages = stages
         self._watcher = job.watcher
-        self._deadline_s = job.deadline_s
+        self._deadline_ns = job.deadline_ns
         options = job.options
         self._judging = (len(job.validation.classes) + job.judged) / (
             options.batch * options.accumulation * process_count()
@@ -59,6 +62,8 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
         """A resumed run begins in the middle of one."""
         del args, control
         self._epoch.number = int((state.epoch or 0.0) + _NEARLY)
+        if self._stages is not None:
+            self._stages.enter(self._epoch.number)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -87,9 +92,13 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
         """Keep the best; stop where nothing is gained any more."""
         del args
         found = metrics or {}
+        done = round(state.epoch or 0.0, 4)
+        # What is still frozen cannot be expected to help.
+        counts = self._stages is None or done > self._stages.last_begins
         self._keeper.see(
+            counts=counts,
             step=state.global_step,
-            epoch=round(state.epoch or 0.0, 4),
+            epoch=done,
             loss=found["eval_loss"],
             accuracy=found["eval_accuracy"],
         )
@@ -116,7 +125,7 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
         spent = (now - self._began) / 1e9
         # A forward pass is about a third of a step; half leaves room for writing.
         needed = spent / max(1, self._steps) * (1 + self._judging / 2)
-        late = self._deadline_s is not None and spent + needed >= self._deadline_s
+        late = self._deadline_ns is not None and now + needed * 1e9 >= self._deadline_ns
         due = (now - self._saved) / 1e9 >= _SAVE_EVERY_S
         if process_count() == 1:
             return late, due

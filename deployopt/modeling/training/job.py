@@ -37,6 +37,8 @@ class Job:
     """One run: a base in `folder`, data, options, and who is told."""
 
     folder: Path
+    origin: str
+    """The base's name, as it was resolved."""
     interface: Interface
     """Of the trained model; its labels are the head's."""
     new_head: bool
@@ -49,15 +51,18 @@ class Job:
     checkpoints: Checkpoints
     resume: bool
     watcher: Watcher
-    deadline_s: float | None = None
-    """Seconds from the start of training in which everything is done, the judging too."""
+    deadline_ns: int | None = None
+    """On `time.perf_counter_ns`: by then everything is done, loading and judging too."""
     judged: int = 0
     """Examples that are answered after training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A finished run; `folder` holds config.json and model.safetensors of the best weights."""
+    """A finished run; `folder` holds config.json and model.safetensors of the best weights.
+
+    Of a prefix it holds adapter_config.json and adapter_model.safetensors instead.
+    """
 
     folder: Path
     evaluations: tuple[Evaluation, ...]
@@ -71,4 +76,3 @@ class Trained:
     peak_bytes: float
     peak_of: str
     seconds: float
-    notes: tuple[str, ...] = ()

@@ -34,6 +34,8 @@ class Keeper:
         self.evaluations: list[Evaluation] = []
         self.average = average
         self._module = module
+        # Now: in gradual unfreezing they have gradients by turns.
+        self._trained = {name for name, w in module.named_parameters() if w.requires_grad}
         self._patience = patience
         self._without_gain = 0
         self._best: dict[str, Tensor] = {}
@@ -48,11 +50,13 @@ class Keeper:
         """The evaluation of the weights that are kept."""
         return next(one for one in reversed(self.evaluations) if one.best)
 
-    def see(self, *, step: int, epoch: float, loss: float, accuracy: float) -> None:
-        """Keep the weights if they are the best so far."""
+    def see(
+        self, *, step: int, epoch: float, loss: float, accuracy: float, counts: bool = True
+    ) -> None:
+        """Keep the weights if they are the best so far; `counts`: whether to be patient with it."""
         before = [one for one in self.evaluations if one.best]
         gained = not before or (accuracy, -loss) > (before[-1].accuracy, -before[-1].loss)
-        self._without_gain = 0 if gained else self._without_gain + 1
+        self._without_gain = 0 if gained or not counts else self._without_gain + 1
         self.evaluations.append(
             Evaluation(step=step, epoch=epoch, loss=loss, accuracy=accuracy, best=gained)
         )
@@ -90,5 +94,5 @@ class Keeper:
             self.average.restore(load_file(folder / AVERAGE), notes.updates)
 
     def _moved(self) -> Mapping[str, Tensor]:
-        trained = {n: w for n, w in self._module.named_parameters() if w.requires_grad}
+        trained = {n: w for n, w in self._module.named_parameters() if n in self._trained}
         return {**trained, **dict(self._module.named_buffers())}

@@ -17,6 +17,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import Interface
 from deployopt.core.memory import Method, Optimizer
 from deployopt.core.training import TrainingOptions
+from deployopt.modeling.training.prefixes import prefixed
 from deployopt.modeling.training.starting import Start, start_model
 
 _ALPHA_PER_RANK: Final = 2
@@ -42,11 +43,17 @@ def prepare(start: Start, options: TrainingOptions) -> nn.Module:
     """
     if options.checkpointing:
         _recompute(start.model)
+    if options.method is Method.FREEZE or options.unfreeze_every:
+        _hold_statistics(start.model)
     if options.method is Method.FREEZE:
-        freeze_below(start, options.trained_share)
+        trained = trained_names(start, options.trained_share)
+        for name, weight in start.model.named_parameters():
+            weight.requires_grad_(name in trained)
         return start.model
     if options.method in {Method.LORA, Method.QLORA}:
         return _adapted(start, options)
+    if options.method is Method.PREFIX:
+        return prefixed(start, options)
     return start.model
 
 
@@ -66,18 +73,19 @@ def merged(
     return plain
 
 
-def freeze_below(start: Start, share: float) -> None:
-    """No gradients for embeddings and the lower layers; what is defined after them is trained."""
+def trained_names(start: Start, share: float) -> frozenset[str]:
+    """The head and the upper layers, so many of them; what is defined after them belongs to them.
+
+    No share is the head alone; any other is one layer at least.
+    """
     names = [name for name, _ in start.model.named_parameters()]
     layers = layer_names(start.model, start.backbone_name)
-    kept = max(1, round(len(layers) * share)) if layers else 0
-    first = f"{layers[len(layers) - kept]}." if layers else ""
+    kept = max(1, round(len(layers) * share)) if layers and share else 0
+    first = f"{layers[len(layers) - kept]}." if kept else ""
     begins = next((at for at, name in enumerate(names) if first and name.startswith(first)), None)
     heads = tuple(f"{name}." for name in start.head_names)
-    for at, (name, weight) in enumerate(start.model.named_parameters()):
-        above = begins is not None and at >= begins
-        weight.requires_grad_(above or name.startswith(heads))
-    _hold_statistics(start.model)
+    above = [] if begins is None else names[begins:]
+    return frozenset((*above, *(name for name in names if name.startswith(heads))))
 
 
 def layer_names(model: PreTrainedModel, backbone: str) -> tuple[str, ...]:
@@ -105,17 +113,15 @@ def _recompute(model: PreTrainedModel) -> None:
 
 
 def _hold_statistics(model: nn.Module) -> None:
-    """Frozen normalisation layers keep their running means as well."""
-    still = [
-        part
-        for part in model.modules()
-        if isinstance(part, _NORMS) and not any(w.requires_grad for w in part.parameters())
-    ]
-    if still:
+    """Normalisation layers keep their running means while they are frozen."""
+    norms = [part for part in model.modules() if isinstance(part, _NORMS)]
+    if norms:
 
         def hold(*_: object) -> None:
-            for part in still:
-                part.eval()
+            for part in norms:
+                weights = list(part.parameters())
+                if weights and not any(weight.requires_grad for weight in weights):
+                    part.eval()
 
         # The trainer puts the whole model into training mode before every step.
         model.register_forward_pre_hook(hold)

@@ -14,6 +14,7 @@ import transformers
 from torch import nn
 
 from deployopt.core.errors import TrainingError
+from deployopt.core.memory import Method
 from deployopt.core.training import LossPoint
 from deployopt.modeling.quiet import quiet_transformers
 from deployopt.modeling.training.averaging import Average, decay_for
@@ -23,10 +24,12 @@ from deployopt.modeling.training.job import Job, Trained
 from deployopt.modeling.training.keeping import Keeper
 from deployopt.modeling.training.methods import merged, prepare, require_machine
 from deployopt.modeling.training.peaks import peak_memory
+from deployopt.modeling.training.prefixes import save_prefix
 from deployopt.modeling.training.quieting import quiet_training
 from deployopt.modeling.training.ranks import is_leader, process_count
 from deployopt.modeling.training.starting import start_model
 from deployopt.modeling.training.trainer import ClassifierTrainer, not_a_number, total_steps
+from deployopt.modeling.training.unfreezing import Stages, stages_of
 
 FINISHED: Final = "finished"
 
@@ -47,14 +50,14 @@ def train(job: Job) -> Trained:
             job.folder,
             job.interface,
             new_head=job.new_head,
-            quantized=job.options.method.value == "qlora",
+            quantized=job.options.method is Method.QLORA,
         )
         parameters = sum(weight.numel() for weight in start.model.parameters())
         module = prepare(start, job.options)
-        return _run(module, job, parameters)
+        return _run(module, job, parameters, stages_of(start, module, job.options))
 
 
-def _run(module: nn.Module, job: Job, parameters: int) -> Trained:
+def _run(module: nn.Module, job: Job, parameters: int, stages: Stages | None) -> Trained:
     options = job.options
     trained = sum(w.numel() for w in module.parameters() if w.requires_grad)
     epoch = Epoch()
@@ -63,7 +66,7 @@ def _run(module: nn.Module, job: Job, parameters: int) -> Trained:
     average = Average(module, decay_for(steps)) if options.averaged else None
     trainer.average = average
     keeper = Keeper(module, options.patience, average)
-    between = Between(job, keeper, epoch)
+    between = Between(job, keeper, epoch, stages=stages)
     trainer.add_callback(between)
     held = job.checkpoints.load() if job.resume else None
     if held is not None:
@@ -80,7 +83,9 @@ def _run(module: nn.Module, job: Job, parameters: int) -> Trained:
     keeper.put_back()
     _require_finite(module, keeper.best.step, job)
     folder = job.workdir / FINISHED
-    if is_leader():
+    if is_leader() and options.method is Method.PREFIX:
+        save_prefix(module, job.origin, folder)
+    elif is_leader():
         merged(module, options, job.folder, job.interface).float().save_pretrained(folder)
     done = keeper.evaluations[-1]
     return Trained(

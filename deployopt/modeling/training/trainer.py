@@ -129,6 +129,8 @@ def arguments(job: Job) -> TrainingArguments:
         save_total_limit=1,
         seed=options.seed,
         use_cpu=on_cpu,
+        # Frozen weights take no part in a step.
+        ddp_find_unused_parameters=True if options.unfreeze_every else None,
         ddp_backend="gloo" if on_cpu and process_count() > 1 else None,
         dataloader_pin_memory=not on_cpu,
         remove_unused_columns=False,

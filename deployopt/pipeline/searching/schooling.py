@@ -5,6 +5,7 @@ Each rung is given its share of the time; the shapes that promise most climb (su
 Jamieson & Talwalkar 2016). A training is begun only where it is expected to end in time.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,9 @@ SHAPES: Final = {Effort.DEFAULT: (4, 3, 2), Effort.EXTENSIVE: (8, 5, 3)}
 """How many shapes at most come to each rung."""
 SHARES: Final = (0.2, 0.35, 0.45)
 """Of the time for teaching, by rung."""
+_LEAST_S: Final = 20.0
+_TIGHT: Final = 0.6
+"""A training that is expected to take more than this of the time left is given a limit."""
 _NO_LIMIT: Final = 1.0
 _FAILED: Final = -1.0
 
@@ -63,14 +67,15 @@ class School:
                 if shape is None:
                     break
                 expected = self._expected_s(shape, rung)
+                left = budget.left_s - self._reserve_s
                 late = budget.spent_s + (expected or 0.0) > end_s and self._at(rung) > 0
-                if late or (expected or 1.0) > budget.left_s - self._reserve_s:
+                if late or (expected or _LEAST_S) > left:
                     break
                 about = f", about {expected / 60:.0f} min" if expected else ""
                 self._class.run.watcher.note(
                     f"Teaching {shape.profile.words} for {self._rungs[rung]} epochs{about}"
                 )
-                teach(self._class, shape.profile, self._rungs, expected)
+                teach(self._class, shape.profile, self._rungs, _limit(expected, left))
 
     def promises(self) -> dict[Profile, float]:
         """By profile that was taught, what it promises, in the order of first teaching."""
@@ -130,6 +135,18 @@ class School:
             # The teacher's answers and the judging cost about one epoch, whatever the shape.
             costs.append(record.seconds / (epochs + 1) * (1 + work * self._rungs[rung]))
         return sum(costs) / len(costs) if costs else None
+
+
+def _limit(expected_s: float | None, left_s: float) -> float | None:
+    """Seconds for a training that may come to its end late; None where there is time enough.
+
+    The first one has nothing to be estimated by, and may take half of what is left.
+    """
+    if math.isinf(left_s):
+        return None
+    if expected_s is None:
+        return float(round(left_s / 2))
+    return float(round(left_s)) if expected_s > _TIGHT * left_s else None
 
 
 def _seen(taught: Sequence[Taught]) -> tuple[Seen, ...]:

@@ -25,6 +25,7 @@ from deployopt.pipeline.searching.controlling import Controlled, control
 from deployopt.pipeline.searching.journal import Began, Journal, restored
 from deployopt.pipeline.searching.run import SearchRun
 from deployopt.pipeline.searching.schooling import School
+from deployopt.pipeline.searching.sessions import better_session
 from deployopt.pipeline.searching.shaping import TRIED, Base, shape_recipe, time_shapes
 from deployopt.pipeline.searching.sizing import shrink
 from deployopt.pipeline.searching.space import profiles
@@ -32,6 +33,7 @@ from deployopt.pipeline.searching.teaching import Class
 from deployopt.pipeline.searching.time_budget import TimeBudget
 from deployopt.pipeline.searching.timing import Timed, time_artifacts
 from deployopt.pipeline.trying import Tried
+from deployopt.steps.configure import Configure
 from deployopt.store.keys import cache_key
 
 FINALISTS: Final = 3
@@ -39,6 +41,7 @@ FINALISTS: Final = 3
 _RESERVE_S: Final = 90.0
 _RESERVE_SHARE: Final = 0.15
 """Of the time limit, and at least the seconds above, for measuring and judging in the end."""
+_LEAST_S: Final = 30.0
 _BEATEN: Final = 1.15
 """A form that takes this many times as long as the best one is not measured in full."""
 
@@ -93,9 +96,19 @@ def search(
     controlled = control(prepared, alive, run, watcher)
     best, beaten = _best_form(run, alive, base.candidate.made.artifact)
     notes = [*controlled.notes, *_why_nothing(prepared)]
+    if effort is Effort.EXTENSIVE:
+        step, sentence = better_session(run, best.artifact)
+        notes += [sentence] if sentence else []
+        best = best if step is None else _opened(best, step)
     shapes: tuple[TimedShape, ...] = ()
     recipes: tuple[Recipe, ...] = ()
-    if prepared.material is not None:
+    if prepared.material is not None and not enough_time(budget):
+        notes.append(
+            f"The time limit of {budget.limit_s:.0f} s is too short to teach a shape and to judge "
+            f"it: {_LEAST_S + _RESERVE_S:.0f} s at least are needed, and for all but the smallest "
+            "models minutes. Only the forms of the whole model were tried."
+        )
+    elif prepared.material is not None:
         notes += prepared.material.notes
         shapes = time_shapes(run, profiles(_config(prepared), effort), best)
         recipes = _teach(run, best, prepared.material, shapes)
@@ -105,6 +118,11 @@ def search(
         beaten=beaten,
         result=_result(run, shapes, controlled, tuple(notes)),
     )
+
+
+def enough_time(budget: TimeBudget) -> bool:
+    """Whether a shape could be taught and judged in what is left."""
+    return budget.left_s > _LEAST_S + _RESERVE_S
 
 
 def _best_form(
@@ -134,6 +152,15 @@ def _best_form(
         float_artifact=float_artifact, form=forms[name], artifact=artifact, ratio=times.ratio
     )
     return base, _beaten(timed, name)
+
+
+def _opened(base: Base, step: Configure) -> Base:
+    """The form with this step behind it, for everything that is made in it from now on."""
+    form = base.form
+    name = f"{form.name}, opened otherwise"
+    return msgspec.structs.replace(
+        base, form=msgspec.structs.replace(form, name=name, steps=(*form.steps, step))
+    )
 
 
 def _beaten(timed: dict[str, tuple[Artifact, Timed]], best: str) -> dict[str, str]:

@@ -25,8 +25,6 @@ from deployopt.store.model_folders import RECORD
 
 _LEARNING_RATE: Final = {"layers": 1e-4, "channels": 1e-3}
 _LABELS: Final = 0.5
-_TIGHT: Final = 0.6
-"""A training that is expected to take more than this of the time left is given a limit."""
 
 
 class Class(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,22 +52,23 @@ def taught_steps(
     return (*cut, lesson)
 
 
-def teach(
-    school: Class, profile: Profile, rungs: tuple[int, ...], expected_s: float | None
-) -> Tried:
-    """The next rung of this profile, from where the log has it; `rungs` are epochs to add."""
-    journal, budget = school.run.journal, school.run.budget
+def teach(school: Class, profile: Profile, rungs: tuple[int, ...], limit_s: float | None) -> Tried:
+    """The next rung of this profile, from where the log has it; `rungs` are epochs to add.
+
+    `limit_s` ends the teaching where it might take too long.
+    """
+    journal = school.run.journal
     rung = sum(one.training.profile == profile for one in journal.taught)
     earlier = journal.taught_at(profile, rung - 1) if rung else None
     before = restored(earlier.steps, journal.path) if earlier is not None else ()
-    tight = expected_s is None or expected_s > _TIGHT * budget.left_s
-    limit_s = round(budget.left_s) if tight and budget.limit_s is not None else None
     steps = taught_steps(school, profile, before, rungs[rung], limit_s)
     tried = ask(school, profile, steps)
     trial = tried.candidate.accuracy
     journal.add(
         Taught(
-            training=_record(tried, profile, (rung, sum(rungs[: rung + 1])), budget.lap_s()),
+            training=_record(
+                tried, profile, (rung, sum(rungs[: rung + 1])), school.run.budget.lap_s()
+            ),
             steps=saved(steps),
             discordant=0 if trial is None else trial.lost + trial.gained,
         )

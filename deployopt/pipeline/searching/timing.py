@@ -24,7 +24,7 @@ from deployopt.pipeline.answering import candidate_setup, limits_for
 from deployopt.pipeline.preparing import Prepared
 
 ROUNDS: Final = 3
-_ROUND_S: Final = 0.4
+ROUND_S: Final = 0.4
 _REQUESTS: Final = 40
 _INPUTS: Final = 256
 _TWO: Final = 2
@@ -55,7 +55,7 @@ def time_artifacts(
     schedule = Schedule(
         looks=(rounds,),
         requests=_REQUESTS,
-        min_round_s=_ROUND_S,
+        min_round_s=ROUND_S,
         batch=prepared.request.target.workload.batch,
         seed=prepared.request.seed,
         limits=limits_for(prepared),

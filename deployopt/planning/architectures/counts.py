@@ -24,17 +24,6 @@ def box_head(hidden: int, outputs: int) -> int:
     return 2 * linear(hidden, hidden) + linear(hidden, outputs)
 
 
-def gemm(rows: int, inner: int, outer: int, count: int = 1) -> Operation:
-    """`count` products of `[rows, inner]` with weights `[inner, outer]`."""
-    return Operation(
-        kind="gemm",
-        macs=rows * inner * outer,
-        weights=inner * outer,
-        activations=rows * (inner + outer),
-        count=count,
-    )
-
-
 def patch_embedding(patches: int, pixels: int, hidden: int) -> Operation:
     """A convolution whose windows of `pixels` values (channels too) do not overlap."""
     return Operation(
@@ -43,8 +32,3 @@ def patch_embedding(patches: int, pixels: int, hidden: int) -> Operation:
         weights=pixels * hidden,
         activations=patches * (pixels + hidden),
     )
-
-
-def elementwise(elements: int, count: int = 1) -> Operation:
-    """`count` operators that read and write `elements` in all and multiply next to nothing."""
-    return Operation(kind="elementwise", macs=0, weights=0, activations=elements, count=count)

@@ -7,9 +7,10 @@ import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import gemm, linear
+from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.heads import head_of
 from deployopt.planning.architectures.keys import Keys
+from deployopt.planning.operations.counting import gemm
 
 
 class Decoder(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,15 +14,15 @@ from deployopt.planning.architectures.counts import (
     bert_layer,
     box_head,
     decoder_layer,
-    gemm,
     linear,
     patch_embedding,
 )
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
-from deployopt.planning.architectures.net import Convolution, Net, convolved, merged
+from deployopt.planning.architectures.net import Convolution, Net, convolved
 from deployopt.planning.architectures.patches import sides, sized, stack_of
 from deployopt.planning.architectures.residual import resnet_body
+from deployopt.planning.operations.counting import gemm, merged
 
 BOX: Final = 4
 """Numbers of a box."""

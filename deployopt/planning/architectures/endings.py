@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import gemm, linear
+from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.keys import Keys
+from deployopt.planning.operations.counting import gemm
 
 _DENSE: Final = frozenset({"pooler", "dense", "plain"})
 Parts = Mapping[str, tuple[str, ...]]

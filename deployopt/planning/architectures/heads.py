@@ -41,6 +41,11 @@ def head_of(keys: Keys, default: str) -> str:
     return default
 
 
+def head_width(keys: Keys, hidden: int, heads: int) -> int:
+    """The width of one head: as the config of a model that lost heads says, else hidden / heads."""
+    return keys.whole("head_dim") if keys.has("head_dim") else heads_divide(keys, hidden, heads)
+
+
 def heads_divide(keys: Keys, hidden: int, heads: int) -> int:
     """The width of one head where the config gives it nowhere: hidden / heads, a whole number.
 

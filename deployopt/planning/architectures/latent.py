@@ -82,6 +82,11 @@ def _deepseek(keys: Keys, decoder: Decoder, defaults: Routing) -> Architecture:
             dense_layers=min(dense, decoder.layers),
         ),
     )
+    return with_ranks(found, widths)
+
+
+def with_ranks(found: Architecture, widths: Ranks) -> Architecture:
+    """The same, its one stack attending through these widths."""
     stack = msgspec.structs.replace(
         found.stacks[0],
         query_latent=widths.query or 0,

@@ -13,7 +13,6 @@ from deployopt.core.plan import Operation
 from deployopt.planning.architectures.counts import (
     bert_layer,
     decoder_layer,
-    gemm,
     linear,
     patch_embedding,
 )
@@ -26,6 +25,7 @@ from deployopt.planning.architectures.speech import (
     sound_head,
     sound_stack,
 )
+from deployopt.planning.operations.counting import gemm
 
 _FRAMES: Final = 500
 """Of 20 ms in ten seconds."""

@@ -11,10 +11,11 @@ import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import elementwise, gemm, linear
+from deployopt.planning.architectures.counts import linear
 from deployopt.planning.architectures.heads import head_of
 from deployopt.planning.architectures.keys import Keys
 from deployopt.planning.architectures.patches import sides
+from deployopt.planning.operations.counting import elementwise, gemm, merged
 
 LABELS: Final = 1000
 _THREE: Final = 3
@@ -184,17 +185,3 @@ def finished(keys: Keys, model_type: str, net: Net, *, image: tuple[int, int]) -
         parameters=net.parameters + (linear(net.channels, labels) if labels else 0),
         basis="",
     )
-
-
-def merged(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
-    """Equal operators as one with their count."""
-    counts: dict[tuple[str, float, float, float], int] = {}
-    for each in operations:
-        shape = (each.kind, each.macs, each.weights, each.activations)
-        counts[shape] = counts.get(shape, 0) + each.count
-    return tuple(_counted(shape, count) for shape, count in counts.items())
-
-
-def _counted(shape: tuple[str, float, float, float], count: int) -> Operation:
-    kind, macs, weights, activations = shape
-    return Operation(kind=kind, macs=macs, weights=weights, activations=activations, count=count)

@@ -9,9 +9,10 @@ from typing import Final
 import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
-from deployopt.planning.architectures.counts import bert_layer, gemm, linear, patch_embedding
-from deployopt.planning.architectures.heads import head_of, heads_divide
+from deployopt.planning.architectures.counts import bert_layer, linear, patch_embedding
+from deployopt.planning.architectures.heads import head_of, head_width
 from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
+from deployopt.planning.operations.counting import gemm
 
 IMAGE: Final = 1 << 16
 _BEIT_EXTRA: Final = 3
@@ -25,6 +26,7 @@ class Patches(msgspec.Struct, frozen=True, kw_only=True):
     hidden: int
     layers: int
     heads: int
+    head_dim: int
     ffn: int
     height: int
     width: int
@@ -72,11 +74,11 @@ def sized(keys: Keys, *, patch: int = 16, image: int = 224, special: int = 1) ->
         raise keys.wrong("patch_size", f"at most the image's {height} x {width} pixels")
     hidden = keys.whole("hidden_size", 768)
     heads = keys.whole("num_attention_heads", 12, most=HEADS)
-    heads_divide(keys, hidden, heads)
     return Patches(
         hidden=hidden,
         layers=keys.whole("num_hidden_layers", 12, most=LAYERS),
         heads=heads,
+        head_dim=head_width(keys, hidden, heads),
         ffn=keys.whole("intermediate_size", 3072),
         height=height,
         width=width,
@@ -96,7 +98,7 @@ def stack_of(tower: Patches) -> Stack:
         hidden=tower.hidden,
         heads=tower.heads,
         kv_heads=tower.heads,
-        head_dim=tower.hidden // tower.heads,
+        head_dim=tower.head_dim,
         ffn=tower.ffn,
         gated=tower.gated,
         tokens=tower.tokens,
@@ -146,7 +148,8 @@ def _vit(keys: Keys, model_type: str, special: int) -> Architecture:
     tower = sized(keys, special=special)
     hidden = tower.hidden
     bias = keys.flag("qkv_bias", default=True)
-    attention = linear(hidden, 3 * hidden, bias=bias) + linear(hidden, hidden)
+    inner = tower.heads * tower.head_dim
+    attention = linear(hidden, 3 * inner, bias=bias) + linear(inner, hidden)
     body = tower.stem + (special + tower.tokens) * hidden + 2 * hidden
     body += tower.layers * bert_layer(hidden, tower.ffn, attention=attention)
     return assemble(keys, model_type, tower, body=body, pooler=True, head_width=hidden)

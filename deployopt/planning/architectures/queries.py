@@ -10,13 +10,14 @@ import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import bert_layer, box_head, gemm, linear
+from deployopt.planning.architectures.counts import bert_layer, box_head, linear
 from deployopt.planning.architectures.detectors import BOX, IMAGE, backbone, box_operations, half
 from deployopt.planning.architectures.heads import head_of
 from deployopt.planning.architectures.keys import HEADS, Keys, Readers
-from deployopt.planning.architectures.net import Convolution, Net, convolved, merged
+from deployopt.planning.architectures.net import Convolution, Net, convolved
 from deployopt.planning.architectures.patches import sides
 from deployopt.planning.architectures.residual import resnet_body
+from deployopt.planning.operations.counting import gemm, merged
 
 _WIDTHS: Final = (256, 512, 1024, 2048)
 _QUERIES: Final = 1 << 16

@@ -10,7 +10,7 @@ import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import bert_layer, box_head, gemm, linear
+from deployopt.planning.architectures.counts import bert_layer, box_head, linear
 from deployopt.planning.architectures.detectors import BOX, box_operations, half
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
@@ -19,13 +19,13 @@ from deployopt.planning.architectures.net import (
     Net,
     branched,
     convolved,
-    merged,
     pooled,
     repeated,
 )
 from deployopt.planning.architectures.patches import sides
 from deployopt.planning.architectures.queries import cross_operations, deformed_layer
-from deployopt.planning.architectures.residual import stages
+from deployopt.planning.architectures.residual import resnet_path, stages, through
+from deployopt.planning.operations.counting import gemm, merged
 
 _IMAGE: Final = 640
 _LEVELS: Final = 8
@@ -60,28 +60,11 @@ def _resnet(keys: Keys, net: Net) -> tuple[Net, tuple[Net, ...]]:
 
 def _block(net: Net, width: int, start: tuple[int, bool], *, kind: str, early: bool) -> Net:
     stride, opens = start
-    inner = max(1, width // 4)
-    path: tuple[Convolution, ...]
-    if kind == "basic":
-        path = (
-            Convolution(channels=width, kernel=3, stride=stride),
-            Convolution(channels=width, kernel=3),
-        )
-    else:
-        path = (
-            Convolution(channels=inner, stride=stride if early else 1),
-            Convolution(channels=inner, kernel=3, stride=1 if early else stride),
-            Convolution(channels=width),
-        )
+    path = resnet_path(width, stride, kind=kind, early=early)
     turned = opens if kind == "basic" else net.channels != width or stride != 1
     beside = Convolution(channels=width, stride=stride) if turned else None
 
-    def through(plane: Net) -> Net:
-        for convolution in path:
-            plane = convolved(plane, convolution)
-        return plane
-
-    return branched(net, through, beside)
+    return branched(net, lambda plane: through(plane, path), beside)
 
 
 class Pyramid(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import assemble
 from deployopt.planning.architectures.keys import HEADS, Keys, Readers
-from deployopt.planning.architectures.latent import attention_parameters, ranks
+from deployopt.planning.architectures.latent import attention_parameters, ranks, with_ranks
 from deployopt.planning.architectures.llamas import Defaults, sized, with_biases
 
 
@@ -103,13 +103,7 @@ def minicpm3(keys: Keys) -> Architecture:
             ffn_bias=keys.flag("mlp_bias", default=False),
         ),
     )
-    stack = msgspec.structs.replace(
-        found.stacks[0],
-        query_latent=widths.query or 0,
-        rope_dim=widths.rope,
-        value_dim=widths.value,
-    )
-    return msgspec.structs.replace(found, stacks=(stack,))
+    return with_ranks(found, widths)
 
 
 def exaone(keys: Keys) -> Architecture:

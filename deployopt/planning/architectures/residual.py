@@ -65,23 +65,27 @@ def resnet_body(keys: Keys, net: Net) -> Net:
 
 
 def _resnet_block(net: Net, width: int, stride: int, *, kind: str, early: bool) -> Net:
+    path = resnet_path(width, stride, kind=kind, early=early)
+    return branched(net, lambda plane: through(plane, path), _shortcut(net, width, stride))
+
+
+def resnet_path(width: int, stride: int, *, kind: str, early: bool) -> tuple[Convolution, ...]:
+    """The convolutions of one block; where `early`, a bottleneck takes the stride first."""
     inner = max(1, width // _BOTTLENECK)
-    path: tuple[Convolution, ...]
     if kind == "basic":
-        path = (
+        return (
             Convolution(channels=width, kernel=3, stride=stride),
             Convolution(channels=width, kernel=3),
         )
-    else:
-        path = (
-            Convolution(channels=inner, stride=stride if early else 1),
-            Convolution(channels=inner, kernel=3, stride=1 if early else stride),
-            Convolution(channels=width),
-        )
-    return branched(net, lambda plane: _through(plane, path), _shortcut(net, width, stride))
+    return (
+        Convolution(channels=inner, stride=stride if early else 1),
+        Convolution(channels=inner, kernel=3, stride=1 if early else stride),
+        Convolution(channels=width),
+    )
 
 
-def _through(net: Net, path: tuple[Convolution, ...]) -> Net:
+def through(net: Net, path: tuple[Convolution, ...]) -> Net:
+    """Behind all of them."""
     for convolution in path:
         net = convolved(net, convolution)
     return net

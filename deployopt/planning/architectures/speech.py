@@ -10,9 +10,10 @@ import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import bert_layer, gemm, linear
+from deployopt.planning.architectures.counts import bert_layer, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, VOCABULARY, Keys, Readers
+from deployopt.planning.operations.counting import gemm
 
 SAMPLES: Final = 160_000
 """Ten seconds at 16 kHz."""

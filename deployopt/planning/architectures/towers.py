@@ -11,9 +11,10 @@ import msgspec
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
 from deployopt.planning.architectures import patches
-from deployopt.planning.architectures.counts import bert_layer, gemm, linear, patch_embedding
+from deployopt.planning.architectures.counts import bert_layer, linear, patch_embedding
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
+from deployopt.planning.operations.counting import gemm
 
 _NOTHING: Final[Mapping[str, object]] = {}
 

@@ -11,9 +11,10 @@ import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.plan import Operation
-from deployopt.planning.architectures.counts import bert_layer, decoder_layer, gemm, linear
+from deployopt.planning.architectures.counts import bert_layer, decoder_layer, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
+from deployopt.planning.operations.counting import gemm
 
 _CONVOLUTION: Final = 3
 """Frames that Whisper's two convolutions see."""

@@ -9,18 +9,18 @@ from typing import Final
 import msgspec
 
 from deployopt.core.architecture import Architecture, Stack
-from deployopt.planning.architectures.counts import bert_layer, gemm, linear
+from deployopt.planning.architectures.counts import bert_layer, linear
 from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, Keys, Readers
 from deployopt.planning.architectures.net import (
     Convolution,
     Net,
     convolved,
-    merged,
     passed,
     repeated,
     started,
 )
+from deployopt.planning.operations.counting import gemm, merged
 
 _STAGES: Final = 16
 _SEGFORMER_IMAGE: Final = 512

@@ -7,16 +7,16 @@ file, the key path and the nearest right word, what is not a strict price file.
 """
 
 import functools
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from deployopt.core.codec import TOML_MAX, convert_tree, read_toml
+from deployopt.core.codec import convert_tree, read_toml
 from deployopt.core.errors import UsageError
 from deployopt.core.text import safe_text
 from deployopt.planning.cost.prices import Prices
 from deployopt.planning.targets import target_names
+from deployopt.planning.toml_files import toml_bytes
 
 SHIPPED: Final = Path(__file__).parent.parent / "data" / "prices.toml"
 _HEAD: Final = ("currency", "as_of", "source")
@@ -28,6 +28,7 @@ _PRICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _ROW: Final = ("own", "on_demand", "spot")
 _KEYS_SHOWN: Final = 8
+_KIND: Final = "price file"
 
 Tree = dict[str, object]
 
@@ -41,9 +42,9 @@ def read_prices(path: Path | None) -> Prices:
     if path is None:
         return _shipped()
     where = safe_text(str(path))
-    own = read_toml(_read_file(path, where), where=where)
+    own = read_toml(toml_bytes(path, _KIND), where=where)
     _require_head(own, where)
-    shipped = read_toml(_read_file(SHIPPED, SHIPPED.name), where=SHIPPED.name)
+    shipped = _shipped_tree()
     if own["currency"] != shipped["currency"]:
         return _checked(convert_tree(_stamped(own), Prices, where=where), where)
     merged = _merged(_stamped(shipped), _stamped(own))
@@ -53,8 +54,11 @@ def read_prices(path: Path | None) -> Prices:
 
 @functools.cache
 def _shipped() -> Prices:
-    tree = read_toml(_read_file(SHIPPED, SHIPPED.name), where=SHIPPED.name)
-    return convert_tree(_stamped(tree), Prices, where=SHIPPED.name)
+    return convert_tree(_stamped(_shipped_tree()), Prices, where=SHIPPED.name)
+
+
+def _shipped_tree() -> Tree:
+    return read_toml(toml_bytes(SHIPPED, _KIND), where=SHIPPED.name)
 
 
 def _require_head(tree: Tree, where: str) -> None:
@@ -134,19 +138,3 @@ def _key_paths(tree: Tree, path: str = "") -> Iterator[str]:
             yield from _key_paths(value, f"{path}{key}.")
         else:
             yield f"{path}{key}"
-
-
-def _read_file(path: Path, where: str) -> bytes:
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"{where} is not a file. Prices are a TOML file.")
-        if found.st_size > TOML_MAX:
-            raise UsageError(
-                f"{where} has {found.st_size} bytes; a price file has at most {TOML_MAX}."
-            )
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise UsageError(f"The price file {where} does not exist.") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(safe_text(f"The price file {where} cannot be read: {error}.")) from error

@@ -25,6 +25,7 @@ from deployopt.planning.cost.bands import Ends, together
 from deployopt.planning.cost.prices import Prices
 from deployopt.planning.cost.tariffs import DAY_S, Tariff, Way, cloud_ways, own_way
 from deployopt.planning.cost.work import example_flops, repeats, trained_parameters
+from deployopt.planning.usable import card_count
 
 BAND: Final = 2.0
 COVERAGE: Final = 0.8
@@ -114,7 +115,7 @@ def _require(training: Training, target: Target, examples: int, epochs: int) -> 
     for name, count in (("examples", examples), ("epochs", epochs), ("batch", training.batch)):
         if not 1 <= count <= COUNT_MAX:
             raise UsageError(f"{count} {name} is no training run; give at least 1.")
-    there = target.hardware.gpu.count if target.hardware.gpu else 1
+    there = card_count(target)
     if not 1 <= training.devices <= there:
         raise UsageError(
             f"{training.devices} devices are asked for, but the target {target.name} has {there}."
@@ -132,7 +133,7 @@ def _device_peak(target: Target, precision: Precision) -> float | None:
     }.get(precision)
     if found is None:
         return None
-    return found / (target.hardware.gpu.count if target.hardware.gpu else 1)
+    return found / card_count(target)
 
 
 def _share(target: Target) -> float:
@@ -145,8 +146,7 @@ def _share(target: Target) -> float:
 
 
 def _bandwidth(target: Target) -> float:
-    count = target.hardware.gpu.count if target.hardware.gpu else 1
-    return target.hardware.bandwidth / count
+    return target.hardware.bandwidth / card_count(target)
 
 
 def _example_s(

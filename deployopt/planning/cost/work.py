@@ -68,7 +68,7 @@ def repeats(architecture: Architecture) -> int:
 
 def _stacks(architecture: Architecture, length: int) -> Iterator[Operation]:
     """One example through all stacks; a model that generates makes logits for every token."""
-    tokens = min(length, architecture.longest or length)
+    tokens = architecture.within(length)
     before = 0
     for stack in architecture.stacks:
         count = stack.tokens or tokens

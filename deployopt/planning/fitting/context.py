@@ -10,9 +10,9 @@ from deployopt.core.architecture import Architecture
 from deployopt.core.fit import Use
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.fitting.usable import reads_text
 from deployopt.planning.memory.inference import usual_context
 from deployopt.planning.memory.passing import logit_bytes
+from deployopt.planning.usable import reads_text
 
 _SCORED_UNTIL: Final = "4.45"
 
@@ -20,7 +20,7 @@ _SCORED_UNTIL: Final = "4.45"
 def within_positions(asked: int | None, architecture: Architecture) -> int:
     """What was asked for, or the usual; no more than a table of positions holds."""
     wanted = usual_context(architecture) if asked is None else asked
-    return min(wanted, architecture.longest or wanted)
+    return architecture.within(wanted)
 
 
 def over_the_limit(asked: int | None, architecture: Architecture) -> tuple[str, ...]:

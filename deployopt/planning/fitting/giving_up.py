@@ -15,11 +15,11 @@ from deployopt.core.plan import Facts
 from deployopt.core.request import FitRequest
 from deployopt.core.target import Target
 from deployopt.planning.by_hand import typical_architecture
-from deployopt.planning.fit import check_fit
 from deployopt.planning.fitting.arithmetic import usual_precisions
-from deployopt.planning.fitting.usable import fits_inside, shown_need, splits
+from deployopt.planning.fitting.checking import check_fit
 from deployopt.planning.memory.inference import inference_need
 from deployopt.planning.targets import load_target, target_names
+from deployopt.planning.usable import fits_inside, shown_need, splits
 
 _LEAST: Final = 10_000_000
 """Parameters below which nobody looks for a smaller model of a usual shape."""

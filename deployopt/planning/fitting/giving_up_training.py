@@ -17,8 +17,8 @@ from deployopt.core.request import FitRequest
 from deployopt.core.target import Target
 from deployopt.planning.fitting.giving_up import other_targets
 from deployopt.planning.fitting.searching import largest
-from deployopt.planning.fitting.usable import card_count, fits_inside, shown_need
 from deployopt.planning.memory.training import training_need
+from deployopt.planning.usable import card_count, fits_inside, shown_need
 
 _CARDS_MAX: Final = 64
 _ADAPTERS: Final = (Method.LORA, Method.QLORA)
@@ -130,6 +130,7 @@ def _words(way: Training) -> str:
         Method.FREEZE: "Training the upper layers",
         Method.LORA: "LoRA",
         Method.QLORA: "QLoRA",
+        Method.PREFIX: "Prefix tuning",
     }
     adam = " with 8-bit Adam" if way.optimizer is Optimizer.ADAMW_8BIT else ""
     alone = f" in {way.precision} alone" if way.pure else ""

@@ -22,8 +22,8 @@ from deployopt.planning.fitting.context import over_the_limit, scored_prompt, wi
 from deployopt.planning.fitting.giving_up import give_up_graph, give_up_inference
 from deployopt.planning.fitting.searching import largest
 from deployopt.planning.fitting.thumb import inference_thumb
-from deployopt.planning.fitting.usable import card_count, reads_text, splits, usable_bytes
 from deployopt.planning.memory.inference import graph_need, inference_need
+from deployopt.planning.usable import card_count, reads_text, splits, usable_bytes
 
 BATCH_MAX: Final = 65_536
 CONTEXT_MAX: Final = 1 << 20

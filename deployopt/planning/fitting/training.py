@@ -21,8 +21,8 @@ from deployopt.planning.fitting.context import over_the_limit, within_positions
 from deployopt.planning.fitting.giving_up_training import give_up_training
 from deployopt.planning.fitting.searching import largest
 from deployopt.planning.fitting.thumb import training_thumb
-from deployopt.planning.fitting.usable import card_count, reads_text, usable_bytes
 from deployopt.planning.memory.training import training_need
+from deployopt.planning.usable import card_count, fits_inside, reads_text, usable_bytes
 
 BATCH_MAX: Final = 4096
 LENGTH_MAX: Final = 1 << 20
@@ -95,8 +95,7 @@ def share(
     if asked is not None:
         return msgspec.structs.replace(training, devices=devices, sharding=asked)
     ddp = msgspec.structs.replace(training, devices=devices, sharding=Sharding.DDP)
-    need = training_need(architecture, ddp, target=target)
-    if need.total.upper <= usable_bytes(target):
+    if fits_inside(training_need(architecture, ddp, target=target).total, target):
         return ddp
     return msgspec.structs.replace(training, devices=devices, sharding=Sharding.FSDP)
 
@@ -135,7 +134,10 @@ def _leaner_full(way: Training) -> Iterable[Training]:
 
 def _methods(architecture: Architecture) -> tuple[Method, ...]:
     """Adapters stand beside linear layers: a convolution net has none to speak of."""
-    return tuple(Method) if architecture.stacks else (Method.FULL, Method.FREEZE)
+    if not architecture.stacks:
+        return (Method.FULL, Method.FREEZE)
+    # A prefix cannot be merged, so it is never advised.
+    return tuple(method for method in Method if method is not Method.PREFIX)
 
 
 def _use(request: FitRequest, architecture: Architecture, way: Training) -> Use:
@@ -174,7 +176,7 @@ def _batch(
 
     def holds(batch: int) -> bool:
         tried = msgspec.structs.replace(training, batch=batch)
-        return training_need(architecture, tried, target=target).total.upper <= usable_bytes(target)
+        return fits_inside(training_need(architecture, tried, target=target).total, target)
 
     found = largest(holds, limit)
     if found is None or whole:
@@ -188,7 +190,7 @@ def _length(architecture: Architecture, training: Training, target: Target) -> i
 
     def holds(length: int) -> bool:
         tried = msgspec.structs.replace(training, length=length)
-        return training_need(architecture, tried, target=target).total.upper <= usable_bytes(target)
+        return fits_inside(training_need(architecture, tried, target=target).total, target)
 
     return largest(holds, max(architecture.positions or LENGTH_MAX, training.length))
 

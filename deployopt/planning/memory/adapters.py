@@ -1,4 +1,4 @@
-"""LoRA: two thin matrices beside a frozen one, rank x (inputs + outputs) parameters."""
+"""LoRA: two thin matrices beside a frozen one, rank x (inputs + outputs) parameters; prefixes."""
 
 from collections.abc import Iterable
 
@@ -14,6 +14,12 @@ def adapter_parameters(
         for s in architecture.stacks
     )
     return round(rank * sum(shapes))
+
+
+def prefix_parameters(architecture: Architecture, tokens: int) -> int:
+    """A key and a value for every layer and token, and the head, which is trained whole."""
+    pairs = (2 * s.layers * s.kv_heads * s.head_dim for s in architecture.stacks)
+    return tokens * sum(pairs) + architecture.head_parameters
 
 
 def _linears(stack: Stack, *, attention_only: bool) -> Iterable[tuple[int, int]]:

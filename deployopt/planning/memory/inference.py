@@ -22,11 +22,10 @@ from deployopt.planning.memory.bands import (
 )
 from deployopt.planning.memory.passing import graph_elements
 from deployopt.planning.memory.serving import Serving, serving_parts
-from deployopt.planning.memory.weights import BITS
+from deployopt.planning.memory.weights import BITS, FULL
 
 TEXT_CONTEXT: Final = 2048
 ENCODER_CONTEXT: Final = 128
-_FULL: Final = frozenset({Precision.FP32, Precision.TF32})
 
 # A process with the runtime, a tokenizer and an open session, before weights.
 _FLOOR_BYTES: Final = 80 * 2**20
@@ -61,13 +60,13 @@ def inference_need(
         )
     stored = architecture.parameters * BITS[precision] / 8
     elements = graph_elements(architecture, batch=batch, tokens=tokens)
-    width = 4.0 if on_cpu or precision in _FULL else 2.0
+    width = 4.0 if on_cpu or precision in FULL else 2.0
     return _graph_parts(stored, elements * width, architecture.basis, on_cpu=on_cpu)
 
 
 def graph_need(target: Target, facts: Facts, precision: Precision, *, batch: int = 1) -> MemoryNeed:
     """A graph of which operators and weights are known; `facts` are of one item."""
-    full = precision in _FULL
+    full = precision in FULL
     stored = float(facts.weight_bytes) if full else facts.parameters * BITS[precision] / 8
     on_cpu = target.runtime.provider == "cpu"
     return _graph_parts(stored, facts.peak_activation_bytes * batch, facts.basis, on_cpu=on_cpu)
@@ -101,7 +100,7 @@ def _graph_parts(stored: float, activations: float, basis: str, *, on_cpu: bool)
 
 
 def _serving(precision: Precision, batch: int, context: int, *, on_cpu: bool) -> Serving:
-    full = precision in _FULL
+    full = precision in FULL
     return Serving(
         bits=BITS[precision],
         batch=batch,

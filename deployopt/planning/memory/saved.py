@@ -5,7 +5,9 @@ Bytes a token and layer for 16-bit arithmetic with attention that does not write
 matrices keep their inputs as well (4 h: then a GELU layer with dropout is Korthikanti et al.'s
 34 h, arXiv 2205.05198); adapters and quantized matrices keep a copy of all four (6 h + 2 ffn).
 Scores that are written out add (2 x bytes + 1) x heads x tokens, 11 under autocast. Checkpointing
-keeps the input of every layer and recomputes one layer at a time.
+keeps the input of every layer and recomputes one layer at a time. A layer that carries a state in
+place of attention keeps what its own matrices give and take, 3 inner widths (Mamba's fused kernel
+saves the projected input, twice that wide, and the scan's output): its parameters over h.
 """
 
 from enum import StrEnum
@@ -16,8 +18,7 @@ from deployopt.core.artifact import Precision
 from deployopt.core.memory import Method, Training
 from deployopt.planning.memory.cache import stack_tokens
 from deployopt.planning.memory.passing import ffn_width
-
-_FULL: Final = frozenset({Precision.FP32, Precision.TF32})
+from deployopt.planning.memory.weights import FULL
 
 
 class Inputs(StrEnum):
@@ -33,12 +34,13 @@ _INPUTS: Final = {
     Method.FREEZE: Inputs.TRAINED,
     Method.LORA: Inputs.COPIED,
     Method.QLORA: Inputs.COPIED,
+    Method.PREFIX: Inputs.NONE,
 }
 
 
 def element_bytes(precision: Precision) -> float:
     """Of activations."""
-    return 4.0 if precision in _FULL else 2.0
+    return 4.0 if precision in FULL else 2.0
 
 
 def saved_bytes(
@@ -61,24 +63,26 @@ def saved_bytes(
 
 
 def token_bytes(stack: Stack, tokens: int, training: Training, inputs: Inputs) -> float:
-    """Of one token in one layer."""
+    """Of one token in one layer, the mean of all where some attend and some carry a state."""
     width = element_bytes(training.precision)
+    attending, carrying = (n / stack.layers for n in (stack.attending, stack.state_layers))
     queries = stack.heads * stack.head_dim
-    attention = 2 * queries + 2 * stack.kv_heads * stack.head_dim
+    mixed = attending * (2 * queries + 2 * stack.kv_heads * stack.head_dim)
+    mixed += carrying * stack.state_parameters / stack.hidden
     feed = (4 if stack.gated else 2) * ffn_width(stack) * stack.feed_forwards
-    total = width * (2 * stack.hidden + attention * (2 if stack.cross else 1) + feed)
-    if stack.rms and training.precision not in _FULL:
+    total = width * (2 * stack.hidden + mixed * (2 if stack.cross else 1) + feed)
+    if stack.rms and training.precision not in FULL:
         total += 2 * 4 * stack.hidden
     if not (stack.rms or stack.causal):
         total += 2 * stack.hidden  # the dropout masks of encoders, a byte an element
     if not training.flash:
-        total += _score_bytes(training) * stack.heads * tokens
+        total += attending * _score_bytes(training) * stack.heads * tokens
     return total + width * _inputs(stack, inputs)
 
 
 def _score_bytes(training: Training) -> float:
     """Of one score: the softmax, the dropout's mask and output; autocast works them out in fp32."""
-    if training.precision in _FULL or training.pure:
+    if training.precision in FULL or training.pure:
         return 2 * element_bytes(training.precision) + 1
     return 4.0 + 1.0 + 4.0 + 2.0
 
@@ -101,7 +105,7 @@ def architecture_outputs(architecture: Architecture) -> float:
 
 def text_tokens(architecture: Architecture, training: Training) -> int:
     """Tokens of an example, at most what a table of positions holds."""
-    return min(training.length, architecture.longest or training.length)
+    return architecture.within(training.length)
 
 
 def _tokens(stack: Stack, architecture: Architecture, training: Training) -> int:

@@ -6,10 +6,9 @@ state instead of 8, SGD with momentum 4 (Rajbhandari et al. 2019; Dettmers et al
 
 from typing import Final, NamedTuple
 
-from deployopt.core.artifact import Precision
 from deployopt.core.memory import Optimizer, Training
+from deployopt.planning.memory.weights import FULL
 
-_FULL: Final = frozenset({Precision.FP32, Precision.TF32})
 _MOMENTS: Final = {Optimizer.ADAMW: 2, Optimizer.SGD: 1}
 
 
@@ -25,7 +24,7 @@ class States(NamedTuple):
 
 def states(training: Training) -> States:
     """For weights that are trained where they are."""
-    full = training.precision in _FULL
+    full = training.precision in FULL
     width = 2.0 if training.pure and not full else 4.0
     return States(
         weights=4.0 if full else 2.0,
@@ -38,7 +37,7 @@ def states(training: Training) -> States:
 
 def adapter_states(training: Training) -> States:
     """For adapters, which are kept in fp32 (unless all is in 16 bits)."""
-    width = 2.0 if training.pure and training.precision not in _FULL else 4.0
+    width = 2.0 if training.pure and training.precision not in FULL else 4.0
     return States(
         weights=width,
         master=0.0,

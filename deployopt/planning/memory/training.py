@@ -11,7 +11,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.core.memory import MemoryNeed, Method, Part, Sharding, Training
 from deployopt.core.target import Target
-from deployopt.planning.memory.adapters import adapter_parameters
+from deployopt.planning.memory.adapters import adapter_parameters, prefix_parameters
 from deployopt.planning.memory.bands import (
     CUDA_CONTEXT_BAND,
     CUDA_CONTEXT_BYTES,
@@ -76,6 +76,8 @@ _USUAL: Final = Details()
 _CPU_SAVED: Final = 2.1
 _CPU_ADAPTED: Final = 2.65
 
+_BESIDE: Final = frozenset({Method.LORA, Method.QLORA, Method.PREFIX})
+"""What trains something beside the weights."""
 _PREPARED_BY_PEFT: Final = Details(prepared=True)
 
 
@@ -119,7 +121,7 @@ def training_parts(
     architecture: Architecture, training: Training, details: Details = _USUAL
 ) -> tuple[Part, ...]:
     """Everything but the runtime."""
-    if training.method in {Method.LORA, Method.QLORA}:
+    if training.method in _BESIDE:
         lasting, trained, per = _adapted(architecture, training, details)
     else:
         lasting, trained, per = _trained(architecture, training, details)
@@ -158,6 +160,8 @@ def trained_parameters(architecture: Architecture, training: Training) -> int:
     """Parameters that gradients are worked out for."""
     if training.method in {Method.LORA, Method.QLORA}:
         return adapter_parameters(architecture, training.rank)
+    if training.method is Method.PREFIX:
+        return prefix_parameters(architecture, training.rank)
     if training.method is Method.FREEZE:
         inside = architecture.parameters - kept_parameters(architecture)
         return round(inside * training.trained_share) + architecture.head_parameters
@@ -184,7 +188,11 @@ def _adapted(
     architecture: Architecture, training: Training, details: Details
 ) -> tuple[tuple[Part, ...], int, States]:
     per = adapter_states(training)
-    count = adapter_parameters(architecture, training.rank, attention_only=details.attention_only)
+    count = (
+        prefix_parameters(architecture, training.rank)
+        if training.method is Method.PREFIX
+        else adapter_parameters(architecture, training.rank, attention_only=details.attention_only)
+    )
     tables = kept_parameters(architecture) if details.trained_tables else 0
     copies, gradients, optimizer = (tables * width for width in _TABLE_BYTES)
     parts = (

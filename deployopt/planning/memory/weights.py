@@ -23,6 +23,8 @@ BITS: Final[Mapping[Precision, float]] = {
     Precision.NF4: 4.5,  # blocks of 64, each with a scale in fp32 (Dettmers et al. 2023)
 }
 """Bits a weight, its share of the scales included."""
+FULL: Final = frozenset({Precision.FP32, Precision.TF32})
+"""Kept in 32 bits; what is computed with TF32 is."""
 NF4_DOUBLE_BITS: Final = 4.127
 """NF4 with its scales quantized as well: what QLoRA uses."""
 _HALF_BYTES: Final = 2.0

@@ -104,7 +104,7 @@ def _require(batch: int, length: int) -> None:
 
 
 def _within(tokens: int, architecture: Architecture) -> int:
-    return min(tokens, architecture.longest or tokens)
+    return architecture.within(tokens)
 
 
 def _positions(stack: Stack, architecture: Architecture, image_size: int | None) -> int | None:

@@ -11,12 +11,12 @@ import msgspec
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.standing import Standing
-from deployopt.planning.fitting.usable import card_count
 from deployopt.planning.predict import throughput_of
 from deployopt.planning.recommending.candidate import Candidate, Footing
 from deployopt.planning.recommending.looking import footing_at
 from deployopt.planning.recommending.setting import on_gpu
 from deployopt.planning.recommending.wants import Wants
+from deployopt.planning.usable import card_count
 
 _BATCHES: Final = (2, 4, 8, 16, 32, 64)
 _WORTH: Final = 1.05

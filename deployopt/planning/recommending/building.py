@@ -12,9 +12,8 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.units import UNITS, Dimension
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.setting import on_gpu
-from deployopt.planning.recommending.wants import Wants
+from deployopt.planning.recommending.wants import BUILT, Wants
 
-_BUILT: Final = frozenset({ModelTask.TEXT_CLASSIFICATION, ModelTask.IMAGE_CLASSIFICATION})
 _DATA: Final = {
     ModelTask.TEXT_CLASSIFICATION: "validation.csv",
     ModelTask.IMAGE_CLASSIFICATION: "validation",
@@ -31,7 +30,7 @@ def building(
             f"`deployopt build` makes nothing for {target.runtime.provider} targets; export the "
             f"model to ONNX or the runtime's own format and build its engine on {target.name}"
         )
-    if wants.task not in _BUILT:
+    if wants.task not in BUILT:
         return (), f"`deployopt build` does not take {wants.task} models"
     budgets = "".join(
         f" --budget {b.metric}={written_budget(b.limit, b.definition.dimension)}"

@@ -16,7 +16,6 @@ from deployopt.core.evidence import Estimate
 from deployopt.core.memory import MemoryNeed
 from deployopt.core.workload import Workload
 from deployopt.planning.entries import architecture_of
-from deployopt.planning.fitting.usable import splits, usable_bytes
 from deployopt.planning.generation import predict_generation
 from deployopt.planning.memory import inference_need
 from deployopt.planning.operations import facts_of
@@ -31,6 +30,7 @@ from deployopt.planning.recommending.refusing import (
 )
 from deployopt.planning.recommending.setting import on_gpu
 from deployopt.planning.recommending.wants import Wants
+from deployopt.planning.usable import splits, usable_bytes
 
 _AUDIO_PROMPT: Final = 4
 """Tokens that tell a speech model the language and the task."""

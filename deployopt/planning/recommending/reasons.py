@@ -10,7 +10,6 @@ from deployopt.core.artifact import Precision
 from deployopt.core.recommendation import Reason
 from deployopt.core.standing import Standing
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.recommending.candidate import Candidate, Footing
 from deployopt.planning.recommending.limits import memory_limit
 from deployopt.planning.recommending.precisions import GAIN_MIN, gain_of
@@ -28,6 +27,7 @@ from deployopt.planning.recommending.words import (
     two_digits,
     with_band,
 )
+from deployopt.planning.usable import usable_bytes
 
 
 def reasons_for(candidate: Candidate, at: Footing, wants: Wants) -> Iterator[Reason]:

@@ -8,12 +8,12 @@ from deployopt.core.architecture import Architecture
 from deployopt.core.metric import Kind
 from deployopt.core.standing import Standing
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.recommending.candidate import Candidate, Footing
 from deployopt.planning.recommending.heads import answers
 from deployopt.planning.recommending.limits import memory_limit, of_kind
 from deployopt.planning.recommending.wants import Wants
 from deployopt.planning.recommending.words import band, tokens_a_second
+from deployopt.planning.usable import usable_bytes
 
 LATE = "late: "
 """Begins a refusal for time alone, which gives way where nothing is in time."""

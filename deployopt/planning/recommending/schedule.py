@@ -66,6 +66,7 @@ _FULL_RATES: Final[Mapping[ModelTask, float]] = {
 }
 _LORA_RATE: Final = 2e-4
 _LORA_RATE_LARGE: Final = 1e-4
+_PREFIX_RATE: Final = 5e-3  # P-tuning v2 (2110.07602) on encoders
 _LORA_LARGE: Final = 13_000_000_000
 _RANKS: Final = ((1e3, 8), (1e4, 16), (1e5, 32), (float("inf"), 64))
 _WARMUP: Final = ((1e4, 0.10), (float("inf"), 0.06))
@@ -91,6 +92,8 @@ def learning_rate(task: ModelTask, method: Method, parameters: int) -> float:
     if method in {Method.LORA, Method.QLORA}:
         drawn = task is ModelTask.TEXT_TO_IMAGE
         return _LORA_RATE_LARGE if drawn or parameters > _LORA_LARGE else _LORA_RATE
+    if method is Method.PREFIX:
+        return _PREFIX_RATE
     if task in _FULL_RATES:
         return _FULL_RATES[task]
     if parameters < _SMALL:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from deployopt.core.target import Target
-from deployopt.planning.fitting.usable import card_count
+from deployopt.planning.usable import card_count
 
 _EMBEDDED_MAX: Final = 5e12
 """Operations a second in fp32, above which an ARM board counts as a server."""

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from deployopt.core.standing import Standing
-from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.memory import inference_need
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.training import Plan
+from deployopt.planning.usable import usable_bytes
 
 _GAIN_MIN: Final = 0.5
 """Points by which a teacher has to be better."""

@@ -10,7 +10,6 @@ from deployopt.core.memory import Method, Sharding, Training
 from deployopt.core.recommendation import Reason, TrainingAdvice
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.planning.fitting.usable import card_count
 from deployopt.planning.recommending import schedule
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.detectors import NOTES, trainable
@@ -26,6 +25,7 @@ from deployopt.planning.recommending.words import (
     standing_words,
     two_digits,
 )
+from deployopt.planning.usable import card_count
 
 
 def training_reasons(
@@ -94,6 +94,7 @@ def method_words(
         f"{training.trained_share:.0%} of the layers are trained",
         Method.LORA: f"adapters are trained (LoRA, rank {training.rank})",
         Method.QLORA: f"adapters are trained over a base in 4 bits (QLoRA, rank {training.rank})",
+        Method.PREFIX: f"a prefix of {training.rank} tokens is trained",
     }[training.method]
     if dropped:
         left = "; ".join(_dropped(way) for way in dropped)

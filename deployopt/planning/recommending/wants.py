@@ -19,8 +19,8 @@ from deployopt.planning.recommending.usual import GENERATION_CONTEXT, READING_TP
 _EXAMPLES_MAX: Final = 10**12
 _LENGTH_MAX: Final = 10**7
 _REQUESTS_MAX: Final = 10**13
-# What `build` judges a model of these tasks by without being asked is in the target's profile.
-_BUILT: Final = frozenset({ModelTask.TEXT_CLASSIFICATION, ModelTask.IMAGE_CLASSIFICATION})
+BUILT: Final = frozenset({ModelTask.TEXT_CLASSIFICATION, ModelTask.IMAGE_CLASSIFICATION})
+"""Tasks that `build` takes; what it judges by without being asked is in the target's profile."""
 _MEDIAN: Final = 0.5
 
 Origin = Literal["asked", "real time", "the target's profile"]
@@ -114,7 +114,7 @@ _OTHERS: Final = frozenset({Kind.MEMORY, Kind.SIZE, Kind.ENERGY})
 
 def _budgets(request: RecommendRequest) -> tuple[Budget, ...]:
     """The profile's budgets count where `build` would hold the model to them."""
-    if request.task in _BUILT and request.target.runtime.provider == "cpu":
+    if request.task in BUILT and request.target.runtime.provider == "cpu":
         return merge_budgets(request.target.limits, request.budgets)
     return request.budgets
 

@@ -11,8 +11,8 @@ from deployopt.core.memory import MemoryNeed, Method, Training
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.planning.fitting.training import best_training
-from deployopt.planning.fitting.usable import card_count, usable_bytes
 from deployopt.planning.memory import training_need
+from deployopt.planning.usable import card_count, usable_bytes
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -27,9 +27,19 @@ def test_the_usual_options_hold() -> None:
         ({"learning_rate": float("nan")}, "--learning-rate is nan"),
         ({"warmup_share": 1.0}, "--warmup is 1"),
         ({"trained_share": 0.0}, "--trained-share is 0"),
+        ({"unfreeze_every": -1}, "--unfreeze-every is -1"),
+        ({"unfreeze_every": 1}, None),
+        ({"unfreeze_every": 2}, "--epochs 5 or more"),
+        ({"unfreeze_every": 2, "method": Method.FREEZE}, None),
+        ({"unfreeze_every": 3, "method": Method.FREEZE}, "--epochs 4 or more"),
+        ({"unfreeze_every": 1, "method": Method.LORA}, "of --method full and freeze"),
         ({"precision": Precision.INT8}, "--precision int8"),
     ],
 )
-def test_a_wrong_option_is_named(changed: dict[str, object], named: str) -> None:
+def test_a_wrong_option_is_named(changed: dict[str, object], named: str | None) -> None:
+    options = msgspec.structs.replace(USUAL, **changed)
+    if named is None:
+        options.check()
+        return
     with pytest.raises(UsageError, match=named):
-        msgspec.structs.replace(USUAL, **changed).check()
+        options.check()

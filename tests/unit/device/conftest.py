@@ -13,6 +13,7 @@ from deployopt.core.codec import decode_toml, encode_pretty
 from deployopt.core.examples import Examples, encode_examples
 from deployopt.core.interface import Interface, Task, TextInputs
 from deployopt.core.measurement import Machine
+from deployopt.core.quiet import imported_quietly
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome, Verdict
 from deployopt.device.accuracy import evaluate
@@ -100,6 +101,17 @@ def text_data(tmp_path: Path, interface: Interface, texts: Examples) -> Evaluati
     return EvaluationSet(interface=interface, folder=ASSETS, examples=path)
 
 
+@pytest.fixture(scope="session")
+def text_openvino(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The text model in OpenVINO's form, model.xml with model.bin beside it."""
+    with imported_quietly():
+        import openvino
+    path = tmp_path_factory.mktemp("openvino") / "model.xml"
+    model = openvino.Core().read_model(ASSETS / "text.onnx")
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
 MakeBundle = Callable[..., Path]
 
 
@@ -109,7 +121,7 @@ def make_bundle(
 ) -> MakeBundle:
     """A real bundle of the text model, whose reference is the model itself."""
 
-    def make(model: str = "text.onnx", **changes: str) -> Path:
+    def make(model: str = "text.onnx", openvino: Path | None = None, **changes: str) -> Path:
         made = tmp_path / "made"
         (made / "gate").mkdir(parents=True)
         evaluation = evaluate(text_setup, text_data, tmp_path)
@@ -125,18 +137,24 @@ def make_bundle(
             checks=(),
         )
         origin = Origin(asked="demo", resolved="demo")
-        files = {
-            "model/model.onnx": (ASSETS / model).read_bytes(),
-            "tokenizer.json": (ASSETS / "tokenizer.json").read_bytes(),
-            "target.json": encode_pretty(target),
-            "budgets.json": encode_pretty(budgets),
-            "verdict.json": encode_pretty(verdict),
-            "lineage.json": encode_pretty(Lineage(model=origin, data=origin, recipe="float")),
-            "gate/examples.jsonl": text_data.examples.read_bytes(),
-            "gate/reference.npz": encode_reference(
-                reference_of(text_data.interface, evaluation.outputs)
-            ),
-        } | {name: text.encode() for name, text in changes.items()}
+        named = {"model/model.onnx": ASSETS / model}
+        if openvino is not None:
+            named = {f"model/{p.name}": p for p in (openvino, openvino.with_suffix(".bin"))}
+        files = (
+            {name: path.read_bytes() for name, path in named.items()}
+            | {
+                "tokenizer.json": (ASSETS / "tokenizer.json").read_bytes(),
+                "target.json": encode_pretty(target),
+                "budgets.json": encode_pretty(budgets),
+                "verdict.json": encode_pretty(verdict),
+                "lineage.json": encode_pretty(Lineage(model=origin, data=origin, recipe="float")),
+                "gate/examples.jsonl": text_data.examples.read_bytes(),
+                "gate/reference.npz": encode_reference(
+                    reference_of(text_data.interface, evaluation.outputs)
+                ),
+            }
+            | {name: text.encode() for name, text in changes.items()}
+        )
         paths: dict[str, Path] = {}
         for number, (name, data) in enumerate(sorted(files.items())):
             paths[name] = made / str(number)
@@ -148,15 +166,16 @@ def make_bundle(
             target=target.name,
             outcome="accepted",
             artifact="a" * 64,
-            model="model/model.onnx",
-            opset=17,
+            model=next(iter(named)),
+            runtime="onnxruntime" if openvino is None else "openvino",
+            opset=17 if openvino is None else 0,
             precision=Precision.FP32,
             session=SessionOptions(),
             threads=1,
             interface=text_data.interface,
             labels_sha256="0" * 64,
             bundle_digest=entries_digest(entries),
-            deployed=("model/model.onnx", "tokenizer.json"),
+            deployed=(*named, "tokenizer.json"),
             files=entries,
         )
         bundle = tmp_path / "bundle"

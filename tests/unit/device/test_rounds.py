@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Array, Feed
 from deployopt.device.rounds import RoundPlan, Warmed, timed_parts, warmed
 from deployopt.device.session import Named
-from deployopt.device.timing import REQUESTS_MAX
+from deployopt.device.timing import REQUESTS_MAX, pick_probes
 
 
 class Timed:
@@ -52,6 +53,38 @@ def test_a_model_that_became_faster_goes_on_until_the_time_is_filled() -> None:
 
 def test_a_very_fast_model_ends_at_the_most_requests() -> None:
     assert _count(Timed(10), RoundPlan(requests=60, min_s=2.0, seed=1), 1e-8) == REQUESTS_MAX
+
+
+class Shapes(Timed):
+    """Keeps what was sent; refuses a first row of twos."""
+
+    def __init__(self) -> None:
+        super().__init__(1_000_000)
+        self.seen: list[Array] = []
+
+    def run(self, _: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
+        self.seen.append(input_feed["x"])
+        if (input_feed["x"][0, :1] == 2).any():
+            raise DeviceError("not a request")
+        return super().run(_, input_feed)
+
+
+def test_the_probes_shapes_are_known_before_they_come_and_they_are_not() -> None:
+    session = Shapes()
+    pool: list[Feed] = [{"x": np.arange(3, 4 + n)[None]} for n in range(30)]
+    pool[pick_probes(30, 1)[0]] = {"x": np.array([[3, 2]])}
+    warmed(session, None, pool, 1, session.clock)
+    sent = {tuple(x[0]) for x in session.seen}
+    for index in pick_probes(30, 1):
+        probe = tuple(pool[index]["x"][0])
+        assert tuple(reversed(probe)) in sent
+        assert len(probe) == 1 or probe not in sent
+
+
+def test_one_shape_for_all_needs_no_rehearsal() -> None:
+    session = Timed(1_000_000)
+    ready = warmed(session, None, FEEDS, 1, session.clock)
+    assert session.calls == len(ready.warmup_s) + 1
 
 
 def test_the_first_answer_is_kept_apart_from_the_warm_up() -> None:

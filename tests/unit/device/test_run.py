@@ -51,3 +51,11 @@ def test_softmax_is_stable_and_refuses_what_is_not_finite() -> None:
     np.testing.assert_allclose(shares, [0.5, 0.5, 0.0])
     with pytest.raises(DeviceError, match="not finite"):
         softmax(np.array([np.nan, 0.0], dtype=np.float32))
+
+
+@pytest.mark.openvino
+def test_a_bundle_for_openvino_answers_alike(make_bundle: Make, text_openvino: Path) -> None:
+    bundle = make_bundle(openvino=text_openvino)
+    (found,) = Predictor.open(bundle).predict(["a warm, funny film"])
+    assert found.label in {"bad", "good"}
+    assert found.score == max(found.scores.values())

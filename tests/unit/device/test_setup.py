@@ -28,5 +28,12 @@ def test_the_target_decides_threads_and_provider(target: Target) -> None:
     assert setup_of(artifact, many).threads == len(os.sched_getaffinity(0))
 
 
+def test_the_files_decide_the_runtime(target: Target) -> None:
+    artifact = Artifact(format=Format.OPENVINO, folder=Path("/m"), entry="model.xml", digest="d")
+    assert setup_of(artifact, target).runtime == "openvino"
+    plain = msgspec.structs.replace(artifact, format=Format.ONNX, entry="model.onnx")
+    assert setup_of(plain, target).runtime == "onnxruntime"
+
+
 def test_threads_are_never_more_than_asked() -> None:
     assert threads_here(1) == 1

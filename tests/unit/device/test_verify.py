@@ -10,6 +10,7 @@ from deployopt.core.codec import decode_json, encode_pretty
 from deployopt.core.errors import DeviceError, IntegrityError, StorageError
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Foreseen
+from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
 from deployopt.device import verify as module
@@ -144,3 +145,36 @@ def test_a_bundle_that_cannot_be_written_to_is_verified_all_the_same(
     result = verify(make_bundle())
     assert result.written is None
     assert any("disk is full" in warning for warning in result.warnings)
+
+
+@on_x86
+@pytest.mark.openvino
+def test_a_bundle_for_openvino_is_measured_and_judged_alike(
+    make_bundle: Make, text_openvino: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    result = verify(make_bundle(openvino=text_openvino))
+    assert result.exit_code == 0
+    assert result.warnings == ()
+    assert result.accuracy is not None
+    assert result.accuracy.trial.lost == 0
+    assert result.latency is not None
+    assert "openvino" in result.machine.packages
+
+
+def test_a_bundle_for_openvino_says_what_to_install_where_there_is_none(
+    make_bundle: Make, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("model.xml", "model.bin"):
+        (tmp_path / name).write_text("any")
+    bundle = make_bundle(openvino=tmp_path / "model.xml")
+    monkeypatch.setattr(module, "describe_machine", lambda: machine)
+    with pytest.raises(DeviceError, match="pip install 'openvino>="):
+        verify(bundle)
+
+
+def test_an_openvino_that_was_not_tried_is_said(machine: Machine) -> None:
+    newer = msgspec.structs.replace(machine, packages={"openvino": "2031.1.0"})
+    assert module._openvino_warnings(newer)[0].startswith("openvino 2031.1.0 is outside")
+    older = msgspec.structs.replace(machine, packages={"openvino": "2026.4.1"})
+    assert module._openvino_warnings(older) == ()

@@ -1,5 +1,7 @@
 """Which recipes are tried: by the opset and arithmetic of the target, and by the kind of net."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -8,9 +10,18 @@ from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe
 from deployopt.core.target import Target
-from deployopt.pipeline.recipes import Arithmetic, arithmetic_for, forms_for, recipes_for
+from deployopt.pipeline import recipes as module
+from deployopt.pipeline.recipes import (
+    Arithmetic,
+    Form,
+    arithmetic_for,
+    forms_for,
+    missing_runtimes,
+    recipes_for,
+)
 from deployopt.planning.targets import load_target
 from deployopt.steps.export import Export
+from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 from tests.fakes.candidates import source
@@ -108,3 +119,41 @@ def test_no_newer_opset_than_the_runtime_reads() -> None:
 def test_a_gpu_target_is_refused_in_words(name: str) -> None:
     with pytest.raises(UsageError, match=f"Target {name} runs on .* CPU runtimes only"):
         recipes(source().artifact, load_target(name), EIGHT, convolutional=False)
+
+
+def forms(
+    patch: pytest.MonkeyPatch, *packages: str, target: str = "x86-cpu", convolutional: bool = False
+) -> tuple[Form, ...]:
+    """Those of a plain model where only these packages are installed."""
+    patch.setattr(module, "find_spec", lambda name: name if name in packages else None)
+    return forms_for(source().artifact, load_target(target), SEVEN, convolutional=convolutional)
+
+
+def test_a_second_runtime_is_tried_where_the_target_allows_it_and_it_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = forms(monkeypatch, "openvino", "nncf")
+    assert [form.name for form in both] == ["float", "int8", "openvino", "openvino-int8"]
+    assert both[2].steps == (ConvertOpenvino(),)
+    assert both[3].steps == (QuantizeOpenvino(transformer=True, reduce_range=True),)
+    assert missing_runtimes(load_target("x86-cpu")) == ()
+    nets = forms(monkeypatch, "openvino", "nncf", convolutional=True)
+    assert nets[3].steps == (QuantizeOpenvino(transformer=False, reduce_range=True),)
+    assert len(forms(monkeypatch, "openvino", "nncf", target="rpi4")) == 2
+
+
+@pytest.mark.parametrize(
+    ("there", "left", "said"),
+    [
+        ((), ["float", "int8"], "openvino and nncf cannot be imported here, so OpenVINO's forms"),
+        (("openvino",), ["float", "int8", "openvino"], "nncf cannot .* OpenVINO's int8 form was"),
+    ],
+)
+def test_what_is_not_installed_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], left: list[str], said: str
+) -> None:
+    assert [form.name for form in forms(monkeypatch, *there)] == left
+    (sentence,) = missing_runtimes(load_target("x86-cpu"))
+    assert re.search(said, sentence)
+    assert "pip install 'deployopt[openvino]'" in sentence
+    assert missing_runtimes(load_target("rpi4")) == ()

@@ -33,6 +33,8 @@ def settled(
     target: str = "x86-cpu",
     site: Site = CPU,
     task: ModelTask = ModelTask.TEXT_CLASSIFICATION,
+    length_max: int = 512,
+    model_type: str = "bert",
     **asked: Any,
 ) -> Settled:
     request = FinetuneRequest(model=alias, data="data.csv", output=Path("out"), **asked)
@@ -44,7 +46,8 @@ def settled(
         task=task,
         examples=examples,
         lengths=[20] * 990 + [45] * 10,
-        length_max=512,
+        length_max=length_max,
+        model_type=model_type,
     )
     return settle_options(request, subject, load_target(target), site)
 
@@ -112,3 +115,33 @@ def test_a_wrong_option_is_refused_before_any_work() -> None:
 )  # fmt: skip
 def test_the_length_holds_nearly_every_text(lengths: list[int], most: int, found: int) -> None:
     assert usual_length(lengths, most) == found
+
+
+def test_a_prefix_takes_the_first_positions() -> None:
+    found = settled(method=Method.PREFIX, rank=8, length_max=40)
+    assert found.options.length == 24
+    assert settled(method=Method.PREFIX, rank=8, length_max=40, length=500).options.length == 32
+    assert found.options.learning_rate == 5e-3
+    assert found.need.total.value < settled(method=Method.FULL, length_max=40).need.total.value
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"model_type": "distilbert"}, "'distilbert'. Use --method lora"),
+        ({"rank": 510}, "Give a smaller --rank"),
+    ],
+)
+def test_a_prefix_that_cannot_be_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        settled(method=Method.PREFIX, **asked)
+
+
+def test_what_does_not_fit_is_never_told_to_add_what_it_has_no_place_for() -> None:
+    tight = {"target": "rpi4", "batch": 4_000, "checkpointing": False}
+    with pytest.raises(CannotFitError, match="--method lora"):
+        settled("bert-base", method=Method.FULL, **tight)
+    images = ModelTask.IMAGE_CLASSIFICATION
+    with pytest.raises(CannotFitError, match="--method freeze") as caught:
+        settled("resnet-50", method=Method.FULL, task=images, **tight)
+    assert "lora" not in str(caught.value)

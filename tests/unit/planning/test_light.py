@@ -5,8 +5,8 @@ import sys
 
 PROGRAM = """
 import sys
-from deployopt.planning import evaluation_size, fit, operations, predict, target_schema, targets
-assert len(targets.list_targets()) >= 13
+from deployopt.planning import evaluation_size, fitting, operations, predict, target_schema, targets
+assert len([targets.load_target(name) for name in targets.target_names()]) >= 13
 heavy = {"torch", "transformers", "onnx", "onnxruntime", "optimum", "pandas", "scipy", "rich"}
 print(sorted(heavy & set(sys.modules)))
 """

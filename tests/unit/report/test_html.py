@@ -9,7 +9,7 @@ import pytest
 from deployopt.core.errors import MissingExtraError
 from deployopt.core.result import BuildResult
 from deployopt.report.html import build_page
-from tests.fakes import results
+from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 
 pytest.importorskip("jinja2")
@@ -20,6 +20,7 @@ PAGES = {
     "no labels": results.no_labels(),
     "one": results.one_candidate(),
     "many": results.many(),
+    **search.SEARCHES,
 }
 
 
@@ -95,6 +96,49 @@ def test_a_limit_of_the_target_is_not_drawn_over_figures_of_another_machine() ->
     assert "budget 1 pt" in here
     (measured,) = drawings("accepted")
     assert "budget 60 ms" in measured
+
+
+def plain(page: bytes) -> str:
+    text = re.sub(r"<[^>]+>", " ", page.decode()).replace("\u00a0", " ")
+    return " ".join(text.split())
+
+
+def test_a_search_shows_every_training_shape_and_layer() -> None:
+    text = plain(page_of(PAGES["forty shapes"]))
+    assert text.count("promoted") >= 6
+    for item in search.trainings():
+        assert f"{item.recipe} {item.epochs}" in text
+    for shape in search.shapes():
+        assert f"{shape.profile.words} int8" in text
+    for layer in search.layers():
+        assert f"{layer.name} MatMul" in text
+    assert "the loss was not a number" in text
+    assert "is the fastest whose loss is bounded below 1 pt" in text
+    assert "demo-sentiment-rpi4.jsonl" in text
+
+
+def test_a_search_without_an_outcome_says_what_to_relax() -> None:
+    text = plain(page_of(PAGES["nothing in budget"]))
+    assert "Nothing is inside every budget. 4 layers" in text
+    assert "latency_p95 to 77 ms" in text
+    assert "Nothing is inside every budget" not in plain(page_of(PAGES["forty shapes"]))
+
+
+def test_what_a_search_did_not_do_has_no_heading() -> None:
+    text = plain(page_of(PAGES["empty"]))
+    assert "quick, 4.00 s" in text
+    for words in ("Sensitivity", "timed before any training", "Rung 1", " Log "):
+        assert words not in text, words
+
+
+@pytest.mark.parametrize("payload", payloads()[::100])
+def test_a_hostile_search_is_text(payload: str) -> None:
+    clean = parsed(page_of(PAGES["nothing in budget"]))
+    page = build_page(search.hostile(payload))
+    found = parsed(page)
+    assert found.tags <= clean.tags
+    assert found.attributes <= clean.attributes
+    assert b"\x1b" not in page
 
 
 @pytest.mark.parametrize("payload", payloads()[::25])

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deployopt.report.markdown import build_markdown, escape, verify_markdown
-from tests.fakes import results
+from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 
 
@@ -19,7 +19,7 @@ def test_the_verdict_comes_first(word: str) -> None:
 
 
 def test_tables_have_one_width() -> None:
-    for record in (results.build_result(), results.many(), results.hostile("a|b")):
+    for record in (results.build_result(), results.many(), search.hostile("a|b")):
         rows = [x for x in build_markdown(record).splitlines() if x.startswith("|")]
         counts = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
         assert counts == {7}
@@ -29,6 +29,29 @@ def test_nothing_was_built() -> None:
     text = build_markdown(results.cannot_fit())
     assert "not built" in text
     assert "distilbert in int8 would fit" in text
+
+
+def test_a_search_is_a_line_and_its_counts_are_folded() -> None:
+    text = build_markdown(search.build())
+    open_part, _, folded = text.partition("<details>")
+    (line,) = [x for x in open_part.splitlines() if x.startswith("Search (")]
+    assert "40 shapes timed, 14 trainings judged, 40 layers ranked." in line
+    assert "is the fastest whose loss is bounded" in line
+    assert "- Trained: 14 trainings on 3 rungs" in folded
+    assert "demo-sentiment-rpi4.jsonl" in folded
+    assert "Search" not in build_markdown(results.build_result())
+
+
+def test_a_search_that_missed_says_what_to_relax() -> None:
+    text = build_markdown(search.nothing_in_budget())
+    assert "Nothing is inside every budget. 4 layers" in text
+    assert text.count("- To relax: ") == 2
+
+
+def test_a_search_that_found_nothing() -> None:
+    text = build_markdown(search.SEARCHES["empty"])
+    assert "Search (quick, 4.00 s).\n" in text.replace("\\", "")
+    assert "- Log" not in text
 
 
 def test_a_verification() -> None:
@@ -47,7 +70,15 @@ def test_escaping() -> None:
 
 @pytest.mark.parametrize("payload", payloads()[::25])
 def test_hostile_text_is_text(payload: str) -> None:
-    text = build_markdown(results.hostile(payload))
+    assert_harmless(build_markdown(results.hostile(payload)))
+
+
+@pytest.mark.parametrize("payload", payloads()[::100])
+def test_a_hostile_search_is_text(payload: str) -> None:
+    assert_harmless(build_markdown(search.hostile(payload)))
+
+
+def assert_harmless(text: str) -> None:
     outside_code = re.sub(r"(?s)```.*?```", "", text)
     tags = set(re.findall(r"<[^>]*>", outside_code))
     assert tags <= {

@@ -2,7 +2,18 @@
 
 import pytest
 
-from deployopt.report.svg import Box, Scale, drawing, frame, mark, tag, ticks, words
+from deployopt.report.svg import (
+    Box,
+    Scale,
+    drawing,
+    frame,
+    hinted,
+    log_ticks,
+    mark,
+    tag,
+    ticks,
+    words,
+)
 from tests.fakes.markup import read_xml
 from tests.fakes.payloads import payloads
 
@@ -20,6 +31,23 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
     assert ticks(low, high, 5) == pytest.approx(expected) or ticks(low, high, 3) == pytest.approx(
         expected
     )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.06, 1.16, ["0.1", "0.2", "0.5", "1"]),
+        (0.3, 1.2, ["0.5", "1"]),
+        (1e-5, 0.05, ["1e-05", "0.0001", "0.001", "0.01"]),
+    ],
+)
+def test_logarithmic_ticks_are_round(low: float, high: float, labels: list[str]) -> None:
+    assert [label for _, label in log_ticks(low, high)] == labels
+    assert all(10**place == pytest.approx(float(label)) for place, label in log_ticks(low, high))
+
+
+def test_a_hint_is_text() -> None:
+    assert read_xml(hinted("<b>&", "<g/>"))[0].text == "<b>&"
 
 
 def test_a_scale_maps_and_clips() -> None:

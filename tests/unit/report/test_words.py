@@ -33,6 +33,34 @@ def test_bounds(
     assert words.show_bounds(lower, upper, dimension) == shown
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper", "shown"),
+    [
+        (0.27, 0.29, "0.27 to 0.29"),
+        (0.0521, 0.0563, "0.052 to 0.056"),
+        (0.181, 0.205, "0.181 to 0.205"),
+        (0.2801, 0.2803, "0.28"),
+        (None, 0.41, "≤ 0.41"),
+        (0.051, None, "≥ 0.051"),
+        (None, None, ""),
+    ],
+)
+def test_bounds_of_a_ratio(lower: float | None, upper: float | None, shown: str) -> None:
+    assert words.show_times_bounds(lower, upper) == shown
+
+
+def test_a_duration() -> None:
+    assert words.show_duration(0.4) == "400 ms"
+    assert words.show_duration(31.0) == "31.0 s"
+    assert words.show_duration(2290.0) == "38.2 min"
+    assert words.show_duration(2400.0) == "40 min"
+    assert words.show_duration(math.inf) == "unbounded"
+
+
+def test_a_name_keeps_its_signs() -> None:
+    assert words.unbroken("4 layers, ffn 50 %") == "4 layers, ffn 50\u00a0%"
+
+
 def test_a_value() -> None:
     assert words.show(None, Dimension.TIME) == "—"
     assert words.show(-0.00001, Dimension.SHARE) == "0.00 pt"

@@ -137,6 +137,6 @@ def test_wrong_shares_are_refused(shares: dict[str, float]) -> None:
 @pytest.mark.slow
 def test_a_hundred_thousand_texts_take_seconds() -> None:
     keys = random_texts(100_000, seed=7)
-    start = time.perf_counter_ns()
+    start = time.process_time_ns()
     assign_splits(keys, shares=SHARES, salt="s")
-    assert time.perf_counter_ns() - start < 60e9
+    assert time.process_time_ns() - start < 60e9

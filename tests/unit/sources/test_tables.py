@@ -50,7 +50,9 @@ def test_a_quoted_text_may_hold_line_breaks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
-        ("a.csv", "", "no column for the text"),
+        ("a.csv", "", "is empty"),
+        ("a.txt", "one", "A .txt has no labels"),
+        ("a.csv", "\n", "no column for the text"),
         ("a.csv", "text,label\n", "holds no examples"),
         ("a.csv", "sentence,stars\nx,1\n", "no column for the label.*its columns are sentence"),
         ("a.csv", "text,label\nx,1\ny,1,z\n", "line 3: 3 cells, the header has 2"),

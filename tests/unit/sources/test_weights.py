@@ -111,10 +111,10 @@ def test_more_tensors_than_any_model_has_are_refused_at_once(tmp_path: Path) -> 
     entries = ",".join(f'"k{at}":{{}}' for at in range(200_000))
     text = f"{{{entries}}}".encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text)
-    start = time.perf_counter_ns()
+    start = time.process_time_ns()
     with pytest.raises(RefusedInputError, match="lists more than 100000 tensors"):
         read_header(path)
-    assert time.perf_counter_ns() - start < 2e9
+    assert time.process_time_ns() - start < 2e9
 
 
 def test_a_pointer_is_no_header(tmp_path: Path) -> None:

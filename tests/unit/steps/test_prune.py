@@ -47,6 +47,27 @@ def test_what_it_refuses(
         Prune(**options).requires(source, context())
 
 
+def test_a_convolution_net_loses_channels_and_nothing_else(
+    source: Artifact, context: Contexts
+) -> None:
+    path = source.folder / "config.json"
+    path.write_text('{"model_type": "mobilenet_v2"}')
+    for step in (Prune(), Prune(channels=0.5)):
+        step.requires(source, context())
+    for step, words in (
+        (Prune(ffn=0.5), "is a convolution net"),
+        (Prune(channels=1.5), "share of channels"),
+    ):
+        with pytest.raises(StepError, match=words):
+            step.requires(source, context())
+    path.write_text('{"model_type": "regnet"}')
+    with pytest.raises(StepError, match="'regnet' cannot lose channels"):
+        Prune(channels=0.5).requires(source, context())
+    path.write_text(json.dumps(CONFIG))
+    with pytest.raises(StepError, match="distilbert model has no channels"):
+        Prune(channels=0.5).requires(source, context())
+
+
 def test_other_families_and_broken_configs(source: Artifact, context: Contexts) -> None:
     path = source.folder / "config.json"
     for text, words in (

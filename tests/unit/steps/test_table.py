@@ -11,8 +11,13 @@ def test_every_step_stands_under_its_name_and_has_defaults() -> None:
         "distil",
         "export",
         "optimize",
+        "smooth",
         "quantize-dynamic",
         "quantize-static",
+        "quantize-weights",
+        "configure",
+        "convert-openvino",
+        "quantize-openvino",
     ]
     for name, step in STEPS.items():
         made = step()

@@ -1,4 +1,4 @@
-"""Promise: what is certifiable and fast counts most; what is slower than the best counts nothing."""
+"""Promise: what is certifiable and fast counts most, what is no faster nothing."""
 
 import math
 

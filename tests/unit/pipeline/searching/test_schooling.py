@@ -51,7 +51,7 @@ class Academy:
         self.clock, self.fails = clock, fails
 
     def teach(
-        self, school: Class, profile: Profile, rungs: tuple[int, ...], expected_s: float | None
+        self, school: Class, profile: Profile, rungs: tuple[int, ...], _limit_s: float | None
     ) -> None:
         rung = sum(one.training.profile == profile for one in school.run.journal.taught)
         epochs = sum(rungs[: rung + 1])

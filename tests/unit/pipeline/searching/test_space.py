@@ -1,5 +1,7 @@
 """Shapes: what is thought of for a config, and which layers stay."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_the_first_and_the_last_stay_and_the_rest_is_spread(sizes: tuple[int, in
     assert list(layers) == sorted(set(layers))
     assert layers[0] == 0
     assert kept == 1 or layers[-1] == total - 1
-    gaps = [b - a for a, b in zip(layers, layers[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(layers)]
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 

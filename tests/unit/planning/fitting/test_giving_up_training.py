@@ -7,9 +7,9 @@ import msgspec
 from deployopt.core.memory import Method, Sharding, Training
 from deployopt.core.request import FitRequest
 from deployopt.planning.fitting import fit_training
-from deployopt.planning.fitting.usable import fits_inside
 from deployopt.planning.memory import training_need
 from deployopt.planning.targets import load_target
+from deployopt.planning.usable import fits_inside
 from tests.fakes.transformers_shapes import llama
 
 CARD = load_target("rtx3060")

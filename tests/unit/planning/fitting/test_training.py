@@ -9,9 +9,9 @@ from deployopt.core.memory import Method, Optimizer, Sharding
 from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing
 from deployopt.planning.fitting import best_training, fit_training
-from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.memory import training_need
 from deployopt.planning.targets import load_target
+from deployopt.planning.usable import usable_bytes
 from tests.fakes.transformers_shapes import decoder, encoder, llama
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from deployopt.planning.memory.adapters import adapter_parameters
+from deployopt.planning.memory.adapters import adapter_parameters, prefix_parameters
 from tests.fakes.transformers_shapes import decoder, llama
 
 
@@ -19,3 +19,8 @@ def test_every_expert_has_its_own() -> None:
     stack = msgspec.structs.replace(decoder().stacks[0], experts=4, experts_used=2, expert_ffn=16)
     dense = adapter_parameters(decoder(), 1)
     assert adapter_parameters(decoder(stacks=(stack,)), 1) == dense + 2 * 3 * 3 * 24
+
+
+def test_a_prefix_has_a_key_and_a_value_a_layer_and_token() -> None:
+    shape = decoder()
+    assert prefix_parameters(shape, 3) == 3 * 2 * 2 * 4 + shape.head_parameters

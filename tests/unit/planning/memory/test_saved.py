@@ -91,3 +91,20 @@ def test_examples_are_no_longer_than_a_table_of_positions() -> None:
 def test_rotary_positions_go_on() -> None:
     long, longest = (saved_bytes(decoder(), Training(length=n)) for n in (64, 4096))
     assert longest == pytest.approx(64 * long)
+
+
+def test_layers_that_carry_a_state_keep_no_scores_but_their_own_widths() -> None:
+    training = Training(flash=False, pure=True)
+    hybrid = msgspec.structs.replace(
+        GPT, layers=4, attention_layers=1, state_layers=3, state_parameters=3 * 64 * 128
+    )
+    attends = token_bytes(GPT, 10, training, Inputs.NONE)
+    alone = token_bytes(
+        msgspec.structs.replace(hybrid, attention_layers=0, state_layers=4),
+        10,
+        training,
+        Inputs.NONE,
+    )
+    assert attends - alone == 2 * 4 * 64 + 5 * 4 * 10 - 2 * 3 * 128
+    mean = token_bytes(hybrid, 10, training, Inputs.NONE)
+    assert mean == pytest.approx((attends + 3 * alone) / 4)

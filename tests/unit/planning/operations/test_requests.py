@@ -227,9 +227,9 @@ def test_an_encoder_makes_no_tokens() -> None:
 
 def test_four_hundred_layers_take_no_time() -> None:
     shape = architecture(changed(DECODER, layers=400, hidden=8192))
-    start = time.perf_counter_ns()
+    start = time.process_time_ns()
     found = prefill_facts(shape, batch=1, prompt=4_096)
-    assert time.perf_counter_ns() - start < 20e6
+    assert time.process_time_ns() - start < 20e6
     assert len(found.operations) < 20
 
 

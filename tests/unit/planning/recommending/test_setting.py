@@ -2,9 +2,9 @@
 
 import pytest
 
-from deployopt.planning.fitting.usable import usable_bytes
 from deployopt.planning.recommending.setting import MARGINS, Setting, setting_of
 from deployopt.planning.targets import load_target, target_names
+from deployopt.planning.usable import usable_bytes
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Fit, may fit, cannot fit; and what would."""
 
 from deployopt.core.plan import Facts
-from deployopt.planning.fit import check_fit
+from deployopt.planning.fitting.checking import check_fit
 from deployopt.planning.targets import load_target
 
 

@@ -3,14 +3,14 @@
 import pytest
 
 from deployopt.core.evidence import Estimate
-from deployopt.planning.fitting.usable import (
+from deployopt.planning.targets import load_target
+from deployopt.planning.usable import (
     card_count,
     fits_inside,
     shown_need,
     splits,
     usable_bytes,
 )
-from deployopt.planning.targets import load_target
 from tests.fakes.transformers_shapes import encoder, llama
 
 
