@@ -7,7 +7,6 @@ The forms: torch eager; the plain export in ONNX Runtime; ONNX Runtime's own int
 """
 
 import json
-import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from deployopt.core.artifact import Artifact
 from deployopt.core.examples import decode_examples
 from deployopt.core.interface import ImageInputs, TextInputs
 from deployopt.core.measurement import Split
+from deployopt.core.quiet import imported_quietly
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.samples import decode_samples, encode_samples
 from deployopt.core.workload import Workload
@@ -63,32 +63,49 @@ class Contenders(msgspec.Struct, frozen=True, kw_only=True):
     def shaped(self, shape: str, prepared: Prepared) -> "Contenders":
         """With our int8 of a student that was cut and not taught: its times are a taught one's."""
         layers, _, ffn = shape.partition(":")
-        own = json.loads((prepared.source.artifact.folder / "config.json").read_bytes())
-        whole = whole_shape(own)
-        if whole is None:
-            raise SystemExit("The model's config does not say its shape.")
-        kept = spread_layers(len(whole.layers), int(layers))
+        kept = kept_layers(prepared, int(layers))
         name = f"{SHAPED} {shape}"
         ours = next(recipe for recipe in prepared.recipes if recipe.name == "int8")
         steps = (Prune(layers=kept, ffn=float(ffn or 1), importance="magnitude"), *ours.steps)
         artifact = made(prepared, name, steps)
         return msgspec.structs.replace(
             self,
-            specs={**self.specs, name: _spec(name, artifact, self.feeds)},
+            specs={**self.specs, name: spec_of(name, artifact, self.feeds)},
             sizes={**self.sizes, name: size(artifact.path)},
         )
+
+
+class Requests(msgspec.Struct, frozen=True, kw_only=True):
+    """The gate split as the model takes it."""
+
+    path: Path
+    labels: tuple[int, ...]
+
+
+def gate_requests(prepared: Prepared, folder: Path) -> Requests:
+    """Every example at its real length, in a file."""
+    source = prepared.source
+    examples = decode_examples(prepared.dataset.splits[Split.GATE].path)
+    path = folder / "gate.npz"
+    asked = feeds(source.interface, source.artifact.folder, examples.inputs, Workload())
+    path.write_bytes(encode_samples(list(asked)))
+    return Requests(path=path, labels=examples.labels or ())
+
+
+def kept_layers(prepared: Prepared, count: int) -> tuple[int, ...]:
+    """So many of the model's layers, evenly spread."""
+    config = json.loads((prepared.source.artifact.folder / "config.json").read_bytes())
+    whole = whole_shape(config)
+    if whole is None:
+        raise SystemExit("The model's config does not say its shape.")
+    return spread_layers(len(whole.layers), count)
 
 
 def contenders(prepared: Prepared, folder: Path) -> Contenders:
     """Every form that this install can make."""
     source = prepared.source
-    examples = decode_examples(prepared.dataset.splits[Split.GATE].path)
-    asked = folder / "gate.npz"
-    asked.write_bytes(
-        encode_samples(
-            list(feeds(source.interface, source.artifact.folder, examples.inputs, Workload()))
-        )
-    )
+    requests = gate_requests(prepared, folder)
+    asked = requests.path
     specs = {
         TORCH: Spec(
             name=TORCH,
@@ -100,7 +117,7 @@ def contenders(prepared: Prepared, folder: Path) -> Contenders:
     }
     plain = made(prepared, "plain", (Export(),))
     theirs = own_int8(plain.path, prepared, folder)
-    specs[ORT] = _spec(ORT, plain, asked)
+    specs[ORT] = spec_of(ORT, plain, asked)
     specs[ORT_INT8] = msgspec.structs.replace(specs[ORT], name=ORT_INT8, model=str(theirs))
     sizes = {
         TORCH: size(source.artifact.folder / "model.safetensors"),
@@ -115,8 +132,8 @@ def contenders(prepared: Prepared, folder: Path) -> Contenders:
         )
         sizes[OPENVINO_INT8] = size(path)
     whole = made(prepared, OURS, ours.steps)
-    specs[OURS], sizes[OURS] = _spec(OURS, whole, asked), size(whole.path)
-    return Contenders(specs=specs, sizes=sizes, labels=examples.labels or (), feeds=asked)
+    specs[OURS], sizes[OURS] = spec_of(OURS, whole, asked), size(whole.path)
+    return Contenders(specs=specs, sizes=sizes, labels=requests.labels, feeds=asked)
 
 
 def made(
@@ -157,10 +174,9 @@ def own_int8(plain: Path, prepared: Prepared, folder: Path) -> Path:
 
 def openvino_int8(plain: Path, prepared: Prepared, folder: Path) -> Path:
     """NNCF's static int8, calibrated on the samples that a build calibrates with."""
-    import nncf
-    import openvino
-
-    logging.getLogger("nncf").setLevel(logging.WARNING)
+    with imported_quietly():
+        import nncf
+        import openvino
     samples = prepared.bench.samples
     texts = isinstance(prepared.source.interface.inputs, TextInputs)
     quantized = nncf.quantize(
@@ -196,7 +212,8 @@ def size(model: Path) -> int:
     return model.stat().st_size + more
 
 
-def _spec(name: str, artifact: Artifact, asked: Path) -> Spec:
+def spec_of(name: str, artifact: Artifact, asked: Path) -> Spec:
+    """How an artifact is opened."""
     return Spec(
         name=name,
         engine=artifact.runtime,

@@ -2,7 +2,8 @@
 
 Usage: race_child.py SPEC (a JSON object: benchmarks.racing.Spec). It warms up, prints `ready`, and
 then answers each line of stdin with one of stdout: a list of request numbers is timed, one after
-another, and gives `[[wall ns, processor ns], …]`; `answers` gives the class of every request.
+another, and gives `[[wall ns, processor ns], …]`; `answers` and
+`answers N` give the class of every request, or of the first N.
 """
 
 import json
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.racing import Spec
+from deployopt.core.quiet import imported_quietly
 from deployopt.core.samples import Array, Feed, decode_samples
 
 Run = Callable[[Feed], npt.NDArray[np.float32]]
@@ -35,8 +37,10 @@ def main() -> None:
         run(feeds[at % len(feeds)])
     print("ready", flush=True)
     for line in sys.stdin:
-        if line.strip() == "answers":
-            print(json.dumps([int(run(feed).argmax()) for feed in feeds]), flush=True)
+        if line.startswith("answers"):
+            counts = [int(word) for word in line.split()[1:]]
+            asked = feeds[: counts[0]] if counts else feeds
+            print(json.dumps([int(run(feed).argmax()) for feed in asked]), flush=True)
         else:
             print(json.dumps([timed(run, feeds[at]) for at in json.loads(line)]), flush=True)
 
@@ -96,7 +100,8 @@ def onnxruntime_run(spec: Spec) -> Run:
 
 def openvino_run(spec: Spec) -> Run:
     """For one request at a time, with so many threads."""
-    import openvino
+    with imported_quietly():
+        import openvino
 
     settings: dict[str, object] = {
         "INFERENCE_NUM_THREADS": spec.threads,

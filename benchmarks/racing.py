@@ -153,9 +153,9 @@ def ratio(rounds: Rounds, slow: str, fast: str, clock: Clock = "wall") -> Ratio:
     return Ratio(estimate=math.exp(mean), low=math.exp(mean - reach), high=math.exp(mean + reach))
 
 
-def answers(spec: Spec) -> list[int]:
-    """The class of every request."""
+def answers(spec: Spec, count: int | None = None) -> list[int]:
+    """The class of each request, or of the first so many."""
     runner = Runner(spec)
-    found: list[int] = json.loads(runner.say("answers"))
+    found: list[int] = json.loads(runner.say("answers" if count is None else f"answers {count}"))
     runner.close()
     return found

@@ -80,8 +80,11 @@ def types(python: Path) -> Part:
 
 
 def tests(python: Path, name: str, *more: str) -> Part:
-    """The plain tests, or others that `more` selects; a file's tests stay in one process."""
-    spread = ["-n", str(WORKERS), "--dist", "loadfile"]
+    """The plain tests, or others that `more` selects, in the order of their files.
+
+    A class's tests stay in one process, and so do those of a file that stand in no class.
+    """
+    spread = ["-n", str(WORKERS), "--dist", "loadscope", "--no-loadscope-reorder"]
     return name, [python, "-m", "pytest", "-q", *spread, *more]
 
 

@@ -53,7 +53,8 @@ def finetune(  # noqa: PLR0913 -- as build
         model: the base: an alias, `hub:ORG/NAME[@REV]`, or a folder in Hugging Face form, with a
             classification head or without; `demo-sentiment` is its public base weights.
         data: labelled examples: a CSV, JSONL or Parquet file, a folder of images, `sst2`,
-            `hub:datasets/ORG/NAME[@REV][:FILE]`, or `demo-sentiment`. Near-duplicates are kept on one side of the splits.
+            `hub:datasets/ORG/NAME[@REV][:FILE]`, or `demo-sentiment`. Near-duplicates are kept on
+            one side of the splits.
         output: the folder; nothing, an empty one, or one that was trained here before.
         evaluation_data: what the accuracy is measured on; by default a tenth of the data.
         columns: names of the text and label columns, `{"text": …, "label": …}`.

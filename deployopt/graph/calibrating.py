@@ -22,7 +22,6 @@ from deployopt.graph.ranges import RunningRange
 from deployopt.graph.running import RUN_ERRORS
 from deployopt.graph.writing import save_onnx
 
-
 Bounds: TypeAlias = tuple[float, float]
 Calibration = Literal["minmax", "percentile", "entropy", "mse"]
 

@@ -82,13 +82,16 @@ def save_openvino(model: OpenvinoModel, path: Path) -> None:
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
+def load_openvino(path: Path) -> OpenvinoModel:
+    """The model in memory, weights from the `.bin` beside it."""
+    return openvino.Core().read_model(path, path.with_suffix(".bin"))
+
+
 def run_openvino(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Array]]:
     """All outputs of each request, in the model's order."""
     core = openvino.Core()
     settings: Mapping[str, str | int | bool] = openvino_settings(threads)
-    compiled = core.compile_model(
-        core.read_model(path, path.with_suffix(".bin")), "CPU", dict(settings)
-    )
+    compiled = core.compile_model(load_openvino(path), "CPU", dict(settings))
     request = compiled.create_infer_request()
     return [[np.array(value) for value in request.infer(dict(feed)).values()] for feed in feeds]
 

@@ -18,6 +18,8 @@ from deployopt.graph.describing import describe_onnx
 from deployopt.graph.precision import precision_of
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.rewrite_first_token import keep_first_token
+from deployopt.graph.rewrite_masks import shorten_masks
 from deployopt.graph.rewrite_qkv import merge_shared_matmuls
 from deployopt.graph.rewrite_reshapes import settle_reshapes
 from deployopt.graph.running import RUN_ERRORS, largest_difference, made_up_feeds, run_graph
@@ -27,19 +29,28 @@ TOLERANCE: Final = 1e-5
 CHECKED: Final = 4
 
 
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+    """The rewritings that may be left out."""
+
+    merge: bool = True
+    narrow: bool = True
+
+
 class Rewritten(msgspec.Struct, frozen=True, kw_only=True):
     """What was done; `checked` is False where no request could be made and nothing was changed."""
 
-    lifted: int
-    settled: int
-    merged: int
-    difference: float
+    lifted: int = 0
+    settled: int = 0
+    shortened: int = 0
+    narrowed: int = 0
+    merged: int = 0
+    difference: float = 0.0
     checked: bool
     precision: Precision
 
 
 def optimize_graph(
-    source: Path, destination: Path, feeds: Sequence[Feed], *, merge: bool, threads: int
+    source: Path, destination: Path, feeds: Sequence[Feed], chosen: Chosen, *, threads: int
 ) -> Rewritten:
     """Rewrite `source` into `destination`.
 
@@ -58,7 +69,10 @@ def optimize_graph(
     model = load_onnx(source, trusted=True)
     lifted = lift_constants(model)
     settled = settle_reshapes(model)
-    merged = merge_shared_matmuls(model) if merge else 0
+    shortened = shorten_masks(model)
+    # Before products are merged: the last layer's queries are then another token's than its keys.
+    narrowed = keep_first_token(model) if chosen.narrow else 0
+    merged = merge_shared_matmuls(model) if chosen.merge else 0
     precision = precision_of(model)
     save_onnx(model, destination)
     del model
@@ -67,11 +81,13 @@ def optimize_graph(
     if difference > TOLERANCE:
         raise StepError(
             f"The rewritten graph differs from {source} by {difference:.2g} of its outputs' scale, "
-            f"where {TOLERANCE:.0e} is allowed. Use Optimize(merge_qkv=False)."
+            f"where {TOLERANCE:.0e} is allowed. Use Optimize(merge_qkv=False, first_token=False)."
         )
     return Rewritten(
         lifted=lifted,
         settled=settled,
+        shortened=shortened,
+        narrowed=narrowed,
         merged=merged,
         difference=difference,
         checked=True,
@@ -84,9 +100,7 @@ def _left_alone(source: Path, destination: Path) -> Rewritten:
     save_onnx(model, destination)
     lift_constants(model)
     precision = precision_of(model)
-    return Rewritten(
-        lifted=0, settled=0, merged=0, difference=0.0, checked=False, precision=precision
-    )
+    return Rewritten(checked=False, precision=precision)
 
 
 def _not_run(source: Path, feed: Feed, error: Exception) -> str:

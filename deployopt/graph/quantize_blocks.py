@@ -5,7 +5,6 @@ Runtime's MatMulNBits, in which each block of rows of a column has a scale and a
 own. Refuses nothing: what does not fit the pattern stays float.
 """
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -16,6 +15,7 @@ import onnx
 import onnx.helper
 import onnx.numpy_helper
 
+from deployopt.core.samples import Array
 from deployopt.graph.index import (
     GraphIndex,
     attribute,
@@ -102,7 +102,7 @@ def _packed(numbers: Bytes, bits: int) -> Bytes:
 
 def _product(
     index: GraphIndex, node: onnx.NodeProto, options: BlockOptions
-) -> Sequence[onnx.NodeProto]:
+) -> list[onnx.NodeProto]:
     name = node.input[1]
     weight = np.asarray(onnx.numpy_helper.to_array(index.weights[name]), np.float32)
     if node.op_type == "Gemm" and attribute(node, "transB", 0) == 1:
@@ -111,7 +111,8 @@ def _product(
     stem = f"{node.name}.u{options.bits}"
     parts = [stem, f"{stem}.scales", f"{stem}.zeros"]
     packed, scales, zeros = to_blocks(weight, options.block, options.bits)
-    for part, array in zip(parts, (packed, scales.reshape(-1), zeros.reshape(-1)), strict=True):
+    arrays: tuple[Array, ...] = (packed, scales.reshape(-1), zeros.reshape(-1))
+    for part, array in zip(parts, arrays, strict=True):
         index.graph.initializer.append(initializer(part, array))
     biased = node.op_type == "Gemm" and len(node.input) > 2 and bool(node.input[2])  # noqa: PLR2004 A, B, C
     product = f"{node.output[0]}.product" if biased else node.output[0]

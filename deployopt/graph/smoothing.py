@@ -152,12 +152,11 @@ def _norm(index: GraphIndex, node: onnx.NodeProto) -> tuple[Part, Part | None] |
     if multiply is None or scale < 0 or index.only_reader(multiply.output[0]) is None:
         return None
     divide = index.producers.get(multiply.input[1 - scale])
-    root = index.producers.get(divide.input[1]) if _is(divide, "Div") else None
-    return ((multiply, scale), (node, shift)) if _is(root, "Sqrt") else None
-
-
-def _is(node: onnx.NodeProto | None, operator: str) -> bool:
-    return node is not None and node.op_type == operator
+    root = None
+    if divide is not None and divide.op_type == "Div":
+        root = index.producers.get(divide.input[1])
+    rooted = root is not None and root.op_type == "Sqrt"
+    return ((multiply, scale), (node, shift)) if rooted else None
 
 
 def _constant_at(index: GraphIndex, node: onnx.NodeProto | None, operator: str) -> int:

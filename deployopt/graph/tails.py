@@ -1,7 +1,6 @@
-"""A graph played node by node for many requests at once, so that what follows a node can be asked
-again and again without what comes before it.
+"""A graph played node by node, so that what follows a node can be asked again and again.
 
-A model and requests go in. `advance` computes every value that nodes from a place on still need;
+A model and many requests go in. `advance` computes all that the nodes from a place on still need;
 `tail` is the rest of the graph as a model of its own, whose inputs are those values.
 """
 

@@ -14,6 +14,10 @@ from deployopt.report.svg import LETTER, Box, group, line, words
 _NAME: Final = 36
 _LEADER: Final = 15.0
 """Distance in pixels from which a name is tied to its point by a line."""
+_DOT: Final = 6.0
+_RING: Final = 10.0
+_BOLD: Final = 1.12
+"""How much wider the name of the one chosen is, being bold."""
 _DISTANCES: Final = (12.0, 22.0, 36.0, 54.0, 76.0, 104.0)
 _SIDES: Final = ((1, -0.7), (1, 0.7), (-1, -0.7), (-1, 0.7), (0, -1), (0, 1), (1, 0))
 
@@ -30,10 +34,10 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw_labels(points: Sequence[Named], area: Box, reserved: Sequence[Box]) -> Iterator[str]:
     """Names in the order of the points, each at the nearest free place inside `area`."""
-    taken = [_around(p.at, 6.0) for p in points] + list(reserved)
+    taken = [_around(p.at, _RING if p.chosen else _DOT) for p in points] + list(reserved)
     for point in points:
         name = safe_text(point.name, _NAME)
-        place = _free(point, len(name) * LETTER, area, taken)
+        place = _free(point, len(name) * LETTER * (_BOLD if point.chosen else 1.0), area, taken)
         if place is None:
             continue
         taken.append(place)

@@ -12,12 +12,14 @@ from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.steps.needs import need_format
+from deployopt.steps.session import REQUANTIZING
 
 
 class Configure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`entries` are config entries of ONNX Runtime, added to those that the model has.
 
-    `without` are graph optimizers to leave out, in place of those that are left out already.
+    `without` are graph optimizers to leave out, in place of those that are left out already; what
+    keeps excluded layers in float stays left out.
     """
 
     name: ClassVar[str] = "configure"
@@ -45,12 +47,14 @@ class Configure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if path.is_file():
                 copy_new_file(path, context.workdir / path.name)
         session = source.session
+        without = session.disabled_optimizers
+        if self.without is not None:
+            kept = tuple(name for name in without if name == REQUANTIZING)
+            without = (*self.without, *kept)
         session = msgspec.structs.replace(
             session,
             config_entries=session.config_entries | self.entries,
-            disabled_optimizers=session.disabled_optimizers
-            if self.without is None
-            else self.without,
+            disabled_optimizers=without,
         )
         said = ", ".join(f"{key}={value}" for key, value in sorted(self.entries.items()))
         note = f"Opened with {said or 'other graph optimizers'}."

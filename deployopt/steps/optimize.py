@@ -17,10 +17,13 @@ from deployopt.steps.session import CPU_SESSION
 
 
 class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`merge_qkv` makes one MatMul of those that read the same value, as query, key and value."""
+    """`merge_qkv` makes one MatMul of those that read the same value, as query, key and value.
+
+    `first_token` leaves out what the last layer works out for tokens that no one reads.
+    """
 
     name: ClassVar[str] = "optimize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
@@ -28,6 +31,7 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     uses_lesson: ClassVar[bool] = False
 
     merge_qkv: bool = True
+    first_token: bool = True
 
     def requires(self, source: Artifact, context: StepContext) -> None:
         """Refuse what run could not rewrite."""
@@ -37,7 +41,7 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write model.onnx and compare it with the source."""
-        from deployopt.graph.optimizing import optimize_graph
+        from deployopt.graph.optimizing import Chosen, optimize_graph
 
         samples = decode_samples(context.samples) if context.samples else []
         context.progress(0.0, "rewriting the graph")
@@ -45,7 +49,7 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             source.path,
             context.workdir / MODEL_FILE,
             samples,
-            merge=self.merge_qkv,
+            Chosen(merge=self.merge_qkv, narrow=self.first_token),
             threads=context.threads,
         )
         context.progress(1.0, "rewritten")
@@ -54,6 +58,8 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             f"{done.merged} groups of matrix products that share an input were merged, and "
             f"{done.settled} computed shapes became constant."
         )
+        if done.narrowed:
+            note += f" {done.narrowed} products of the last layer are those of the first token."
         if not done.checked:
             note = "The graph was left as it is: there was no input to check a change with."
         return Artifact(

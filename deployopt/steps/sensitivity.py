@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from deployopt.graph.running import Session
 
 Quantize = QuantizeDynamic | QuantizeStatic
-AnyQuantize = TypeVar("AnyQuantize", QuantizeDynamic, QuantizeStatic)
+AnyQuantize = TypeVar("AnyQuantize", bound=Quantize)
 _SCRATCH: Final = "ranking.onnx"
 FIRST_PASS: Final = 64
 LATER_PASS: Final = 256
@@ -71,7 +71,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 def excluding(quantize: AnyQuantize, names: Sequence[str]) -> AnyQuantize:
     """The same step that leaves these nodes too in float; the order of names does not matter."""
-    added = {escape(name) for name in names} - set(quantize.exclude)
+    added: set[str] = {escape(name) for name in names} - set(quantize.exclude)
     return msgspec.structs.replace(quantize, exclude=(*quantize.exclude, *sorted(added)))
 
 

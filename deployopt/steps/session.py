@@ -7,8 +7,10 @@ from deployopt.core.artifact import SessionOptions
 CPU_SESSION: Final = SessionOptions(disabled_optimizers=("SkipLayerNormFusion",))
 """The fused kernel of addition and layer norm is slower on a CPU than the two by themselves."""
 
-STATIC_SESSION: Final = SessionOptions(
-    disabled_optimizers=(*CPU_SESSION.disabled_optimizers, "WeightBiasQuantization")
-)
+REQUANTIZING: Final = "WeightBiasQuantization"
 """Left on, the runtime quantizes the weights of a convolution or Gemm between Q/DQ pairs while it
 opens the file, by one scale for all: a layer that was kept in float would not be."""
+
+STATIC_SESSION: Final = SessionOptions(
+    disabled_optimizers=(*CPU_SESSION.disabled_optimizers, REQUANTIZING)
+)

@@ -77,6 +77,16 @@ def running_hub() -> Iterator[FakeHub]:
             thread.join()
 
 
+@contextmanager
+def the_hub(patch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A running one that the client takes for the hub."""
+    with running_hub() as hub:
+        patch.setenv("HF_ENDPOINT", hub.address)
+        patch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        patch.delenv("HF_HUB_OFFLINE", raising=False)
+        yield hub
+
+
 class _Answers(BaseHTTPRequestHandler):
     server: FakeHub
     protocol_version = "HTTP/1.1"

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.artifact import Precision, SessionOptions
-from deployopt.core.bundle import Manifest
-from deployopt.core.interface import ArrayInputs, Interface, Task
-from deployopt.store.digests import file_entry
 from deployopt.store.publishing import publish_bundle
+from tests.fakes.bundles import manifest_of
 
 PublishTo = Callable[[Path, bytes], None]
 
@@ -31,26 +28,6 @@ def publish_to(tmp_path: Path) -> PublishTo:
         files = {"model.onnx": sources / "model", "tokenizer/vocab.json": sources / "vocab"}
         for path in files.values():
             path.write_bytes(model)
-        publish_bundle(files, _manifest(files), destination)
+        publish_bundle(files, manifest_of(files), destination)
 
     return publish
-
-
-def _manifest(files: dict[str, Path]) -> Manifest:
-    return Manifest(
-        name="sample",
-        made_with="deployopt",
-        target="x86-cpu",
-        outcome="accepted",
-        artifact="0" * 64,
-        model="model.onnx",
-        opset=21,
-        precision=Precision.FP32,
-        session=SessionOptions(),
-        threads=1,
-        interface=Interface(task=Task.ANY, inputs=ArrayInputs(inputs=()), outputs=()),
-        labels_sha256="0" * 64,
-        bundle_digest="0" * 64,
-        deployed=("model.onnx",),
-        files=tuple(file_entry(path, name) for name, path in sorted(files.items())),
-    )

@@ -17,7 +17,7 @@ from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import encode_lock, lock_of, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
-from tests.fakes.hub import FakeHub, running_hub, write_sst2
+from tests.fakes.hub import FakeHub, the_hub, write_sst2
 from tests.fakes.model_folder import sentences, write_text_model
 
 pytest.importorskip("huggingface_hub")
@@ -33,10 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.address)
-        monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with the_hub(monkeypatch) as running:
         running.add(MODEL, write_text_model(tmp_path / "served", tokenizer=False))
         yield running
 

@@ -13,7 +13,7 @@ from deployopt.core.measurement import Split
 from deployopt.sources.data import load_dataset
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
-from tests.fakes.hub import FakeHub, running_hub
+from tests.fakes.hub import FakeHub, the_hub
 from tests.fakes.model_folder import SPECIAL, sentences, write_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch]
@@ -58,10 +58,7 @@ def write_sst2(folder: Path) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.address)
-        monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with the_hub(monkeypatch) as running:
         repository = find_entry("distilbert").repository
         running.add(f"models/{repository}", write_distilbert(tmp_path / "model"))
         running.add("datasets/stanfordnlp/sst2", write_sst2(tmp_path / "sst2"))

@@ -12,7 +12,7 @@ from deployopt.core.errors import RefusedInputError, SourceError, UsageError
 from deployopt.pipeline.looking import look_up
 from deployopt.sources.hub_headers import FIRST_BYTES
 from deployopt.sources.locking import Lock, LockedSource, encode_lock
-from tests.fakes.hub import FakeHub, running_hub
+from tests.fakes.hub import FakeHub, the_hub
 from tests.fakes.model_folder import write_json, write_safetensors
 
 pytest.importorskip("huggingface_hub")
@@ -52,10 +52,7 @@ def write_model(folder: Path, parts: int = 2) -> Path:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.address)
-        monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with the_hub(monkeypatch) as running:
         running.add(MODEL, write_model(tmp_path / "served"))
         yield running
 

@@ -16,7 +16,7 @@ from deployopt.sources.training_base import TrainingBase, resolve_base
 from deployopt.sources.training_data import TrainingData, read_training_data
 from deployopt.sources.training_lots import HELD_OUT, TRAIN
 from deployopt.store.store import Store
-from tests.fakes.hub import FakeHub, running_hub, write_sst2
+from tests.fakes.hub import FakeHub, the_hub, write_sst2
 from tests.fakes.model_folder import sentences, write_image_model, write_text_model
 
 pytest.importorskip("huggingface_hub")
@@ -32,10 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
-    with running_hub() as running:
-        monkeypatch.setenv("HF_ENDPOINT", running.address)
-        monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with the_hub(monkeypatch) as running:
         running.add(DATA, write_sst2(tmp_path / "served"))
         yield running
 

@@ -18,7 +18,7 @@ from deployopt.core.interface import ArrayInput, ArrayInputs, Interface, Task
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import Feed, encode_samples
-from deployopt.device.accuracy import Judged, compare_with_reference, evaluate
+from deployopt.device.accuracy import Evaluation, Judged, compare_with_reference, evaluate
 from deployopt.device.reference import reference_of
 from deployopt.device.setup import EvaluationSet, Setup
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
@@ -101,7 +101,7 @@ def accuracy(tmp_path: Path, reference: Artifact) -> Judge:
     path.write_bytes(data)
     examples = EvaluationSet(interface=INTERFACE, folder=tmp_path, examples=path)
 
-    def answers(artifact: Artifact) -> tuple[Feed, ...]:
+    def answers(artifact: Artifact) -> Evaluation:
         setup = Setup(artifact="a" * 64, model=artifact.path, session=artifact.session, threads=1)
         return evaluate(setup, examples, tmp_path)
 
@@ -143,9 +143,7 @@ def test_the_spoilt_layer_is_found_and_mended(
     spoilt = judge(quantized(step, "int8"))
     assert spoilt.lost > 60
 
-    probe = Probe(
-        output="logits", classifies=True, workdir=tmp_path, calibration=requests(1, 64)
-    )
+    probe = Probe(output="logits", classifies=True, workdir=tmp_path, calibration=requests(1, 64))
     ranking = rank_layers(source, step, requests(2, 64), probe)
     worst, *others = ranking.layers
     assert worst.name.partition("/")[0] == "l2"

@@ -14,12 +14,16 @@ FEEDS = [{"input_ids": IDS, "attention_mask": np.ones_like(IDS)}]
 
 
 def test_it_answers_as_onnx_runtime_does_and_keeps_the_names(tmp_path: Path) -> None:
-    from deployopt.graph.openvino_converting import convert_to_openvino, openvino, run_openvino
+    from deployopt.graph.openvino_converting import (
+        convert_to_openvino,
+        load_openvino,
+        run_openvino,
+    )
 
     difference = convert_to_openvino(ASSETS / "text.onnx", tmp_path, FEEDS, threads=1)
     assert difference is not None
     assert difference < 1e-5
-    model = openvino.Core().read_model(tmp_path / "model.xml")
+    model = load_openvino(tmp_path / "model.xml")
     assert {frozenset(port.get_names()) for port in model.inputs} == {
         frozenset({"input_ids"}),
         frozenset({"attention_mask"}),

@@ -56,18 +56,18 @@ def feeds() -> Feeds:
 
 def quantized(path: Path) -> dict[str, bool]:
     """By product, whether it multiplies integers."""
-    from deployopt.graph.openvino_converting import openvino
+    from deployopt.graph.openvino_converting import load_openvino
     from deployopt.graph.openvino_precision import is_quantized, multipliers
 
-    model = openvino.Core().read_model(path)
+    model = load_openvino(path)
     return {node.get_friendly_name(): is_quantized(node) for node in multipliers(model)}
 
 
 def largest_weight(path: Path) -> int:
     """Of those stored in 8 bits."""
-    from deployopt.graph.openvino_converting import openvino
+    from deployopt.graph.openvino_converting import load_openvino
 
-    nodes = openvino.Core().read_model(path).get_ordered_ops()
+    nodes = load_openvino(path).get_ordered_ops()
     stored = [n.get_data() for n in nodes if n.get_type_name() == "Constant"]
     return max(int(np.abs(d.astype(np.int32)).max()) for d in stored if d.dtype == np.int8)
 
@@ -122,3 +122,20 @@ def test_nothing_to_quantize_or_to_calibrate_with_is_said(
         quantize_for_openvino(graph, tmp_path, feeds, everything, lambda *_: None)
     with pytest.raises(StepError, match="calibrates on real inputs"):
         quantize_for_openvino(graph, tmp_path, [], OpenvinoOptions(), lambda *_: None)
+
+
+def test_a_convolution_net_says_nearly_the_same(tmp_path: Path) -> None:
+    from deployopt.graph.openvino_converting import run_openvino
+    from deployopt.graph.openvino_quantizing import OpenvinoOptions, quantize_for_openvino
+    from deployopt.graph.running import run_graph
+
+    source = Path(__file__).parents[2] / "assets" / "image.onnx"
+    random = np.random.default_rng(2)
+    pixels = [{"pixels": random.random((1, 3, 16, 16), dtype=np.float32)} for _ in range(8)]
+    options = OpenvinoOptions(transformer=False, reduce_range=True)
+    found = quantize_for_openvino(source, tmp_path, pixels, options, lambda *_: None)
+    assert found.quantized == 2
+    whole = np.concatenate([out[0] for out in run_graph(source, pixels, 1)])
+    small = np.concatenate([out[0] for out in run_openvino(tmp_path / "model.xml", pixels, 1)])
+    error = np.abs(whole - small).max() / np.abs(whole).max()
+    assert 0 < error < 0.05

@@ -10,7 +10,7 @@ import pytest
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
 from deployopt.graph import optimizing
-from deployopt.graph.optimizing import optimize_graph
+from deployopt.graph.optimizing import Chosen, optimize_graph
 
 Feeds = list[dict[str, Array]]
 Save = Callable[[onnx.ModelProto], Path]
@@ -22,7 +22,7 @@ def test_products_are_merged_and_checked(
 ) -> None:
     feeds = texts if given else []
     out = tmp_path / "model.onnx"
-    done = optimize_graph(saved(text_model), out, feeds, merge=True, threads=1)
+    done = optimize_graph(saved(text_model), out, feeds, Chosen(), threads=1)
     assert (done.merged, done.checked) == (1, True)
     assert done.difference < 1e-5
     assert sum(node.op_type == "Split" for node in onnx.load(out).graph.node) == 1
@@ -41,8 +41,8 @@ def test_a_rewriting_that_changes_the_answers_is_an_error(
         return 1
 
     monkeypatch.setattr(optimizing, "merge_shared_matmuls", swap)
-    with pytest.raises(StepError, match=r"differs .*merge_qkv=False"):
-        optimize_graph(saved(text_model), tmp_path / "out.onnx", texts, merge=True, threads=1)
+    with pytest.raises(StepError, match=r"differs .*merge_qkv=False, first_token=False"):
+        optimize_graph(saved(text_model), tmp_path / "out.onnx", texts, Chosen(), threads=1)
 
 
 def test_a_graph_that_nothing_can_be_asked_of_is_left_alone(
@@ -54,6 +54,6 @@ def test_a_graph_that_nothing_can_be_asked_of_is_left_alone(
     text_model.graph.initializer.append(shape)
     text_model.graph.node[0].input[1] = "ids"
     text_model.graph.node.insert(0, reshape)
-    done = optimize_graph(saved(text_model), tmp_path / "o.onnx", [], merge=True, threads=1)
+    done = optimize_graph(saved(text_model), tmp_path / "o.onnx", [], Chosen(), threads=1)
     assert not done.checked
     assert onnx.load(tmp_path / "o.onnx") == text_model

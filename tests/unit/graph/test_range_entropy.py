@@ -58,7 +58,7 @@ def test_it_cuts_where_onnxruntime_cuts_the_same_histogram(
     }[kind].astype(np.float32)
     reach = float(np.abs(values).max())
     counts, edges = np.histogram(values, 1024, range=(-reach, reach))
-    collector = HistogramCollector("entropy", False, 1024, 128, 99.99, "same")
+    collector = HistogramCollector("entropy", False, 1024, 128, 99.99, "same")  # noqa: FBT003 its own
     theirs = collector.get_entropy_threshold(
         (counts, edges.astype(np.float32), values.min(), values.max()), 128
     )

@@ -66,8 +66,13 @@ def test_no_pair_of_edges_is_better(kind: str) -> None:
     low, high = least_error_range(counts, edges, found.lowest, found.highest)
     lows = np.append(edges[(edges <= 0) & (edges > found.lowest)], min(found.lowest, 0))
     highs = np.append(edges[(edges >= 0) & (edges < found.highest)], found.highest)
-    best = min(squared_errors(counts, edges, lows[at : at + 1], highs).min() for at in range(0, len(lows), 3))
-    assert squared_errors(counts, edges, np.array([low]), np.array([high]))[0, 0] <= best * (1 + 1e-9)
+    best = min(
+        squared_errors(counts, edges, lows[at : at + 1], highs).min()
+        for at in range(0, len(lows), 3)
+    )
+    assert squared_errors(counts, edges, np.array([low]), np.array([high]))[0, 0] <= best * (
+        1 + 1e-9
+    )
 
 
 def test_a_normal_one_is_cut_where_theory_cuts_it() -> None:
@@ -108,7 +113,8 @@ def test_the_summed_error_is_that_of_each_bin(chunk: list[float], a: float, b: f
     middles = (edges[:-1] + edges[1:]) / 2
     inside = (middles >= low) & (middles < high)
     expected = sum(
-        count * (((high - low) / STEPS) ** 2 / 12 if within else min(abs(x - low), abs(x - high)) ** 2)
+        count
+        * (((high - low) / STEPS) ** 2 / 12 if within else min(abs(x - low), abs(x - high)) ** 2)
         for x, count, within in zip(middles, counts, inside, strict=True)
         if count
     )

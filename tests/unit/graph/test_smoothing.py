@@ -108,9 +108,7 @@ def relative_error(found: list[Array], expected: list[Array]) -> float:
     )
 
 
-def test_int8_behind_outlier_channels_is_mended(
-    rows: Feeds, saved: Save, answers: Answers
-) -> None:
+def test_int8_behind_outlier_channels_is_mended(rows: Feeds, saved: Save, answers: Answers) -> None:
     """One scale for all activations is the loud channels' scale, until they are smoothed."""
     source = saved(norm_model())
     smoothed = source.with_name("smoothed.onnx")
@@ -198,5 +196,5 @@ def test_another_answer_is_an_error(
 ) -> None:
     monkeypatch.setattr(smoothing, "_divide", lambda *_: None)
     source = saved(norm_model())
-    with pytest.raises(StepError, match="differs .*leave the step out"):
+    with pytest.raises(StepError, match=r"differs .*leave the step out"):
         smooth_graph(source, source.with_name("s.onnx"), rows, alpha=0.5, threads=1)

@@ -4,7 +4,16 @@ import io
 
 from rich.console import Console
 
-from deployopt.report.layout import columns, command, facts, joined, listing, stderr_console, styled
+from deployopt.report.layout import (
+    at_commas,
+    columns,
+    command,
+    facts,
+    joined,
+    listing,
+    stderr_console,
+    styled,
+)
 
 
 def console() -> Console:
@@ -14,6 +23,18 @@ def console() -> Console:
 def text_of(made: Console) -> str:
     assert isinstance(made.file, io.StringIO)
     return made.file.getvalue()
+
+
+def test_a_recipe_ends_its_lines_between_its_parts() -> None:
+    name = "4 layers, ffn 25 %, heads 50 %, int8"
+    assert at_commas(name, 19) == "4 layers, ffn 25 %\nheads 50 %, int8"
+    assert at_commas(name, 60) == name
+    made = console()
+    listing(made, [(name, "told")], 19)
+    assert [x[:20].rstrip() for x in text_of(made).splitlines()] == [
+        "  4 layers, ffn 25 %",
+        "  heads 50 %, int8",
+    ]
 
 
 def test_items_are_never_torn() -> None:

@@ -35,11 +35,16 @@ def test_like_errors_are_on_a_linear_scale() -> None:
     assert found[9] / found[0] == pytest.approx(0.7, abs=1e-3)
 
 
-def test_odd_errors_have_no_or_a_whole_bar() -> None:
-    found = lengths(draw_sensitivity(search.unknown().layers))
-    zero, unknown, endless, some = found
+@pytest.mark.parametrize("least", [1e-5, 5e-2])
+def test_odd_errors_have_no_or_a_whole_bar(least: float) -> None:
+    errors = (0.0, float("nan"), float("inf"), 0.1, least)
+    odd = [
+        msgspec.structs.replace(layer, error=error)
+        for layer, error in zip(search.layers(5), errors, strict=True)
+    ]
+    zero, unknown, endless, most, some = lengths(draw_sensitivity(odd))
     assert zero == unknown == 0
-    assert endless >= some > 0
+    assert endless > most > some > 0
 
 
 def test_nothing_known() -> None:

@@ -71,7 +71,9 @@ def spoilt(source: Artifact, name: str) -> Artifact:
 
 
 @pytest.mark.parametrize("worst", ["q", "k", "v"])
-@pytest.mark.parametrize("step", [QuantizeDynamic(per_channel=False), QuantizeStatic(per_channel=False)])
+@pytest.mark.parametrize(
+    "step", [QuantizeDynamic(per_channel=False), QuantizeStatic(per_channel=False)]
+)
 def test_the_layer_that_was_spoilt_comes_first(
     step: Quantize, worst: str, float_graph: Artifact, feeds: list[Feed], probe: Probe
 ) -> None:

@@ -78,6 +78,4 @@ def test_samples_and_float_weights_are_needed(
         with pytest.raises(StepError, match=said):
             Smooth().requires(normed, msgspec.structs.replace(context(), samples=samples))
     with pytest.raises(StepError, match="quantized already"):
-        Smooth().requires(
-            msgspec.structs.replace(normed, precision=Precision.INT4), context()
-        )
+        Smooth().requires(msgspec.structs.replace(normed, precision=Precision.INT4), context())

@@ -15,9 +15,9 @@ def test_every_step_stands_under_its_name_and_has_defaults() -> None:
         "quantize-dynamic",
         "quantize-static",
         "quantize-weights",
-        "configure",
         "convert-openvino",
         "quantize-openvino",
+        "configure",
     ]
     for name, step in STEPS.items():
         made = step()

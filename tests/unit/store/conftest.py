@@ -6,15 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.artifact import Precision, SessionOptions
-from deployopt.core.bundle import Manifest
-from deployopt.core.interface import ArrayInputs, Interface, Task
-from deployopt.store.digests import file_entry
 from deployopt.store.publishing import publish_bundle
 from deployopt.store.store import Store
+from tests.fakes.bundles import manifest_of
 
 Publish = Callable[..., Path]
-ManifestOf = Callable[[dict[str, Path]], Manifest]
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def publish(tmp_path: Path, manifest_of: ManifestOf) -> Publish:
+def publish(tmp_path: Path) -> Publish:
     """Publish a small bundle with the given contents; its folder."""
 
     def make(contents: dict[str, bytes], destination: Path | None = None) -> Path:
@@ -45,30 +41,3 @@ def publish(tmp_path: Path, manifest_of: ManifestOf) -> Publish:
         return target
 
     return make
-
-
-@pytest.fixture
-def manifest_of() -> ManifestOf:
-    """The manifest of the given files by their paths in the bundle."""
-    return _manifest_of
-
-
-def _manifest_of(files: dict[str, Path]) -> Manifest:
-    entries = tuple(file_entry(path, name) for name, path in sorted(files.items()))
-    return Manifest(
-        name="sample",
-        made_with="deployopt",
-        target="x86-cpu",
-        outcome="accepted",
-        artifact="0" * 64,
-        model=entries[0].path,
-        opset=21,
-        precision=Precision.FP32,
-        session=SessionOptions(),
-        threads=1,
-        interface=Interface(task=Task.ANY, inputs=ArrayInputs(inputs=()), outputs=()),
-        labels_sha256="0" * 64,
-        bundle_digest="0" * 64,
-        deployed=(entries[0].path,),
-        files=entries,
-    )

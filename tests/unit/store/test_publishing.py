@@ -13,9 +13,9 @@ from deployopt.store import publishing
 from deployopt.store.manifests import encode_manifest
 from deployopt.store.publishing import add_verification, publish_bundle
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.bundles import manifest_of
 
 Publish = Callable[..., Path]
-ManifestOf = Callable[[dict[str, Path]], Manifest]
 
 OLD = {"model.onnx": b"old", "a/b/c": b"1"}
 NEW = {"model.onnx": b"new", "report.html": b"<p>"}
@@ -94,7 +94,7 @@ def test_an_empty_folder_is_taken(publish: Publish, tmp_path: Path) -> None:
     verify_bundle(publish(NEW, tmp_path / "empty"))
 
 
-def test_a_source_that_changed_since_is_refused(tmp_path: Path, manifest_of: ManifestOf) -> None:
+def test_a_source_that_changed_since_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "model.onnx"
     source.write_bytes(b"1")
     manifest = manifest_of({"model.onnx": source})
@@ -104,7 +104,7 @@ def test_a_source_that_changed_since_is_refused(tmp_path: Path, manifest_of: Man
     assert names(tmp_path / "out") == []
 
 
-def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path, manifest_of: ManifestOf) -> None:
+def test_a_listing_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "a"
     source.write_bytes(b"1")
     manifest = manifest_of({"a": source})
