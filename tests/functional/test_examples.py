@@ -248,7 +248,7 @@ class TestDigits:
         folder = copies / "mnist-resnet"
         made = Ran(
             folder, sys.executable, "make.py",
-            "--train", "500", "--judge", "800", "--epochs", "3", "--size", "32",
+            "--train", "1000", "--judge", "800", "--epochs", "6", "--size", "32",
         )  # fmt: skip
         assert made.code == 0, made.all
         assert "digits that it has not seen" in made.out

@@ -23,7 +23,7 @@ from deployopt.pipeline.trying import Tried, ask_recipes
 from deployopt.steps.distil import Distil
 from deployopt.store.model_folders import RECORD
 
-_LEARNING_RATE: Final = {"layers": 1e-4, "channels": 1e-3}
+_LEARNING_RATE: Final = {"layers": 2e-4, "channels": 1e-3}
 _LABELS: Final = 0.5
 
 

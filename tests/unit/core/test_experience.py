@@ -67,3 +67,6 @@ def test_other_figures_are_other_premises() -> None:
 def test_the_runtime_is_told_with_its_version() -> None:
     assert runtime_words("cpu", {"onnxruntime": "1.31.1"}) == "cpu 1.31.1"
     assert runtime_words("cuda", {}) == "cuda ?"
+    both = {"onnxruntime": "1.31.1", "openvino": "2026.4.1"}
+    assert runtime_words("cpu", both) == "cpu 1.31.1"
+    assert runtime_words("cpu", both, "openvino") == "openvino 2026.4.1"

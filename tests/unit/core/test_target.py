@@ -1,8 +1,11 @@
 """What makes a target consistent, and which machine counts as it."""
 
+from typing import Literal
+
 import msgspec
 import pytest
 
+from deployopt.core.artifact import RuntimeName
 from deployopt.core.target import Hardware, Match, Peak, Runtime
 from deployopt.core.units import Bandwidth, Compute, Size
 
@@ -44,6 +47,23 @@ def test_nothing_is_zero(name: str) -> None:
 def test_a_runtime_that_contradicts_itself(versions: str, opset: int, part: str) -> None:
     with pytest.raises(ValueError, match=part):
         Runtime(threads=4, versions=versions, opset_max=opset)
+
+
+@pytest.mark.parametrize(
+    ("provider", "runtimes", "said"),
+    [
+        ("cpu", ("openvino",), "onnxruntime is always one"),
+        ("cpu", ("onnxruntime", "onnxruntime"), "each of them once"),
+        ("cuda", ("onnxruntime", "openvino"), "for provider cpu only"),
+    ],
+)
+def test_runtimes_that_cannot_be(
+    provider: Literal["cpu", "cuda"], runtimes: tuple[RuntimeName, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Runtime(
+            provider=provider, runtimes=runtimes, threads=4, versions=">=1.20.1,<2", opset_max=21
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A model's name becomes its facts: alias, folder, graph, sizes by hand, and every wrong name."""
 
+import importlib
 import json
 import re
 import resource
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import deployopt
 from deployopt.catalogue.models import DEMO, entries
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.request import ByHand
@@ -249,6 +251,8 @@ def test_a_graph_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_graph_needs_the_packages_for_building(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
+    # What is imported in its place must not stay behind as the package's attribute.
+    monkeypatch.setattr(deployopt, "graph", importlib.import_module("deployopt.graph"))
     for name in [name for name in sys.modules if name.startswith("deployopt.graph")]:
         monkeypatch.delitem(sys.modules, name)
     with pytest.raises(MissingExtraError, match=r"deployopt\[build\]"):
