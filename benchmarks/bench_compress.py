@@ -36,7 +36,7 @@ from benchmarks.contenders import (
     contenders,
 )
 from benchmarks.environment import environment
-from benchmarks.racing import Clock, Rounds, Spec, answers, race, ratio
+from benchmarks.racing import Clock, Rounds, answers, on_cores, race, ratio
 from deployopt.core.paired import LossBounds, loss_bounds
 from deployopt.core.request import BuildRequest
 from deployopt.core.watching import SILENT
@@ -164,12 +164,6 @@ def compared(field: Contenders, bundles: Sequence[Path], options: argparse.Names
         rounds=rounds,
         budgets=budgets,
     )
-
-
-def on_cores(spec: Spec, threads: int) -> Spec:
-    """Pinned to as many of the last cores that this process may use."""
-    cores = sorted(os.sched_getaffinity(0))[-threads:]
-    return msgspec.structs.replace(spec, threads=threads, cores=tuple(cores))
 
 
 def judged(field: Contenders, count: int | None) -> dict[str, Judged]:

@@ -20,10 +20,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.bench_compress import on_cores
 from benchmarks.contenders import gate_requests, kept_layers, made, spec_of
 from benchmarks.environment import environment
-from benchmarks.racing import Clock, Rounds, Spec, race, ratio
+from benchmarks.racing import Clock, Rounds, Spec, on_cores, race, ratio
 from deployopt.core.recipe import Step
 from deployopt.core.request import BuildRequest
 from deployopt.core.watching import SILENT

@@ -13,7 +13,6 @@ gone, and three times as fast.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from benchmarks.racing import Spec, answers, race, ratio
+from benchmarks.racing import Spec, answers, on_cores, race, ratio
 from deployopt.core.artifact import Artifact
 from deployopt.core.codec import decode_json
 from deployopt.core.distill_result import Lessons
@@ -205,12 +204,6 @@ def compare(
             f"{least:.2f} |", " | ".join(faster), f"| {one.seconds:.0f} |",
         )  # fmt: skip
     print(f"\nAims: {MACS_AIM:.0%} of the MACs gone, {SPEED_AIM:g} times as fast.")
-
-
-def on_cores(spec: Spec, threads: int) -> Spec:
-    """Pinned to as many of the last cores that this process may use."""
-    cores = sorted(os.sched_getaffinity(0))[-threads:]
-    return msgspec.structs.replace(spec, threads=threads, cores=tuple(cores))
 
 
 def told(share: float, words: str) -> None:

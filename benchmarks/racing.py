@@ -8,6 +8,7 @@ falls on all of them, and no runner's weights push another's out of its own turn
 
 import json
 import math
+import os
 import random
 import statistics
 import subprocess
@@ -94,6 +95,12 @@ class Runner:
         if not line or (expected and line.strip() != expected):
             raise SystemExit(f"{self.spec.name} failed: {line}{self._child.communicate()[1]}")
         return line
+
+
+def on_cores(spec: Spec, threads: int) -> Spec:
+    """Pinned to as many of the last cores that this process may use."""
+    cores = sorted(os.sched_getaffinity(0))[-threads:]
+    return msgspec.structs.replace(spec, threads=threads, cores=tuple(cores))
 
 
 def race(specs: Sequence[Spec], *, rounds: int, requests: int, count: int) -> Rounds:

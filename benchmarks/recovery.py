@@ -49,6 +49,7 @@ from deployopt.store.store import Store
 
 MODEL: Final = "demo-sentiment"
 TUNED, DISTILLED, MORE = "fine-tuned", "distilled", "distilled, more texts"
+ARMS: Final = (TUNED, DISTILLED, MORE)
 PATIENCE: Final = 2
 RESAMPLES: Final = 10_000
 
@@ -69,7 +70,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def rights(self) -> Right:
         """As an array."""
-        return np.frombuffer(self.right.encode(), np.uint8) == ord("1")
+        found: Right = np.frombuffer(self.right.encode(), np.uint8) == ord("1")
+        return found
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("recovery.jsonl"))
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--ffn", type=float, default=0.5)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--tuned-rates", type=float, nargs="+", default=[5e-5, 1e-4, 2e-4])
     parser.add_argument("--distilled-rates", type=float, nargs="+", default=[1e-4, 2e-4, 4e-4])
     parser.add_argument("--epochs", type=int, default=4)
@@ -107,23 +110,23 @@ def main() -> None:
 def complete(options: argparse.Namespace, store: Store) -> None:
     """Every run that the log lacks: the rates with the first seed, then the best with all."""
     bench = prepared(options, store)
-    done = logged(options.log)
-    if not done:
-        whole = judged(bench, bench.teacher.artifact, "whole", 0, 0.0, time.perf_counter_ns())
-        cut = judged(bench, bench.start, "cut", 0, 0.0, time.perf_counter_ns())
-        done = [noted(options.log, run) for run in (whole, cut)]
-    for arm, rates in ((TUNED, options.tuned_rates), (DISTILLED, options.distilled_rates)):
-        for rate in rates:
-            unless_done(bench, done, arm, 0, rate)
-    for arm in (TUNED, DISTILLED, MORE):
+    if not logged(options.log):
+        for arm, artifact in (("whole", bench.teacher.artifact), ("cut", bench.start)):
+            noted(options.log, judged(bench, artifact, arm, 0, 0.0, time.perf_counter_ns()))
+    tried = {TUNED: options.tuned_rates, DISTILLED: options.distilled_rates, MORE: []}
+    for arm in options.arms:
+        for rate in tried[arm]:
+            unless_done(bench, arm, 0, rate)
+    for arm in options.arms:
         for seed in range(options.seeds):
-            unless_done(bench, done, arm, seed, chosen_rate(done, arm))
+            unless_done(bench, arm, seed, chosen_rate(logged(options.log), arm))
 
 
-def unless_done(bench: Bench, done: list[Run], arm: str, seed: int, rate: float) -> None:
-    """Run it, write it down, and add it to `done`."""
+def unless_done(bench: Bench, arm: str, seed: int, rate: float) -> None:
+    """Run it and write it down, unless this or another process has."""
+    done = logged(bench.options.log)
     if not any((run.arm, run.seed, run.rate) == (arm, seed, rate) for run in done):
-        done.append(noted(bench.options.log, recovered(bench, arm, seed, rate)))
+        noted(bench.options.log, recovered(bench, arm, seed, rate))
 
 
 def prepared(options: argparse.Namespace, store: Store) -> Bench:
@@ -203,6 +206,7 @@ def fine_tuned(bench: Bench, scratch: Path, seed: int, rate: float) -> Artifact:
 
     job = Job(
         folder=bench.start.folder,
+        origin=bench.teacher.name,
         interface=bench.teacher.interface,
         new_head=False,
         train=labelled(TRAIN, bench.plain.stored.lesson.train),
@@ -279,7 +283,7 @@ def logged(path: Path) -> list[Run]:
     return [msgspec.json.decode(line, type=Run) for line in path.read_bytes().splitlines() if line]
 
 
-def noted(path: Path, run: Run) -> Run:
+def noted(path: Path, run: Run) -> None:
     """Into the log, at once."""
     with path.open("ab") as stream:
         stream.write(msgspec.json.encode(run) + b"\n")
@@ -289,7 +293,6 @@ def noted(path: Path, run: Run) -> Run:
         f"{run.validation:.2%} of the validation split, {run.seconds:.0f} s",
         flush=True,
     )
-    return run
 
 
 def chosen_rate(runs: list[Run], arm: str) -> float:
@@ -308,7 +311,7 @@ def print_table(path: Path) -> None:
     print("| recovery | rate | seed | accuracy | loss, points | lost, gained | minutes |")
     print("|---|---|---|---|---|---|---|")
     losses: dict[str, npt.NDArray[np.float64]] = {}
-    for arm in (TUNED, DISTILLED, MORE):
+    for arm in ARMS:
         chosen = list(of_best_rate(runs, arm))
         if chosen:
             losses[arm] = np.mean([whole.astype(float) - run.rights for run in chosen], axis=0)

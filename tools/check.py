@@ -117,7 +117,10 @@ def environments(others: Sequence[tuple[str, str]]) -> list[Part]:
     for version, found in others:
         parts += [
             (f"environment {version}", [found, "-m", "venv", other(version).parent.parent]),
-            (f"install {version}", [*install(other(version)), "-e", ".", *TESTING]),
+            (
+                f"install {version}",
+                [*install(other(version)), "--no-compile", "-e", ".", *TESTING],
+            ),
         ]
     return parts
 

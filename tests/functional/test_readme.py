@@ -40,6 +40,9 @@ OTHER_OPTIONS = {
     "--release": "examples/package/package.py",
     "--memory": "benchmarks/predict.py",
     "--latency": "benchmarks/predict.py",
+    "--train": "examples/mnist-resnet/make.py",
+    "--size": "examples/efficientnet-lite/build.py",
+    "--bundle": "benchmarks/bench_compress.py",
     "--benchmark-only": "pyproject.toml",
     "--benchmark-json": "pyproject.toml",
 }
@@ -59,7 +62,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> Iterator[list[str]]:
     """Every command line of a page's shell blocks, as words; redirections are left out."""
     for block in blocks(page, "sh"):
-        for line in block.splitlines():
+        for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             for command in " \0".join(words).split("\0&& "):
                 split = command.split(" \0")

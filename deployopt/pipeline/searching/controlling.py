@@ -31,7 +31,7 @@ from deployopt.steps.smooth import Smooth
 _REVERTED: Final = (1, 2, 4, 8, 16)
 """So many of the most sensitive layers go back to float, until the loss is small enough."""
 _CALIBRATIONS: Final[tuple[Calibration, ...]] = ("minmax", "percentile", "entropy", "mse")
-_EXAMPLES: Final = 256
+_EXAMPLES: Final = 128
 _IMAGES: Final = 64
 _RANKING_S: Final = 120.0
 

@@ -45,7 +45,17 @@ def ranks(keys: Keys) -> Ranks:
     )
 
 
-def attention_parameters(decoder: Decoder, ranks: Ranks, *, bias: bool) -> int:
+def narrowed(decoder: Decoder, ranks: Ranks, *, bias: bool) -> Decoder:
+    """The same with attention through these widths."""
+    return msgspec.structs.replace(
+        decoder,
+        attention=_attention_parameters(decoder, ranks, bias=bias),
+        head_dim=ranks.plain + ranks.rope,
+        kv_elements=ranks.kept + ranks.rope,
+    )
+
+
+def _attention_parameters(decoder: Decoder, ranks: Ranks, *, bias: bool) -> int:
     """Down to the latent vectors, their norms, and up to the heads."""
     hidden, heads = decoder.hidden, decoder.heads
     queries = heads * (ranks.plain + ranks.rope)
@@ -71,10 +81,7 @@ def _deepseek(keys: Keys, decoder: Decoder, defaults: Routing) -> Architecture:
     found = assemble(
         keys,
         msgspec.structs.replace(
-            decoder,
-            attention=attention_parameters(decoder, widths, bias=bias),
-            head_dim=widths.plain + widths.rope,
-            kv_elements=widths.kept + widths.rope,
+            narrowed(decoder, widths, bias=bias),
             experts=experts,
             experts_used=used,
             expert_ffn=width,

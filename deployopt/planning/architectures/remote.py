@@ -10,7 +10,7 @@ import msgspec
 from deployopt.core.architecture import Architecture
 from deployopt.planning.architectures.decoder import assemble
 from deployopt.planning.architectures.keys import HEADS, Keys, Readers
-from deployopt.planning.architectures.latent import attention_parameters, ranks, with_ranks
+from deployopt.planning.architectures.latent import narrowed, ranks, with_ranks
 from deployopt.planning.architectures.llamas import Defaults, sized, with_biases
 
 
@@ -93,17 +93,10 @@ def minicpm3(keys: Keys) -> Architecture:
     }
     widths = ranks(msgspec.structs.replace(keys, values={**silent, **keys.values}))
     bias = keys.flag("attention_bias", default=False)
-    found = assemble(
-        keys,
-        msgspec.structs.replace(
-            decoder,
-            attention=attention_parameters(decoder, widths, bias=bias),
-            head_dim=widths.plain + widths.rope,
-            kv_elements=widths.kept + widths.rope,
-            ffn_bias=keys.flag("mlp_bias", default=False),
-        ),
+    decoder = msgspec.structs.replace(
+        narrowed(decoder, widths, bias=bias), ffn_bias=keys.flag("mlp_bias", default=False)
     )
-    return with_ranks(found, widths)
+    return with_ranks(assemble(keys, decoder), widths)
 
 
 def exaone(keys: Keys) -> Architecture:
