@@ -89,9 +89,12 @@ def fetched(folder: Path) -> Path:
 
 def rows_of(content: bytes) -> list[Row]:
     """Rows of a label and a text; empty texts are left out."""
-    csv.field_size_limit(LIMIT)
     lines = csv.reader(io.StringIO(content.decode("utf-8"), newline=""), delimiter="\t")
-    found = [line for line in lines if len(line) == 2][HEADERS:]
+    before = csv.field_size_limit(LIMIT)
+    try:
+        found = [line for line in lines if len(line) == 2][HEADERS:]
+    finally:  # the limit is the whole process's
+        csv.field_size_limit(before)
     return [(text.strip(), label) for label, text in found if text.strip() and label]
 
 

@@ -22,8 +22,10 @@ FULL = ROOT / ".venv"
 SMALL = ROOT / ".venv-small"
 EXTRAS = "build,dev,openvino"
 OTHERS = ("3.12", "3.13")
-TESTING = ("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "pytest>=9",
-    "pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub")  # fmt: skip
+TESTING = (
+    *("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "optuna", "pytest>=9"),
+    *("pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub"),
+)
 """What the tests that need no torch import."""
 WORKERS = max(1, min(os.cpu_count() or 1, 4))
 """Processes that test beside each other; each may hold torch and a model, some 2 GB."""

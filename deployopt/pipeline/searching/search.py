@@ -20,7 +20,7 @@ from deployopt.core.version import VERSION
 from deployopt.core.watching import Watcher
 from deployopt.pipeline.material import Material
 from deployopt.pipeline.preparing import Prepared, effort_of
-from deployopt.pipeline.recipes import FLOAT
+from deployopt.pipeline.recipes import FLOAT, FLOATS, Form
 from deployopt.pipeline.searching.controlling import Controlled, control
 from deployopt.pipeline.searching.journal import Began, Journal, restored
 from deployopt.pipeline.searching.run import SearchRun
@@ -42,6 +42,9 @@ _RESERVE_S: Final = 90.0
 _RESERVE_SHARE: Final = 0.15
 """Of the time limit, and at least the seconds above, for measuring and judging in the end."""
 _LEAST_S: Final = 30.0
+_FORM_ROUNDS: Final = 6
+_NOISE: Final = 1.5
+"""Without rounds that count, what takes this many times as long is taken to be slower."""
 _BEATEN: Final = 1.15
 """A form that takes this many times as long as the best one is not measured in full."""
 
@@ -133,7 +136,8 @@ def _best_form(
     ordered = sorted(alive, key=lambda one: not one.candidate.is_float)
     run.watcher.stage("Forms", quiet=True)
     made = [(one, one.candidate.made.artifact) for one in ordered if one.candidate.made is not None]
-    found = time_artifacts([artifact for _, artifact in made], run.prepared, run.watcher)
+    artifacts = [artifact for _, artifact in made]
+    found = time_artifacts(artifacts, run.prepared, run.watcher, _FORM_ROUNDS)
     timed = {
         one.candidate.recipe.name: (artifact, times)
         for (one, artifact), times in zip(made, found, strict=True)
@@ -146,12 +150,34 @@ def _best_form(
         if one.candidate.recipe.name in timed
         and (limit is None or one.loss is None or one.loss.lower <= limit)
     ]
-    name = min(hopeful, key=lambda name: timed[name][1].ratio)
+    name = preferred({name: timed[name][1] for name in hopeful}, run.prepared.forms)
     artifact, times = timed[name]
     base = Base(
         float_artifact=float_artifact, form=forms[name], artifact=artifact, ratio=times.ratio
     )
     return base, _beaten(timed, name)
+
+
+def preferred(timed: dict[str, Timed], forms: Sequence[Form]) -> str:
+    """The form to go on with: in the order of preference, the first that none is proved to beat.
+
+    Int8 is preferred to float, and the runtimes in the target's order, so that noise moves nothing.
+    """
+    places = {form.name: place for place, form in enumerate(forms)}
+    ordered = sorted(timed, key=lambda name: (name in FLOATS, places[name]))
+    found = (
+        name
+        for name in ordered
+        if not any(_proved_faster(other, timed[name]) for other in timed.values())
+    )
+    return next(found, min(ordered, key=lambda name: timed[name].ratio))
+
+
+def _proved_faster(one: Timed, other: Timed) -> bool:
+    """Whether the bounds say so; without bounds a wide margin has to."""
+    if one.upper is not None and other.lower is not None:
+        return one.upper < other.lower
+    return one.ratio * _NOISE < other.ratio
 
 
 def _opened(base: Base, step: Configure) -> Base:

@@ -91,7 +91,8 @@ def time_shapes(run: SearchRun, profiles: Sequence[Profile], base: Base) -> tupl
 
 def judged(shape: TimedShape, best_ratio: float, latency_limit: float | None) -> str:
     """What becomes of a shape: `TRIED`, or why it is not taught."""
-    if shape.ratio > _GAIN * best_ratio:
+    least = shape.ratio if shape.lower is None else min(shape.ratio, shape.lower)
+    if least > _GAIN * best_ratio:
         return "no faster than the whole model"
     if latency_limit is None:
         return TRIED
