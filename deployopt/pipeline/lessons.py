@@ -79,8 +79,8 @@ def gather_texts(request: DistillRequest, teacher: SourceModel, store: Store) ->
     if data.new_head:
         raise UsageError(
             f"{name} has the labels {name_list(data.labels)} and the teacher {teacher.name} "
-            f"answers {name_list(teacher.interface.labels)}. Give data of the teacher's labels, or texts "
-            "without any as --unlabelled."
+            f"answers {name_list(teacher.interface.labels)}. Give data of the teacher's labels, or "
+            "texts without any as --unlabelled."
         )
     texts = {split: tuple(map(str, part.inputs)) for split, part in data.parts.items()}
     classes = {split: part.classes for split, part in data.parts.items()}

@@ -8,8 +8,6 @@ nearest shape that is left is taken.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-import optuna
-
 from deployopt.core.search import Profile, TimedShape
 
 if TYPE_CHECKING:
@@ -40,6 +38,8 @@ def next_shape(
 def _propose(
     space: Sequence[Profile], promises: Mapping[Profile, float], seed: int
 ) -> dict[str, float]:
+    import optuna  # only a search needs it, and the small install has none
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -66,11 +66,13 @@ _ALL: Final = 1_000
 
 
 def _bounds(space: Sequence[Profile]) -> "dict[str, BaseDistribution]":
+    from optuna.distributions import CategoricalDistribution
+
     places = [_place(profile) for profile in space]
     found: dict[str, BaseDistribution] = {}
     for name in places[0]:
         values = sorted({place[name] for place in places})
-        found[name] = optuna.distributions.CategoricalDistribution(values)
+        found[name] = CategoricalDistribution(values)
     return found
 
 

@@ -138,7 +138,7 @@ def test_a_prefix_that_cannot_be_is_refused(asked: dict[str, Any], said: str) ->
 
 
 def test_what_does_not_fit_is_never_told_to_add_what_it_has_no_place_for() -> None:
-    tight = {"target": "rpi4", "batch": 4_000, "checkpointing": False}
+    tight: dict[str, Any] = {"target": "rpi4", "batch": 4_000, "checkpointing": False}
     with pytest.raises(CannotFitError, match="--method lora"):
         settled("bert-base", method=Method.FULL, **tight)
     images = ModelTask.IMAGE_CLASSIFICATION

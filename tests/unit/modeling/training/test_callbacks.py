@@ -30,7 +30,7 @@ def job(deadline_s: float | None, judged: int) -> Job:
         folder=Path(), interface=Interface(task=Task.TEXT_CLASSIFICATION,
         inputs=TextInputs(max_length=9), outputs=("logits",)), new_head=True, train=nothing,
         validation=nothing, encode=lambda _: {}, options=TrainingOptions(method=Method.FULL,
-        batch=10), workdir=Path(), checkpoints=Nowhere(), resume=False, watcher=SILENT,
+        batch=10), workdir=Path(), origin="", checkpoints=Nowhere(), resume=False, watcher=SILENT,
         deadline_ns=None if deadline_s is None else round(deadline_s * 1e9), judged=judged,
     )  # fmt: skip
 

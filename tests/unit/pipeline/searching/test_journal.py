@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deployopt.core.errors import IntegrityError
@@ -112,7 +113,7 @@ def test_the_log_of_another_search_is_left_alone(tmp_path: Path) -> None:
     filled(path)
     before = path.read_bytes()
     with pytest.raises(IntegrityError, match="another search"):
-        Journal(path, Began(**{**_fields(BEGAN), "key": "b" * 64}))
+        Journal(path, msgspec.structs.replace(BEGAN, key="b" * 64))
     assert path.read_bytes() == before
 
 
@@ -141,7 +142,3 @@ def test_options_that_a_step_lacks_are_refused(tmp_path: Path) -> None:
     one = Journal(path, BEGAN).taught[0]
     with pytest.raises(IntegrityError, match="options that distil lacks"):
         restored(one.steps, path)
-
-
-def _fields(began: Began) -> dict[str, object]:
-    return {name: getattr(began, name) for name in began.__struct_fields__}

@@ -7,10 +7,11 @@ from its work, on a clock of its own.
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deployopt.core.paired import loss_bounds
-from deployopt.core.search import Effort, Profile, TimedShape, TrainedShape
+from deployopt.core.search import Effort, Profile, TrainedShape
 from deployopt.core.watching import SILENT
 from deployopt.pipeline.recipes import Form
 from deployopt.pipeline.searching import schooling
@@ -23,13 +24,9 @@ from tests.fakes.searching import prepared_build
 from tests.unit.pipeline.searching.test_journal import BEGAN, shape
 
 SPACE = [
-    TimedShape(
-        **{
-            **{n: getattr(shape(), n) for n in shape().__struct_fields__},
-            "profile": Profile(layers=tuple(range(layers)), ffn=ffn),
-            "ratio": 0.05 * layers * (0.4 + 0.6 * ffn),
-            "macs": 1e6 * layers * (0.4 + 0.6 * ffn),
-        }
+    msgspec.structs.replace(
+        shape(Profile(layers=tuple(range(layers)), ffn=ffn), 0.05 * layers * (0.4 + 0.6 * ffn)),
+        macs=1e6 * layers * (0.4 + 0.6 * ffn),
     )
     for layers in (5, 4, 3, 2, 1)
     for ffn in (1.0, 0.5)
