@@ -36,7 +36,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def words(self) -> str:
         """As reports name it, e.g. `4 layers, ffn 50 %`."""
-        parts = [f"{len(self.layers)} layers"] if self.layers else []
+        count = len(self.layers)
+        parts = [f"{count} layer{'' if count == 1 else 's'}"] if count else []
         shares = (("ffn", self.ffn), ("heads", self.heads), ("channels", self.channels))
         parts += [f"{name} {100 * share:.0f} %" for name, share in shares if share != 1]
         return ", ".join(parts) or "whole"

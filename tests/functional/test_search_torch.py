@@ -60,10 +60,10 @@ def test_shapes_are_timed_then_taught_then_judged(done: Done, folder: Path) -> N
     assert search["train_data"] == "reviews.csv"
     assert 300 < search["train_examples"] < 500
     assert any("left out" in note for note in search["notes"])
-    assert len(search["shapes"]) == 8
-    assert {s["form"] for s in search["shapes"]} <= {"int8", "float"}
+    # Fewer neurons leave products that are too small for int8 to gain anything.
+    assert [len(s["profile"].get("layers", ())) for s in search["shapes"]] == [2, 1]
     rungs = [one["rung"] for one in search["trainings"]]
-    assert [rungs.count(r) for r in range(3)] == [3, 2, 1]
+    assert [rungs.count(r) for r in range(3)] == [2, 2, 1]
     assert all(one["failure"] is None and one["loss"] for one in search["trainings"])
     assert sum(one["promoted"] for one in search["trainings"]) == 3
     assert search["layers"]
@@ -71,7 +71,7 @@ def test_shapes_are_timed_then_taught_then_judged(done: Done, folder: Path) -> N
     assert set(search["front"]) <= {one["recipe"] for one in found["candidates"]}
     assert len(found["candidates"]) > 2
     verify_bundle(Path(found["bundle"]))
-    assert len(log_of(folder).read_bytes().splitlines()) == 1 + 1 + 8 + 6
+    assert len(log_of(folder).read_bytes().splitlines()) == 1 + 1 + 2 + 5
 
 
 def test_a_taught_shape_is_smaller_than_the_whole(done: Done) -> None:
@@ -147,7 +147,7 @@ def test_a_killed_search_goes_on(
     assert log_of(tmp_path).read_bytes().startswith(before.rpartition(b"\n")[0])
     shapes = [s["profile"] for s in again.json["search"]["shapes"]]
     assert shapes == [s["profile"] for s in done.json["search"]["shapes"]]
-    assert len(again.json["search"]["trainings"]) == 6
+    assert len(again.json["search"]["trainings"]) == 5
 
 
 def test_a_time_limit_too_short_to_teach_says_so(

@@ -13,8 +13,8 @@ from deployopt.core.search import Profile, TimedShape
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-_SPREAD: Final = (0.5, 0.25, 0.75, 0.0)
-"""Places in the order of time, fastest first: the middle before the ends."""
+_SPREAD: Final = (0.7, 0.4, 0.2, 0.9)
+"""Places in the order of time, fastest first: one that is likely to keep its accuracy leads."""
 
 
 def next_shape(
