@@ -17,6 +17,7 @@ from deployopt.core.examples import decode_examples
 from deployopt.core.interface import ImageInputs, TextInputs
 from deployopt.core.recipe import Lesson
 from deployopt.core.request import BuildRequest
+from deployopt.core.search import Effort
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.pipeline.image_lessons import store_image_lesson
 from deployopt.pipeline.lesson_files import Learned, StoredLesson, store_lesson
@@ -70,7 +71,9 @@ def _wanted(request: BuildRequest, source: SourceModel) -> Wanted | None:
     name = request.train_data or own
     if name is None and request.unlabelled is None:
         return None
-    return Wanted(data=name, unlabelled=request.unlabelled)
+    # They double the time of an epoch, which a search of minutes does not have.
+    wide = request.effort is Effort.EXTENSIVE
+    return Wanted(data=name, unlabelled=request.unlabelled, wide=wide)
 
 
 def _require_trainable(source: SourceModel) -> None:

@@ -53,6 +53,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     data: str | None
     unlabelled: Path | None = None
+    wide: bool = True
+    """Whether texts of other domains that come with the demo's data are learned from too."""
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +154,7 @@ def _plain(wanted: Wanted, listed: str | None, store: Store) -> _Plain:
         texts += found.texts
         notes += found.notes
     where = files[0].name if files else ""
-    if wanted.data == DEMO:
+    if wanted.data == DEMO and wanted.wide:
         archive = stored_archive(store).folder / DATA.file_name
         for domain in _DEMO_DOMAINS:
             texts += [text.text for text in read_demo_data(archive, domain)]
