@@ -27,7 +27,7 @@ from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
 from deployopt.pipeline.remembering import remember
 from deployopt.pipeline.searching.concluding import concluded
-from deployopt.pipeline.searching.search import Searched, search
+from deployopt.pipeline.searching.search import Searched, reserve_s, search
 from deployopt.pipeline.searching.time_budget import TimeBudget
 from deployopt.pipeline.trying import ask_recipes, time_candidates
 from deployopt.sources.locking import encode_lock, lock_of
@@ -95,7 +95,8 @@ def _candidates(
     taught = ask_recipes(prepared, found.recipes, stages)
     tried = (*plain, *found.tried, *taught)
     measured = [one for one in tried if one.candidate.recipe.name not in found.beaten]
-    wall_s = max(_LEAST_S, budget.left_s - _GATE_S)
+    # What an earlier call has spent leaves this one its time to measure.
+    wall_s = max(_LEAST_S, max(budget.left_s, reserve_s(budget)) - _GATE_S)
     timed = {c.recipe.name: c for c in time_candidates(measured, prepared, stages, wall_s=wall_s)}
     names = [one.candidate.recipe.name for one in tried]
     candidates = {one.candidate.recipe.name: one.candidate for one in tried} | timed

@@ -160,6 +160,26 @@ def test_a_time_limit_too_short_to_teach_says_so(
     assert any("too short" in note for note in found.json["search"]["notes"])
 
 
+def test_a_limit_that_is_over_still_measures_what_was_taught(
+    invoke: Invoke,
+    done: Done,
+    model: Path,
+    texts: Path,
+    reviews: Path,
+    here: Path,
+    folder: Path,
+) -> None:
+    before = log_of(folder).read_bytes()
+    more = ("--train-data", reviews, "--time-limit", "1s")
+    again = invoke(*words(model, texts, here, folder, *more))
+    assert again.code == 0, again.err
+    assert log_of(folder).read_bytes() == before
+    assert [c["recipe"] for c in again.json["candidates"]] == [
+        c["recipe"] for c in done.json["candidates"]
+    ]
+    assert all(c["latency"] is not None for c in again.json["candidates"])
+
+
 def test_what_cannot_be_learned_from_is_refused_before_any_work(
     invoke: Invoke, model: Path, texts: Path, here: Path, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ def search(
         best = best if step is None else _opened(best, step)
     shapes: tuple[TimedShape, ...] = ()
     recipes: tuple[Recipe, ...] = ()
-    if prepared.material is not None and not enough_time(budget):
+    if prepared.material is not None and not (journal.resumed or enough_time(budget)):
         notes.append(
             f"The time limit of {budget.limit_s:.0f} s is too short to teach a shape and to judge "
             f"it: {_LEAST_S + _RESERVE_S:.0f} s at least are needed, and for all but the smallest "
@@ -121,6 +121,11 @@ def search(
         beaten=beaten,
         result=_result(run, shapes, controlled, tuple(notes)),
     )
+
+
+def reserve_s(budget: TimeBudget) -> float:
+    """Seconds that measuring and judging may take, however long was searched before."""
+    return 0.0 if budget.limit_s is None else max(_RESERVE_S, _RESERVE_SHARE * budget.limit_s)
 
 
 def enough_time(budget: TimeBudget) -> bool:
@@ -204,9 +209,8 @@ def _teach(
     """Teach shapes, and the recipes of those that promise most."""
     prepared, budget = run.prepared, run.budget
     able = [shape for shape in shapes if shape.verdict == TRIED]
-    reserve = 0.0 if budget.limit_s is None else max(_RESERVE_S, _RESERVE_SHARE * budget.limit_s)
     room = Class(run=run, form=base.form, labelled=material.labelled)
-    school = School(room, able, base.ratio, reserve)
+    school = School(room, able, base.ratio, reserve_s(budget))
     school.run()
     promises = school.promises()
     wanted = sorted(promises, key=lambda profile: -promises[profile])

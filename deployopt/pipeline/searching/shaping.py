@@ -72,7 +72,7 @@ def time_shapes(run: SearchRun, profiles: Sequence[Profile], base: Base) -> tupl
     most_s = _SHARE * (budget.limit_s or float("inf"))
     began, made = budget.spent_s, []
     for done, profile in enumerate(_spread(missing)):
-        if budget.spent_s - began > most_s:
+        if budget.spent_s - began > most_s or budget.left_s <= 0:
             run.watcher.note(
                 f"{len(missing) - done} shapes were not timed, to leave time for teaching. Give "
                 "more with --time-limit."

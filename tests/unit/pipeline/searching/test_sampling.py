@@ -36,9 +36,9 @@ def test_every_shape_comes_once_and_then_none() -> None:
 def test_the_first_are_spread_from_slow_to_fast() -> None:
     order = sorted(SHAPES, key=lambda s: s.ratio)
     places = [order.index(s) for s in tried(4)]
-    assert min(places) == 0
-    assert max(places) >= len(order) // 2
     assert len(set(places)) == 4
+    assert places[0] > len(order) // 2  # a slow one, that is likely to keep its accuracy
+    assert max(places) - min(places) >= len(order) // 2
 
 
 def test_the_same_seed_gives_the_same_order() -> None:
