@@ -94,7 +94,8 @@ def test_fifty_candidates_at_the_budget_in_short(discordance: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("discordance", DISCORDANCES)
 def test_fifty_candidates_at_the_budget(discordance: float) -> None:
-    assert family_accepts(discordance, 10_000) <= 0.05 * 10_000
+    """Asked in a sequence they are accepted as often as the first of them alone."""
+    assert family_accepts(discordance, 10_000) <= allowed(10_000)
 
 
 def test_every_question_is_answered() -> None:
