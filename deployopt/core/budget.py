@@ -1,9 +1,11 @@
 """A budget: an upper limit on a metric, as in `latency_p95 = "60 ms"`."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from deployopt.core.errors import UsageError
-from deployopt.core.metric import Metric, find_metric
+from deployopt.core.metric import Kind, Metric, find_metric
 from deployopt.core.units import parse_quantity, show_quantity
 
 
@@ -54,3 +56,8 @@ def merge_budgets(base: tuple[Budget, ...], over: tuple[Budget, ...]) -> tuple[B
     """`base` with the limits of `over` put in their place, sorted by metric."""
     merged = {b.metric: b for b in (*base, *over)}
     return tuple(merged[name] for name in sorted(merged))
+
+
+def limit_of(budgets: Sequence[Budget], kind: Kind) -> float | None:
+    """The first limit of this kind in base units; None where there is none."""
+    return next((b.limit for b in budgets if b.definition.kind is kind), None)

@@ -11,7 +11,7 @@ import msgspec
 
 from deployopt.core.additive import is_convolutional
 from deployopt.core.artifact import Artifact, Precision
-from deployopt.core.budget import Budget
+from deployopt.core.budget import Budget, limit_of
 from deployopt.core.errors import CannotFitError, UsageError
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Experience, Foreseen, premises_of
@@ -179,7 +179,7 @@ def require_fit(target: Target, model: str, facts: Facts | None) -> None:
 
 def evaluation_size(examples: int, budgets: Sequence[Budget]) -> EvaluationSize | None:
     """What so many examples can prove; None where accuracy has no budget."""
-    limit = next((b.limit for b in budgets if b.definition.kind is Kind.ACCURACY), None)
+    limit = limit_of(budgets, Kind.ACCURACY)
     return None if limit is None else judge_evaluation_size(examples, limit)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from deployopt.core.budget import limit_of
 from deployopt.core.errors import DeviceError
 from deployopt.core.gate import CONFIDENCE, Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Split
@@ -118,7 +119,7 @@ def _ask(
 
 
 def _p_value(prepared: Prepared, trial: AccuracyTrial) -> float:
-    limit = next((b.limit for b in prepared.budgets if b.definition.kind is Kind.ACCURACY), None)
+    limit = limit_of(prepared.budgets, Kind.ACCURACY)
     if limit is None or trial.non_finite:
         return 1.0 if trial.non_finite else 0.0
     return loss_p_value(trial.lost, trial.gained, trial.examples, limit)

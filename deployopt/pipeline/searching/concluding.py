@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from deployopt.catalogue.models import entries
-from deployopt.core.metric import Kind
+from deployopt.core.metric import METRICS, Kind
 from deployopt.core.result import BuildResult, CandidateResult
 from deployopt.core.search import SearchResult
 from deployopt.core.units import show_quantity
@@ -97,7 +97,7 @@ def _relax(result: BuildResult, prepared: Prepared) -> tuple[str, ...]:
         for check in _missed(result)
         if check.observed is not None
     ]
-    slow = any(_kind(result, check) is Kind.LATENCY for check in _missed(result))
+    slow = any(METRICS[check.metric].kind is Kind.LATENCY for check in _missed(result))
     entry = next((e for e in entries() if e.alias == prepared.source.name), None)
     if slow and entry is not None and entry.students:
         found.append(
@@ -107,18 +107,11 @@ def _relax(result: BuildResult, prepared: Prepared) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _kind(result: BuildResult, check: Check) -> Kind | None:
-    budgets = (b for b in result.budgets if b.metric == check.metric)
-    return next((b.definition.kind for b in budgets), None)
-
-
 def _best(result: BuildResult) -> str:
     return "the candidate that was judged" if result.chosen is None else result.chosen.recipe
 
 
 def _shown(check: Check, value: float | None) -> str:
-    from deployopt.core.metric import METRICS
-
     return "?" if value is None else show_quantity(value, METRICS[check.metric].dimension)
 
 

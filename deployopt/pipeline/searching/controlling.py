@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.budget import limit_of
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import Split
 from deployopt.core.metric import Kind
@@ -63,7 +64,7 @@ def control(
     subject = _subject(prepared, plain)
     if subject is None:
         return Controlled()
-    limit = _limit(prepared)
+    limit = limit_of(prepared.budgets, Kind.ACCURACY)
     costly = limit is not None and _too_much(prepared, subject.tried, limit)
     if not costly and (run is None or run.effort is Effort.QUICK):
         return Controlled()
@@ -125,10 +126,6 @@ def _subject(prepared: Prepared, plain: tuple[Tried, ...]) -> _Subject | None:
         if isinstance(quantize, QuantizeDynamic | QuantizeStatic) and graphs:
             return _Subject(tried=one, form=form, quantize=quantize, source=graphs[-1])
     return None
-
-
-def _limit(prepared: Prepared) -> float | None:
-    return next((b.limit for b in prepared.budgets if b.definition.kind is Kind.ACCURACY), None)
 
 
 def _too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:

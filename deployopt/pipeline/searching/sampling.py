@@ -5,6 +5,7 @@ few are spread over the latencies, as accuracy falls with them; then the sampler
 nearest shape that is left is taken.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 _SPREAD: Final = (0.7, 0.4, 0.2, 0.9)
 """Places in the order of time, fastest first: one that is likely to keep its accuracy leads."""
+
+
+_ALL: Final = 1_000
+"""Layers, where none are named: more than any model has."""
 
 
 def next_shape(
@@ -46,7 +51,7 @@ def _propose(
     bounds = _bounds(space)
     for profile, promise in promises.items():
         trial = optuna.trial.create_trial(
-            params=_within(_place(profile), bounds), distributions=bounds, value=promise
+            params=_place(profile), distributions=bounds, value=promise
         )
         study.add_trial(trial)
     return dict(study.ask(bounds).params)
@@ -62,9 +67,6 @@ def _place(profile: Profile) -> dict[str, float]:
     }
 
 
-_ALL: Final = 1_000
-
-
 def _bounds(space: Sequence[Profile]) -> "dict[str, BaseDistribution]":
     from optuna.distributions import CategoricalDistribution
 
@@ -76,18 +78,10 @@ def _bounds(space: Sequence[Profile]) -> "dict[str, BaseDistribution]":
     return found
 
 
-def _within(
-    place: Mapping[str, float], bounds: "Mapping[str, BaseDistribution]"
-) -> dict[str, float]:
-    return {name: place[name] for name in bounds}
-
-
 def _distance(place: Mapping[str, float], proposed: Mapping[str, float]) -> float:
     """In logarithms, so that 2 of 4 layers is as far from 4 as 4 is from 8."""
     return sum(abs(_log(place[name]) - _log(value)) for name, value in proposed.items())
 
 
 def _log(value: float) -> float:
-    import math
-
     return math.log(max(value, 1e-9))

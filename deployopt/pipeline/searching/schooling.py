@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.budget import limit_of
 from deployopt.core.measurement import Split
 from deployopt.core.metric import Kind
 from deployopt.core.search import Effort, Profile, TimedShape
@@ -80,8 +81,8 @@ class School:
     def promises(self) -> dict[Profile, float]:
         """By profile that was taught, what it promises, in the order of first teaching."""
         prepared, pupils = self._class.run.prepared, self._pupils()
-        budgets = [b for b in prepared.budgets if b.definition.kind is Kind.ACCURACY]
-        limit = budgets[0].limit if budgets else _NO_LIMIT
+        asked = limit_of(prepared.budgets, Kind.ACCURACY)
+        limit = _NO_LIMIT if asked is None else asked
         gate = prepared.dataset.splits[Split.GATE].examples
         seen = {pupil.shape.profile: _seen(pupil.taught) for pupil in pupils}
         usual = improvements([results for results in seen.values() if results])

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.budget import limit_of
 from deployopt.core.codec import to_plain
 from deployopt.core.metric import Kind
 from deployopt.core.recipe import Recipe
@@ -148,7 +149,7 @@ def _best_form(
         for (one, artifact), times in zip(made, found, strict=True)
         if times.failure is None
     }
-    limit = _accuracy_limit(run.prepared)
+    limit = limit_of(run.prepared.budgets, Kind.ACCURACY)
     hopeful = [
         one.candidate.recipe.name
         for one in ordered
@@ -233,10 +234,6 @@ def _why_nothing(prepared: Prepared) -> list[str]:
     if not profiles(_config(prepared), Effort.DEFAULT):
         return ["No smaller shape was looked for: models of this family are not cut."]
     return []
-
-
-def _accuracy_limit(prepared: Prepared) -> float | None:
-    return next((b.limit for b in prepared.budgets if b.definition.kind is Kind.ACCURACY), None)
 
 
 def _config(prepared: Prepared) -> dict[str, object]:
