@@ -1,8 +1,8 @@
-"""Which shape is tried next, by optuna's tree-structured Parzen estimator (Bergstra et al. 2011).
+"""Which of several shapes is tried, by optuna's tree-structured Parzen estimator (Bergstra 2011).
 
-In: shapes that were timed and what those that were taught promise. Out: the next one. The first
-few are spread over the latencies, as accuracy falls with them; then the sampler proposes, and the
-nearest shape that is left is taken.
+In: shapes that are about equally worth trying, and what those that were taught promise. Out: the
+one nearest to what the sampler proposes: of two shapes that take the same time, the one whose
+layers, neurons, heads or channels are like those that did well.
 """
 
 import math
@@ -14,30 +14,20 @@ from deployopt.core.search import Profile, TimedShape
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-_SPREAD: Final = (0.7, 0.4, 0.2, 0.9)
-"""Places in the order of time, fastest first: one that is likely to keep its accuracy leads."""
-
-
 _ALL: Final = 1_000
 """Layers, where none are named: more than any model has."""
+_LEAST: Final = 2
+"""With fewer results there is nothing to propose by."""
 
 
 def next_shape(
-    shapes: Sequence[TimedShape], promises: Mapping[Profile, float], seed: int
-) -> TimedShape | None:
-    """The next of `shapes` (in one form, each profile once) to be taught; None when all were.
-
-    `promises` are of the profiles that were taught, in the order of their teaching.
-    """
-    left = sorted((s for s in shapes if s.profile not in promises), key=lambda s: s.ratio)
-    if not left:
-        return None
-    if len(promises) < len(_SPREAD):
-        ordered = sorted(shapes, key=lambda s: s.ratio)
-        wanted = ordered[round(_SPREAD[len(promises)] * (len(ordered) - 1))]
-        return min(left, key=lambda s: abs(ordered.index(s) - ordered.index(wanted)))
-    proposed = _propose([s.profile for s in shapes], promises, seed)
-    return min(left, key=lambda s: _distance(_place(s.profile), proposed))
+    equals: Sequence[TimedShape], promises: Mapping[Profile, float], seed: int
+) -> TimedShape:
+    """One of `equals` (at least one, the best first); `promises` are of the profiles taught."""
+    if len(equals) == 1 or len(promises) < _LEAST:
+        return equals[0]
+    proposed = _propose([*(s.profile for s in equals), *promises], promises, seed)
+    return min(equals, key=lambda s: _distance(_place(s.profile), proposed))
 
 
 def _propose(

@@ -1,12 +1,14 @@
-"""Who is taught next, and for how long: rungs of more and more epochs, for fewer and fewer shapes.
+"""Who is taught next, and for how long: what brings most for its seconds, as far as time allows.
 
 In: shapes that can meet the latency budget, a class to teach them in. Out: trainings, in the log.
-Each rung is given its share of the time; the shapes that promise most climb (successive halving,
-Jamieson & Talwalkar 2016). A training is begun only where it is expected to end in time.
+A shape climbs rungs of more and more epochs. After each training everything is thought over: what
+the fastest certified shape may gain if this one climbed to the end, over the seconds that takes. A
+shape that is good already gains nothing by climbing, so that a faster one comes next; one that does
+not promise is left where it is (as in successive halving, Jamieson & Talwalkar 2016).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -16,16 +18,29 @@ from deployopt.core.measurement import Split
 from deployopt.core.metric import Kind
 from deployopt.core.search import Effort, Profile, TimedShape
 from deployopt.pipeline.searching.journal import Taught
-from deployopt.pipeline.searching.merit import Seen, chance, improvements, promise
+from deployopt.pipeline.searching.merit import (
+    Belief,
+    Seen,
+    believed,
+    best_sequence,
+    chance,
+    fitted,
+    improvements,
+    worth,
+)
 from deployopt.pipeline.searching.sampling import next_shape
 from deployopt.pipeline.searching.teaching import Class, teach
 
 RUNGS: Final = {Effort.DEFAULT: (1, 3, 6), Effort.EXTENSIVE: (1, 4, 10)}
 """Epochs that each rung adds."""
-SHAPES: Final = {Effort.DEFAULT: (4, 3, 2), Effort.EXTENSIVE: (8, 5, 3)}
+SHAPES: Final = {Effort.DEFAULT: (6, 4, 3), Effort.EXTENSIVE: (12, 8, 5)}
 """How many shapes at most come to each rung."""
-SHARES: Final = (0.2, 0.35, 0.45)
-"""Of the time for teaching, by rung."""
+FINALISTS: Final = 3
+"""Taught shapes that are measured in full, beside the forms of the whole model."""
+LEAST_GAIN: Final = 0.003
+"""Of the logarithm of time: what is expected to bring less is not begun."""
+_EQUAL: Final = 0.9
+"""New shapes that bring at least this much of what the best one does are as good."""
 _LEAST_S: Final = 20.0
 _TIGHT: Final = 0.6
 """A training that is expected to take more than this of the time left is given a limit."""
@@ -42,6 +57,29 @@ class _Pupil(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.taught) and self.taught[-1].training.failure is not None
 
 
+class _Way(msgspec.Struct, frozen=True, kw_only=True):
+    """A shape's next rung, and what it is worth to go on from there as far as there is time."""
+
+    shape: TimedShape
+    rung: int
+    seconds: float | None
+    """Of the next rung; None where nothing was taught to estimate it by."""
+    gain: float
+    rate: float
+    """Gain by the work of all rungs that there is time for."""
+
+
+class _Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What is believed of every shape, after all that was taught."""
+
+    beliefs: dict[Profile, Belief]
+    rungs: dict[Profile, int]
+    """How many rungs each shape that was taught has climbed."""
+    improvement: tuple[float, ...]
+    """What is taken back after each rung."""
+    failed: frozenset[Profile]
+
+
 class School:
     """The trainings of one search; `reserve_s` is kept for measuring and judging in the end."""
 
@@ -54,48 +92,110 @@ class School:
     ) -> None:
         self._class = school
         self._shapes = {shape.profile: shape for shape in shapes}
-        self._best_ratio = best_ratio
+        self._gains = {s.profile: math.log(best_ratio / s.ratio) for s in shapes if s.ratio > 0}
+        self._most_macs = max((shape.macs or 0.0 for shape in shapes), default=0.0)
         self._rungs, self._counts = RUNGS[school.run.effort], SHAPES[school.run.effort]
         self._reserve_s = reserve_s
 
     def run(self) -> None:
-        """Teach until the effort's counts are reached or the time is not enough for more."""
-        budget = self._class.run.budget
-        for rung, count in enumerate(self._counts):
-            end_s = self._end_of(rung)
-            while self._at(rung) < count:
-                shape = self._next(rung)
-                if shape is None:
-                    break
-                expected = self._expected_s(shape, rung)
-                left = budget.left_s - self._reserve_s
-                late = budget.spent_s + (expected or 0.0) > end_s and self._at(rung) > 0
-                if late or (expected or _LEAST_S) > left:
-                    break
-                about = f", about {expected / 60:.0f} min" if expected else ""
-                self._class.run.watcher.note(
-                    f"Teaching {shape.profile.words} for {self._rungs[rung]} epochs{about}"
-                )
-                teach(self._class, shape.profile, self._rungs, _limit(expected, left))
+        """Teach until nothing more is worth it, the counts are reached, or time is short."""
+        while (way := self._next()) is not None:
+            about = f", about {way.seconds / 60:.0f} min" if way.seconds else ""
+            self._class.run.watcher.note(
+                f"Teaching {way.shape.profile.words} for {self._rungs[way.rung]} epochs{about}"
+            )
+            limit = _limit(way.seconds, self._left_s)
+            teach(self._class, way.shape.profile, self._rungs, limit)
+
+    def finalists(self) -> tuple[Profile, ...]:
+        """Those to be measured in full and asked at the gate, the most promising first."""
+        standing = self._standing()
+        profiles, shapes = self._hopeful(standing, standing.rungs)
+        return tuple(profiles[at] for at in best_sequence(shapes, FINALISTS, LEAST_GAIN))
 
     def promises(self) -> dict[Profile, float]:
-        """By profile that was taught, what it promises, in the order of first teaching."""
-        prepared, pupils = self._class.run.prepared, self._pupils()
+        """By profile that was taught, the chance that it is certified times its gain."""
+        standing = self._standing()
+        profiles, shapes = self._hopeful(standing, standing.rungs)
+        found = {p: likely * gain for p, (likely, gain) in zip(profiles, shapes, strict=True)}
+        return {profile: found.get(profile, _FAILED) for profile in standing.rungs}
+
+    @property
+    def _left_s(self) -> float:
+        return self._class.run.budget.left_s - self._reserve_s
+
+    def _next(self) -> _Way | None:
+        standing = self._standing()
+        found = (self._way(standing, profile) for profile in self._gains)
+        ways = [way for way in found if way is not None and way.gain > LEAST_GAIN]
+        if not ways:
+            return None
+        ways.sort(key=lambda way: -way.rate)
+        if ways[0].rung:
+            return ways[0]
+        equals = [way for way in ways if not way.rung and way.rate >= _EQUAL * ways[0].rate]
+        seed = self._class.run.prepared.request.seed
+        shape = next_shape([way.shape for way in equals], self.promises(), seed)
+        return next(way for way in equals if way.shape is shape)
+
+    def _way(self, standing: _Standing, profile: Profile) -> _Way | None:
+        """None where nothing is left to do, or there is no time for it."""
+        if profile in standing.failed:
+            return None
+        shape, rung = self._shapes[profile], standing.rungs.get(profile, 0)
+        pace, left_s, work, last = self._pace(), self._left_s, 0.0, rung
+        for at in range(rung, len(self._rungs)):
+            more = work + self._work(shape, at)
+            late = more * pace > left_s if pace is not None else left_s < _LEAST_S
+            if late or sum(count > at for count in standing.rungs.values()) >= self._counts[at]:
+                break
+            work, last = more, at + 1
+        if last == rung:
+            return None
+        gain = self._worth(standing, {profile: last}) - self._worth(standing, {})
+        seconds = None if pace is None else pace * self._work(shape, rung)
+        return _Way(shape=shape, rung=rung, seconds=seconds, gain=gain, rate=gain / work)
+
+    def _worth(self, standing: _Standing, climbed: Mapping[Profile, int]) -> float:
+        """Of all that was taught, with some shapes having climbed so many rungs."""
+        _, shapes = self._hopeful(standing, {**standing.rungs, **climbed})
+        return worth([shapes[at] for at in best_sequence(shapes, FINALISTS)])
+
+    def _hopeful(
+        self, standing: _Standing, rungs: Mapping[Profile, int]
+    ) -> tuple[list[Profile], list[tuple[float, float]]]:
+        """Those that did not fail, each with its chance and its gain."""
+        profiles = [profile for profile in rungs if profile not in standing.failed]
+        return profiles, [(self._chance(standing, p, rungs[p]), self._gains[p]) for p in profiles]
+
+    def _chance(self, standing: _Standing, profile: Profile, rungs: int) -> float:
+        """That the shape is certified after so many rungs."""
+        prepared = self._class.run.prepared
         asked = limit_of(prepared.budgets, Kind.ACCURACY)
         limit = _NO_LIMIT if asked is None else asked
         gate = prepared.dataset.splits[Split.GATE].examples
-        seen = {pupil.shape.profile: _seen(pupil.taught) for pupil in pupils}
+        untaught = standing.improvement[min(rungs, len(standing.improvement)) - 1]
+        return chance(standing.beliefs[profile], limit, gate, untaught)
+
+    def _standing(self) -> _Standing:
+        pupils = {
+            pupil.shape.profile: pupil
+            for pupil in self._pupils()
+            if pupil.shape.profile in self._gains
+        }
+        seen = {profile: _seen(pupil.taught) for profile, pupil in pupils.items()}
         usual = improvements([results for results in seen.values() if results])
-        found = {}
-        for pupil in pupils:
-            results = seen[pupil.shape.profile]
-            if pupil.failed or not results:
-                found[pupil.shape.profile] = _FAILED
-                continue
-            last = results[-1]
-            likely = chance(last, limit, gate, usual[min(last.rung, len(usual) - 1)])
-            found[pupil.shape.profile] = promise(likely, pupil.shape.ratio, self._best_ratio)
-        return found
+        last = {profile: results[-1] for profile, results in seen.items() if results}
+        curve = fitted(((self._gains[p], result) for p, result in last.items()), usual)
+        return _Standing(
+            beliefs={
+                profile: believed(curve, gain, last.get(profile), usual)
+                for profile, gain in self._gains.items()
+            },
+            rungs={profile: len(pupil.taught) for profile, pupil in pupils.items()},
+            improvement=usual,
+            failed=frozenset(p for p, pupil in pupils.items() if pupil.failed or p not in last),
+        )
 
     def _pupils(self) -> tuple[_Pupil, ...]:
         by_profile: dict[Profile, list[Taught]] = {}
@@ -107,35 +207,22 @@ class School:
             if profile in self._shapes
         )
 
-    def _at(self, rung: int) -> int:
-        return sum(len(pupil.taught) > rung for pupil in self._pupils())
+    def _work(self, shape: TimedShape, rung: int) -> float:
+        """Of a rung, in epochs of the largest shape.
 
-    def _next(self, rung: int) -> TimedShape | None:
-        promises = self.promises()
-        if rung == 0:
-            shapes = tuple(self._shapes.values())
-            return next_shape(shapes, promises, self._class.run.prepared.request.seed)
-        waiting = [p.shape for p in self._pupils() if len(p.taught) == rung and not p.failed]
-        return max(waiting, key=lambda shape: promises[shape.profile], default=None)
+        The teacher's answers and the judging cost about one epoch, whatever the shape.
+        """
+        share = shape.macs / self._most_macs if shape.macs and self._most_macs else 1.0
+        return 1 + share * self._rungs[rung]
 
-    def _end_of(self, rung: int) -> float:
-        """When this rung should be over, in seconds of the search's clock."""
-        budget = self._class.run.budget
-        share = SHARES[rung] / sum(SHARES[rung:])
-        return budget.spent_s + (budget.left_s - self._reserve_s) * share
-
-    def _expected_s(self, shape: TimedShape, rung: int) -> float | None:
-        """By what an epoch of other shapes took, in proportion to their work; None at first."""
-        costs = []
-        for one in self._class.run.journal.taught:
-            record, other = one.training, self._shapes.get(one.training.profile)
-            if other is None or record.failure is not None:
-                continue
-            work = shape.macs / other.macs if shape.macs and other.macs else 1.0
-            epochs = self._rungs[min(record.rung, len(self._rungs) - 1)]
-            # The teacher's answers and the judging cost about one epoch, whatever the shape.
-            costs.append(record.seconds / (epochs + 1) * (1 + work * self._rungs[rung]))
-        return sum(costs) / len(costs) if costs else None
+    def _pace(self) -> float | None:
+        """Seconds that a unit of work took so far; None at first."""
+        paces = [
+            one.training.seconds / self._work(self._shapes[one.training.profile], one.training.rung)
+            for one in self._class.run.journal.taught
+            if one.training.profile in self._shapes and one.training.failure is None
+        ]
+        return sum(paces) / len(paces) if paces else None
 
 
 def _limit(expected_s: float | None, left_s: float) -> float | None:

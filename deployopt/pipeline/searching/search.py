@@ -37,8 +37,6 @@ from deployopt.pipeline.trying import Tried
 from deployopt.steps.configure import Configure
 from deployopt.store.keys import cache_key
 
-FINALISTS: Final = 3
-"""Taught shapes that are measured in full, beside the forms of the whole model."""
 _RESERVE_S: Final = 90.0
 _RESERVE_SHARE: Final = 0.15
 """Of the time limit, and at least the seconds above, for measuring and judging in the end."""
@@ -207,16 +205,14 @@ def _beaten(timed: dict[str, tuple[Artifact, Timed]], best: str) -> dict[str, st
 def _teach(
     run: SearchRun, base: Base, material: Material, shapes: Sequence[TimedShape]
 ) -> tuple[Recipe, ...]:
-    """Teach shapes, and the recipes of those that promise most."""
+    """Teach shapes, and the recipes of those that are worth most at the gate."""
     prepared, budget = run.prepared, run.budget
     able = [shape for shape in shapes if shape.verdict == TRIED]
     room = Class(run=run, form=base.form, labelled=material.labelled)
     school = School(room, able, base.ratio, reserve_s(budget))
     school.run()
-    promises = school.promises()
-    wanted = sorted(promises, key=lambda profile: -promises[profile])
     recipes = []
-    for profile in [p for p in wanted if promises[p] > 0][:FINALISTS]:
+    for profile in school.finalists():
         rung = max(t.training.rung for t in run.journal.taught if t.training.profile == profile)
         taught = run.journal.taught_at(profile, rung)
         if taught is not None:
