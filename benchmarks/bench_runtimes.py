@@ -129,7 +129,7 @@ def made(model: Path | None, folder: Path) -> dict[str, Setup]:
                 )
                 artifacts[key] = step.run(artifact, context)
             artifact = artifacts[key]
-        one = setup_of(artifact, target, ("logits",))
+        one = setup_of(artifact, target, describe_machine(), ("logits",))
         setups[recipe.name] = Setup(
             artifact="", model=one.model, session=one.session, runtime=one.runtime, threads=1
         )

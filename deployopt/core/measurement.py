@@ -27,6 +27,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     python: str
     packages: dict[str, str] = {}
     providers: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    """Their names, as NVML gives them."""
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

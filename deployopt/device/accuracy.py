@@ -20,11 +20,11 @@ from deployopt.core.interface import Interface
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.samples import Array, Feed, decode_samples
 from deployopt.device.agreement import agrees
+from deployopt.device.device import Device
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import Evaluated, EvaluateRequest, Working
 from deployopt.device.reference import Reference, classes_of, logits_of
 from deployopt.device.setup import EvaluationSet, Limits, Setup, TimingInputs, silent
-from deployopt.device.supervise import ask
 from deployopt.store.staging import staged_folder
 
 TIMING_INPUTS: Final = 512
@@ -66,6 +66,7 @@ def evaluate(
     setup: Setup,
     data: EvaluationSet,
     workdir: Path,
+    device: Device,
     *,
     limits: Limits = Limits(),  # noqa: B008 -- frozen
     progress: Progress = silent,
@@ -90,7 +91,7 @@ def evaluate(
             ),
             result=result,
         )
-        reply = ask(request, limits, watch)
+        reply = device.ask(request, limits, watch)
         if not isinstance(reply, Evaluated):
             raise DeviceError("The model's process answered another question.")
         outputs = decode_samples(result)

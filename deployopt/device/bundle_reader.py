@@ -15,9 +15,10 @@ from deployopt.core.codec import decode_json
 from deployopt.core.errors import IntegrityError
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Foreseen
+from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
 from deployopt.core.verdict import Verdict
-from deployopt.device.setup import EvaluationSet, Setup, threads_here
+from deployopt.device.setup import EvaluationSet, Setup, threads_here, threads_on
 from deployopt.store.faults import storage_errors
 from deployopt.store.verifying import verify_bundle
 
@@ -49,6 +50,11 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
             provider=self.target.runtime.provider,
             outputs=self.manifest.interface.outputs,
         )
+
+    def setup_on(self, machine: Machine) -> Setup:
+        """The model as it ships, with as many of its threads as this machine has cores for."""
+        threads = threads_on(machine, self.manifest.threads)
+        return msgspec.structs.replace(self.setup, threads=threads)
 
     @property
     def size_bytes(self) -> int:

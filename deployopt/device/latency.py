@@ -20,9 +20,9 @@ from deployopt.core.gate import VOID_SHARE_MAX
 from deployopt.core.measurement import Machine, Round, Trial
 from deployopt.core.quantiles import least_requests, least_rounds
 from deployopt.core.samples import encode_samples
-from deployopt.device.protocol import Timed, TimeRequest, Working
+from deployopt.device.device import Device
+from deployopt.device.protocol import Timed, TimeRequest
 from deployopt.device.setup import Arm, Limits, silent
-from deployopt.device.supervise import ask
 from deployopt.device.timing import REPEAT_RATIO_MIN
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import write_new_file
@@ -34,7 +34,6 @@ HOPELESS_SHARE: Final = 0.5
 
 Progress = Callable[[float, str], None]
 Decided = Callable[[tuple[Trial, ...]], bool]
-RunRound = Callable[[TimeRequest, Limits, Callable[[Working], None]], Round]
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +53,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine, what a measurement on it is worth, and a folder for what the child reads."""
+    """The device, what a measurement on it is worth, and a folder here for what is sent to it."""
 
-    machine: Machine
+    device: Device
     evidence: Evidence
     workdir: Path
 
@@ -77,7 +76,6 @@ def measure(
     *,
     decided: Decided = lambda _: False,
     progress: Progress = silent,
-    run_round: RunRound | None = None,
 ) -> tuple[Trial, ...]:
     """Measure the arms against each other; one Trial each, in their order.
 
@@ -89,7 +87,7 @@ def measure(
         raise UsageError("There are no inputs to measure latency with.")
     with staged_folder(place.workdir.absolute()) as folder:
         requests = [_prepare(arm, schedule, place, folder, i) for i, arm in enumerate(arms)]
-        running = _Measurement(requests, schedule, place, run_round or _ask_round)
+        running = _Measurement(requests, schedule, place)
         return running.run(decided, progress)
 
 
@@ -101,12 +99,10 @@ class _Measurement:
         requests: Sequence[TimeRequest],
         schedule: Schedule,
         place: Place,
-        run_round: RunRound,
     ) -> None:
         self._requests = requests
         self._schedule = schedule
         self._place = place
-        self._run_round = run_round
         self._rounds: list[list[Round]] = [[] for _ in requests]
         self._failures: list[str | None] = [None for _ in requests]
 
@@ -160,7 +156,10 @@ class _Measurement:
         request = msgspec.structs.replace(
             self._requests[index], seed=self._schedule.seed + 1000 * number
         )
-        return self._run_round(request, self._schedule.limits, lambda _: None)
+        reply = self._place.device.ask(request, self._schedule.limits)
+        if not isinstance(reply, Timed):
+            raise DeviceError("The model's process answered another question.")
+        return reply.round
 
     def _check_memory_of_answers(self) -> None:
         for index, rounds in enumerate(self._rounds):
@@ -175,7 +174,7 @@ class _Measurement:
         return tuple(
             Trial(
                 artifact=request.setup.artifact,
-                machine=self._place.machine,
+                machine=self._place.device.machine,
                 evidence=self._place.evidence,
                 threads=request.setup.threads,
                 batch=self._schedule.batch,
@@ -209,12 +208,5 @@ def _prepare(arm: Arm, schedule: Schedule, place: Place, folder: Path, index: in
         requests=schedule.requests,
         min_s=schedule.min_round_s,
         seed=schedule.seed,
-        cores=cores_for(place.machine, arm.setup.threads),
+        cores=cores_for(place.device.machine, arm.setup.threads),
     )
-
-
-def _ask_round(request: TimeRequest, limits: Limits, progress: Callable[[Working], None]) -> Round:
-    reply = ask(request, limits, progress)
-    if not isinstance(reply, Timed):
-        raise DeviceError("The model's process answered another question.")
-    return reply.round

@@ -54,6 +54,7 @@ def describe_machine(system: Path = SYSTEM, *, runtime: bool = True) -> Machine:
         python=platform.python_version(),
         packages=_versions() if runtime else {},
         providers=_providers() if runtime else (),
+        gpus=gpu_names(),
     )
 
 
@@ -106,7 +107,7 @@ def matches(target: Target, machine: Machine) -> str | None:
     if not wanted.accepts_board(machine.board):
         board = repr(machine.board) if machine.board else "of no board that it names"
         return f"this machine is {board} and {target.name} is {wanted.board!r}"
-    if wanted.gpu is not None and not wanted.accepts_gpus(gpu_names()):
+    if wanted.gpu is not None and not wanted.accepts_gpus(machine.gpus):
         return f"this machine has no {wanted.gpu_count or 1} x {wanted.gpu}"
     if not wanted.accepts_memory(machine.memory_bytes):
         shown = show_quantity(machine.memory_bytes, Dimension.SIZE)

@@ -8,6 +8,7 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, RuntimeName, SessionOptions
 from deployopt.core.interface import Interface
+from deployopt.core.measurement import Machine
 from deployopt.core.samples import Feed
 from deployopt.core.target import Target
 from deployopt.core.workload import Workload
@@ -81,13 +82,20 @@ def threads_here(threads: int) -> int:
     return min(threads, len(os.sched_getaffinity(0)))
 
 
-def setup_of(artifact: Artifact, target: Target, outputs: tuple[str, ...] = ()) -> Setup:
+def threads_on(machine: Machine, threads: int) -> int:
+    """The target's threads, or all the cores that this machine gives where these are fewer."""
+    return min(threads, len(machine.affinity) or machine.cores)
+
+
+def setup_of(
+    artifact: Artifact, target: Target, machine: Machine, outputs: tuple[str, ...] = ()
+) -> Setup:
     """The artifact as it would run on the target: its provider, as many of its threads as fit."""
     return Setup(
         artifact=artifact.digest,
         model=artifact.path,
         session=artifact.session,
-        threads=threads_here(target.runtime.threads),
+        threads=threads_on(machine, target.runtime.threads),
         runtime=artifact.runtime,
         provider=target.runtime.provider,
         outputs=outputs,

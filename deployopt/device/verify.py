@@ -40,9 +40,9 @@ from deployopt.device.accuracy import (
     timing_inputs,
 )
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
-from deployopt.device.gpu import gpu_names
+from deployopt.device.device import Device, ThisMachine
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
-from deployopt.device.machine import describe_machine, exact_for, limits_here, matches
+from deployopt.device.machine import exact_for, matches
 from deployopt.device.reference import decode_reference
 from deployopt.device.setup import Arm, EvaluationSet
 from deployopt.store.experiences import keep_experiences
@@ -66,12 +66,16 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class _Here(msgspec.Struct, frozen=True, kw_only=True):
-    """The bundle, this machine, and how they fit."""
+    """The bundle, the device, and how they fit."""
 
     bundle: OpenBundle
-    machine: Machine
+    device: Device
     mismatch: str | None
     workdir: Path
+
+    @property
+    def machine(self) -> Machine:
+        return self.device.machine
 
     @property
     def evidence(self) -> Evidence:
@@ -80,6 +84,7 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify(
     bundle: Path,
+    device: Device | None = None,
     *,
     accept_predicted: bool = False,
     watcher: Watcher = SILENT,
@@ -87,6 +92,8 @@ def verify(
     store: Path | None = None,
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
+
+    `device` measures; None is this machine.
 
     On the target itself what was measured is kept in the store at `store` as well, the user's own
     by default, beside what was predicted.
@@ -99,13 +106,13 @@ def verify(
     stages = TimedStages(watcher)
     stages.stage("Digests")
     opened = open_bundle(bundle)
-    machine = describe_machine()
-    mismatch = matches(opened.target, machine)
-    warnings = _runtime_warnings(opened, machine, mismatch)
+    device = device or ThisMachine()
+    mismatch = matches(opened.target, device.machine)
+    warnings = _runtime_warnings(opened, device.machine, mismatch)
     # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
     scratch = _scratch()
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
-        here = _Here(bundle=opened, machine=machine, mismatch=mismatch, workdir=workdir)
+        here = _Here(bundle=opened, device=device, mismatch=mismatch, workdir=workdir)
         stages.stage("Accuracy")
         evaluation, accuracy = _accuracy(here, watcher)
         stages.stage("Latency", quiet=True)
@@ -125,7 +132,12 @@ def _accuracy(
     if data is None:
         return None, None
     evaluation = evaluate(
-        bundle.setup, data, here.workdir, limits=limits_here(), progress=watcher.advance
+        bundle.setup_on(here.machine),
+        data,
+        here.workdir,
+        here.device,
+        limits=here.device.limits(),
+        progress=watcher.advance,
     )
     judged = Judged(
         artifact=bundle.manifest.artifact,
@@ -159,16 +171,16 @@ def _latency(
         for b in bundle.budgets
         if b.definition.kind is Kind.LATENCY and b.definition.quantile is not None
     ]
-    arm = Arm(setup=bundle.setup, inputs=timing_inputs(*evaluated, seed=seed))
+    arm = Arm(setup=bundle.setup_on(here.machine), inputs=timing_inputs(*evaluated, seed=seed))
     schedule = Schedule(
         looks=(_ROUNDS,),
         requests=requests_per_round(quantiles, _ROUNDS),
         min_round_s=_MIN_ROUND_S,
         batch=bundle.target.workload.batch,
         seed=seed,
-        limits=limits_here(),
+        limits=here.device.limits(),
     )
-    place = Place(machine=here.machine, evidence=here.evidence, workdir=here.workdir)
+    place = Place(device=here.device, evidence=here.evidence, workdir=here.workdir)
     return measure([arm], schedule, place, progress=watcher.advance)[0]
 
 
@@ -179,7 +191,7 @@ def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
         return None
     seat = Seat(
         target=bundle.target.name,
-        machine=machine_digest(here.machine, gpu_names()),
+        machine=machine_digest(here.machine, here.machine.gpus),
         runtime=runtime_words(
             bundle.target.runtime.provider, here.machine.packages, bundle.manifest.runtime
         ),

@@ -11,19 +11,20 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.codec import decode_json, encode_json, to_plain
-from deployopt.core.measurement import Split
+from deployopt.core.measurement import Machine, Split
 from deployopt.core.samples import Feed, decode_samples, encode_samples
 from deployopt.core.workload import Workload
 from deployopt.device.accuracy import Evaluation, evaluate
+from deployopt.device.machine import describe_machine
 from deployopt.device.reference import Reference, reference_of
-from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of
+from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of, threads_on
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
-from deployopt.store.keys import cache_key
+from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import StoredObject
 from deployopt.store.writing import write_new_file
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _ANSWERS: Final = "answers.npz"
 _RUNTIME: Final = ("onnxruntime", "numpy", "tokenizers")
 _OPENVINO: Final = ("openvino", "numpy", "tokenizers")
@@ -46,7 +47,7 @@ def reference_answers(prepared: Prepared, split: Split, progress: Progress) -> R
     if prepared.source.artifact.format is Format.ONNX:
         evaluation = candidate_answers(prepared, prepared.source.artifact, split, progress)
         return reference_of(prepared.source.interface, evaluation.outputs)
-    key = _key(prepared, prepared.source.artifact, split, _REFERENCE, prepared.bench.threads)
+    key = _reference_key(prepared, split)
     stored = prepared.bench.store.lookup(key)
     if stored is None:
         stored = _keep(prepared, key, _ask_torch(prepared, split, progress), b"{}")
@@ -62,8 +63,7 @@ def candidate_answers(
     Raises:
         DeviceError: it crashed, hung, or took more than it may.
     """
-    tools = _OPENVINO if artifact.runtime == "openvino" else _RUNTIME
-    key = _key(prepared, artifact, split, tools, prepared.bench.threads)
+    key = _candidate_key(prepared, artifact, split)
     stored = prepared.bench.store.lookup(key)
     if stored is not None:
         taken = decode_json(stored.meta, _Taken, where="The store's record of an evaluation")
@@ -74,6 +74,7 @@ def candidate_answers(
             candidate_setup(prepared, artifact),
             evaluation_set(prepared, split),
             folder,
+            prepared.device,
             limits=limits_for(prepared),
             progress=progress,
         )
@@ -90,7 +91,8 @@ def candidate_answers(
 
 def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
     """The artifact as it runs on the target, asked for the outputs that count."""
-    return setup_of(artifact, prepared.request.target, prepared.source.interface.outputs)
+    target, outputs = prepared.request.target, prepared.source.interface.outputs
+    return setup_of(artifact, target, prepared.machine, outputs)
 
 
 def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:
@@ -124,21 +126,41 @@ def _keep(prepared: Prepared, key: str, outputs: Sequence[Feed], meta: bytes) ->
         return prepared.bench.store.commit(folder, key, meta=meta)
 
 
-def _key(
-    prepared: Prepared, artifact: Artifact, split: Split, tools: Sequence[str], threads: int
-) -> str:
-    machine = prepared.machine
-    workload = Workload() if tools is _REFERENCE else prepared.request.target.workload
+def _reference_key(prepared: Prepared, split: Split) -> str:
+    """Of answers that were worked out here, whichever device measures."""
+    here = describe_machine(runtime=False)
     return cache_key(
-        {
-            "answers": _VERSION,
-            "artifact": artifact.digest,
-            "session": to_plain(artifact.session),
-            "examples": prepared.dataset.splits[split].digest,
-            "interface": to_plain(prepared.source.interface),
-            "workload": to_plain(workload),
-            "tools": tool_versions(tools),
-            "isa": [machine.arch, *machine.isa],
-            "threads": threads,
+        _asked(prepared, prepared.source.artifact, split, here)
+        | {
+            "workload": to_plain(Workload()),
+            "tools": tool_versions(_REFERENCE),
+            "threads": prepared.bench.threads,
         }
     )
+
+
+def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
+    """Of answers that the device gave, with the packages that it has."""
+    machine = prepared.machine
+    tools = _OPENVINO if artifact.runtime == "openvino" else _RUNTIME
+    return cache_key(
+        _asked(prepared, artifact, split, machine)
+        | {
+            "workload": to_plain(prepared.request.target.workload),
+            "tools": {name: machine.packages.get(name, "") for name in tools},
+            "threads": threads_on(machine, prepared.request.target.runtime.threads),
+        }
+    )
+
+
+def _asked(
+    prepared: Prepared, artifact: Artifact, split: Split, machine: Machine
+) -> dict[str, JsonValue]:
+    return {
+        "answers": _VERSION,
+        "artifact": artifact.digest,
+        "session": to_plain(artifact.session),
+        "examples": prepared.dataset.splits[split].digest,
+        "interface": to_plain(prepared.source.interface),
+        "isa": [machine.arch, *machine.isa],
+    }

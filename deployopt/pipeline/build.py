@@ -19,6 +19,7 @@ from deployopt.core.summaries import accuracy_summary, tail_quantile
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Outcome
 from deployopt.core.watching import Watcher
+from deployopt.device.device import Device
 from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, Chosen, candidate_result
 from deployopt.pipeline.choosing import choose
@@ -47,10 +48,12 @@ def run_build(
     request: BuildRequest,
     watcher: Watcher,
     given: GivenModule | None = None,
+    device: Device | None = None,
 ) -> BuildResult:
     """Do it; raises DeployoptError of any kind, a missed budget excepted.
 
-    `given` is a module from Python, in place of the request's model name.
+    `given` is a module from Python, in place of the request's model name. `device` measures; None
+    is this machine.
     """
     stages = TimedStages(watcher)
     with Store(request.store) as store, storage_errors("building", store.layout.root):
@@ -58,7 +61,7 @@ def run_build(
             check_destination(destination(request, word))
         source = None if given is None else module_source(given, name=request.model, store=store)
         budget = TimeBudget(request.time_limit_s)
-        prepared = prepare(request, store, stages, source)
+        prepared = prepare(request, store, stages, source, device)
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)
         candidates, found = _candidates(prepared, budget, stages)
         chosen = choose(candidates, prepared.budgets)

@@ -23,8 +23,9 @@ from deployopt.core.source import Dataset, SourceModel
 from deployopt.core.summaries import tail_quantile
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
+from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
-from deployopt.device.machine import describe_machine, evidence_of
+from deployopt.device.machine import evidence_of
 from deployopt.device.setup import threads_here
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.forecasting import (
@@ -67,7 +68,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     request: BuildRequest
     source: SourceModel
     dataset: Dataset
-    machine: Machine
+    device: Device
+    """What measures."""
     evidence: Evidence
     budgets: tuple[Budget, ...]
     forms: tuple[Form, ...]
@@ -83,14 +85,22 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured on devices before, as the store has it."""
     warnings: tuple[str, ...]
 
+    @property
+    def machine(self) -> Machine:
+        """Of the device."""
+        return self.device.machine
+
 
 def prepare(
     request: BuildRequest,
     store: Store,
     watcher: Watcher,
     source: SourceModel | None = None,
+    device: Device | None = None,
 ) -> Prepared:
     """Find out what is asked and what it would cost; `source` where the model is at hand already.
+
+    `device` measures what is built; None is this machine.
 
     Raises:
         UsageError: the target, the model, the data or the budgets are wrong.
@@ -124,7 +134,8 @@ def prepare(
     shapes = request_shapes(calibration, source, workload, tail_quantile(budgets))
     facts = source_facts(source, workload, shapes)
     require_fit(request.target, source.name, facts)
-    machine = describe_machine()
+    device = device or ThisMachine()
+    machine = device.machine
     arithmetic = arithmetic_for(request.target, machine)
     forms = forms_for(
         source.artifact, request.target, arithmetic, convolutional=is_convolutional(source, facts)
@@ -155,7 +166,7 @@ def prepare(
         request=request,
         source=source,
         dataset=dataset,
-        machine=machine,
+        device=device,
         evidence=evidence,
         budgets=budgets,
         forms=forms,

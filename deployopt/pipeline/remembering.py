@@ -15,7 +15,6 @@ from deployopt.core.experience import (
     runtime_words,
 )
 from deployopt.core.summaries import measured_of
-from deployopt.device.gpu import gpu_names
 from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.preparing import Prepared
 from deployopt.store.experiences import keep_experiences
@@ -36,7 +35,7 @@ def _of(prepared: Prepared, candidate: Candidate) -> tuple[Experience, ...]:
     target = prepared.request.target
     seat = Seat(
         target=target.name,
-        machine=machine_digest(prepared.machine, gpu_names()),
+        machine=machine_digest(prepared.machine, prepared.machine.gpus),
         runtime=runtime_words(
             target.runtime.provider, prepared.machine.packages, made.artifact.runtime
         ),

@@ -183,7 +183,7 @@ def time_candidates(
         return tuple(candidates)
     watcher.stage("Latency", quiet=True)
     with prepared.bench.store.stage() as workdir:
-        place = Place(machine=prepared.machine, evidence=prepared.evidence, workdir=workdir)
+        place = Place(device=prepared.device, evidence=prepared.evidence, workdir=workdir)
         trials = measure(
             arms,
             _schedule(prepared, len(arms), wall_s),

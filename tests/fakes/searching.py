@@ -13,7 +13,7 @@ from deployopt.pipeline.preparing import Prepared
 from deployopt.planning.targets import load_target
 from deployopt.store.store import Store
 from tests.fakes.candidates import source
-from tests.fakes.results import MACHINE
+from tests.fakes.devices import MadeUpDevice, idle
 
 
 def prepared_build(*, gate: int = 3306, store: Store | None = None) -> Prepared:
@@ -35,7 +35,7 @@ def prepared_build(*, gate: int = 3306, store: Store | None = None) -> Prepared:
             splits=splits,
             origin=Origin(asked="some-data", resolved="some-data"),
         ),
-        machine=MACHINE,
+        device=MadeUpDevice(idle),
         evidence=Evidence.TARGET,
         budgets=request.limits,
         forms=(),

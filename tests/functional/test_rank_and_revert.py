@@ -19,6 +19,7 @@ from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import Feed, encode_samples
 from deployopt.device.accuracy import Evaluation, Judged, compare_with_reference, evaluate
+from deployopt.device.device import ThisMachine
 from deployopt.device.reference import reference_of
 from deployopt.device.setup import EvaluationSet, Setup
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
@@ -103,7 +104,7 @@ def accuracy(tmp_path: Path, reference: Artifact) -> Judge:
 
     def answers(artifact: Artifact) -> Evaluation:
         setup = Setup(artifact="a" * 64, model=artifact.path, session=artifact.session, threads=1)
-        return evaluate(setup, examples, tmp_path)
+        return evaluate(setup, examples, tmp_path, ThisMachine())
 
     first = reference_of(INTERFACE, answers(reference).outputs)
 

@@ -61,7 +61,7 @@ def time_artifacts(
         limits=limits_for(prepared),
     )
     with prepared.bench.store.stage() as workdir:
-        place = Place(machine=prepared.machine, evidence=prepared.evidence, workdir=workdir)
+        place = Place(device=prepared.device, evidence=prepared.evidence, workdir=workdir)
         trials = measure(arms, schedule, place, progress=watcher.advance)
     quantile = tail_quantile(prepared.budgets)
     return tuple(_timed(trial, trials[0], quantile) for trial in trials)

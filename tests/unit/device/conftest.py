@@ -17,6 +17,7 @@ from deployopt.core.quiet import imported_quietly
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome, Verdict
 from deployopt.device.accuracy import evaluate
+from deployopt.device.device import ThisMachine
 from deployopt.device.reference import encode_reference, reference_of
 from deployopt.device.setup import EvaluationSet, Setup
 from deployopt.store.digests import entries_digest, file_entry
@@ -124,7 +125,7 @@ def make_bundle(
     def make(model: str = "text.onnx", openvino: Path | None = None, **changes: str) -> Path:
         made = tmp_path / "made"
         (made / "gate").mkdir(parents=True)
-        evaluation = evaluate(text_setup, text_data, tmp_path)
+        evaluation = evaluate(text_setup, text_data, tmp_path, ThisMachine())
         budgets = (
             Budget(metric="accuracy_drop", limit=0.05),
             Budget(metric="artifact_size", limit=2.0**20),

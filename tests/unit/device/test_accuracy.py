@@ -19,6 +19,7 @@ from deployopt.device.accuracy import (
     evaluate,
     timing_inputs,
 )
+from deployopt.device.device import ThisMachine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.session import open_session
 from deployopt.device.setup import EvaluationSet, Setup
@@ -52,7 +53,11 @@ def test_a_fresh_child_answers_every_example_and_leaves_nothing(
     signs: list[float] = []
     before = sorted(tmp_path.iterdir())
     evaluation = evaluate(
-        text_setup, text_data, tmp_path, progress=lambda share, _: signs.append(share)
+        text_setup,
+        text_data,
+        tmp_path,
+        ThisMachine(),
+        progress=lambda share, _: signs.append(share),
     )
     assert evaluation.examples == len(evaluation.outputs) == 120
     assert evaluation.non_finite == 0
@@ -64,7 +69,7 @@ def test_a_fresh_child_answers_every_example_and_leaves_nothing(
 def test_the_answers_are_the_session_s_own(
     text_setup: Setup, text_data: EvaluationSet, tmp_path: Path
 ) -> None:
-    evaluation = evaluate(text_setup, text_data, tmp_path)
+    evaluation = evaluate(text_setup, text_data, tmp_path, ThisMachine())
     inputs = timing_inputs(text_data, evaluation, most=20)
     assert inputs.expected is not None
     assert len(inputs.feeds) == len(inputs.expected) == 20
@@ -81,7 +86,7 @@ def test_batches_give_one_answer_an_example_and_timing_takes_full_ones(
     text_setup: Setup, text_data: EvaluationSet, tmp_path: Path
 ) -> None:
     data = msgspec.structs.replace(text_data, workload=Workload(batch=7))
-    evaluation = evaluate(text_setup, data, tmp_path)
+    evaluation = evaluate(text_setup, data, tmp_path, ThisMachine())
     assert (len(evaluation.outputs), evaluation.examples) == (18, 120)
     reference = reference_of(data.interface, evaluation.outputs)
     assert len(reference) == 120
@@ -145,10 +150,10 @@ def _log_set(tmp_path: Path, values: list[float]) -> EvaluationSet:
 def test_outputs_that_are_not_finite_are_counted_by_example(tmp_path: Path, assets: Path) -> None:
     data = _log_set(tmp_path, [1.0, -1.0, 2.0, 0.0])
     setup = Setup(artifact="a" * 64, model=assets / "log.onnx", threads=1)
-    one = evaluate(setup, data, tmp_path)
+    one = evaluate(setup, data, tmp_path, ThisMachine())
     assert one.non_finite == 2
     batched = msgspec.structs.replace(data, workload=Workload(batch=4))
-    assert evaluate(setup, batched, tmp_path).non_finite == 2
+    assert evaluate(setup, batched, tmp_path, ThisMachine()).non_finite == 2
     trial = compare_with_reference(
         _judged(data.interface, None), reference_of(data.interface, one.outputs), one
     )
@@ -160,17 +165,29 @@ def test_what_fails_in_the_child_keeps_its_kind(
 ) -> None:
     with pytest.raises(IntegrityError, match="opset 99"):
         evaluate(
-            msgspec.structs.replace(text_setup, model=assets / "future.onnx"), text_data, tmp_path
+            msgspec.structs.replace(text_setup, model=assets / "future.onnx"),
+            text_data,
+            tmp_path,
+            ThisMachine(),
         )
     with pytest.raises(IntegrityError, match="no output 'scores'"):
-        evaluate(msgspec.structs.replace(text_setup, outputs=("scores",)), text_data, tmp_path)
+        evaluate(
+            msgspec.structs.replace(text_setup, outputs=("scores",)),
+            text_data,
+            tmp_path,
+            ThisMachine(),
+        )
     with pytest.raises(UsageError, match="takes text"):
         evaluate(
             text_setup,
             msgspec.structs.replace(text_data, examples=_log_set(tmp_path, [1.0]).examples),
             tmp_path,
+            ThisMachine(),
         )
     with pytest.raises(DeviceError, match="onnxruntime failed"):
         evaluate(
-            msgspec.structs.replace(text_setup, model=assets / "image.onnx"), text_data, tmp_path
+            msgspec.structs.replace(text_setup, model=assets / "image.onnx"),
+            text_data,
+            tmp_path,
+            ThisMachine(),
         )

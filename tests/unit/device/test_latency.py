@@ -1,6 +1,5 @@
 """Interleaved rounds: simulated ones for the rules, real ones for the path."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,6 +11,7 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Conditions, Machine, Round
 from deployopt.core.quantiles import least_requests
 from deployopt.device.accuracy import evaluate, timing_inputs
+from deployopt.device.device import Device, ThisMachine
 from deployopt.device.latency import (
     Place,
     Schedule,
@@ -19,8 +19,8 @@ from deployopt.device.latency import (
     measure,
     requests_per_round,
 )
-from deployopt.device.protocol import TimeRequest, Working
-from deployopt.device.setup import Arm, EvaluationSet, Limits, Setup, TimingInputs
+from deployopt.device.setup import Arm, EvaluationSet, Setup, TimingInputs
+from tests.fakes.devices import MadeUpDevice, idle
 
 ROUND = Round(
     load_s=0.1,
@@ -38,7 +38,11 @@ ROUND = Round(
 
 @pytest.fixture
 def place(machine: Machine, tmp_path: Path) -> Place:
-    return Place(machine=machine, evidence=Evidence.TARGET, workdir=tmp_path)
+    return Place(device=MadeUpDevice(idle, machine), evidence=Evidence.TARGET, workdir=tmp_path)
+
+
+def _at(place: Place, device: Device) -> Place:
+    return msgspec.structs.replace(place, device=device)
 
 
 def _arms(setup: Setup, count: int = 2) -> list[Arm]:
@@ -49,31 +53,13 @@ def _arms(setup: Setup, count: int = 2) -> list[Arm]:
     ]
 
 
-class Rounds:
-    """Answers with what `of` says for (arm, number of that arm's round from 1)."""
-
-    def __init__(self, of: Callable[[str, int], Round]) -> None:
-        self._of = of
-        self.asked: list[str] = []
-        self.seeds: list[int] = []
-
-    def __call__(
-        self, request: TimeRequest, limits: Limits, progress: Callable[[Working], None]
-    ) -> Round:
-        del limits, progress
-        artifact = request.setup.artifact
-        self.asked.append(artifact)
-        self.seeds.append(request.seed)
-        return self._of(artifact, self.asked.count(artifact))
-
-
 def _same(_arm: str, _number: int) -> Round:
     return ROUND
 
 
 def test_rounds_are_interleaved_ab_ba(text_setup: Setup, place: Place) -> None:
-    rounds = Rounds(_same)
-    trials = measure(_arms(text_setup), Schedule(looks=(4,)), place, run_round=rounds)
+    rounds = MadeUpDevice(_same)
+    trials = measure(_arms(text_setup), Schedule(looks=(4,)), _at(place, rounds))
     assert "".join(rounds.asked) == "01100110"
     assert [len(t.rounds) for t in trials] == [4, 4]
     assert [t.artifact for t in trials] == ["0", "1"]
@@ -85,7 +71,7 @@ def test_a_void_round_is_void_for_both_and_made_up_for(text_setup: Setup, place:
         return msgspec.structs.replace(ROUND, void="steal" if (arm, number) == ("1", 2) else None)
 
     first, second = measure(
-        _arms(text_setup), Schedule(looks=(5,)), place, run_round=Rounds(one_noisy)
+        _arms(text_setup), Schedule(looks=(5,)), _at(place, MadeUpDevice(one_noisy))
     )
     assert [r.void for r in first.rounds] == [None, "steal", None, None, None, None]
     assert [r.void for r in second.rounds] == [r.void for r in first.rounds]
@@ -97,7 +83,7 @@ def test_a_machine_that_is_always_noisy_is_given_up(text_setup: Setup, place: Pl
         return msgspec.structs.replace(ROUND, void="steal")
 
     (trial,) = measure(
-        _arms(text_setup, 1), Schedule(looks=(12, 24, 48)), place, run_round=Rounds(noisy)
+        _arms(text_setup, 1), Schedule(looks=(12, 24, 48)), _at(place, MadeUpDevice(noisy))
     )
     assert len(trial.rounds) == 12
     assert trial.counted == ()
@@ -107,7 +93,7 @@ def test_a_round_is_never_void_for_its_latency(text_setup: Setup, place: Place) 
     def slow(_arm: str, number: int) -> Round:
         return msgspec.structs.replace(ROUND, samples_s=(1.0 if number == 3 else 0.001,) * 60)
 
-    (trial,) = measure(_arms(text_setup, 1), Schedule(), place, run_round=Rounds(slow))
+    (trial,) = measure(_arms(text_setup, 1), Schedule(), _at(place, MadeUpDevice(slow)))
     assert len(trial.counted) == 5
 
 
@@ -119,14 +105,14 @@ def test_looks_are_taken_until_one_decides(text_setup: Setup, place: Place) -> N
         return looked[-1] == 4
 
     schedule = Schedule(looks=(2, 4, 8))
-    trials = measure(_arms(text_setup), schedule, place, decided=decided, run_round=Rounds(_same))
+    trials = measure(_arms(text_setup), schedule, _at(place, MadeUpDevice(_same)), decided=decided)
     assert looked == [2, 4]
     assert len(trials[0].rounds) == 4
 
 
 def test_no_round_begins_after_the_time_is_up(text_setup: Setup, place: Place) -> None:
     trials = measure(
-        _arms(text_setup), Schedule(looks=(8,), wall_s=-1.0), place, run_round=Rounds(_same)
+        _arms(text_setup), Schedule(looks=(8,), wall_s=-1.0), _at(place, MadeUpDevice(_same))
     )
     assert trials[0].rounds == ()
 
@@ -138,7 +124,7 @@ def test_an_arm_that_crashes_fails_alone(text_setup: Setup, place: Place) -> Non
         return ROUND
 
     first, second = measure(
-        _arms(text_setup), Schedule(looks=(5,)), place, run_round=Rounds(crashes)
+        _arms(text_setup), Schedule(looks=(5,)), _at(place, MadeUpDevice(crashes))
     )
     assert (first.failure, len(first.rounds)) == ("killed by SIGSEGV", 1)
     assert (second.failure, len(second.counted)) == (None, 5)
@@ -151,7 +137,7 @@ def test_wrong_answers_and_remembered_answers_are_failures(text_setup: Setup, pl
         return msgspec.structs.replace(ROUND, repeat_ratio=0.1)
 
     first, second = measure(
-        _arms(text_setup), Schedule(looks=(5,)), place, run_round=Rounds(cheats)
+        _arms(text_setup), Schedule(looks=(5,)), _at(place, MadeUpDevice(cheats))
     )
     assert "1 of 32 timed answers" in (first.failure or "")
     assert len(first.rounds) == 3
@@ -162,7 +148,7 @@ def test_one_lucky_round_accuses_no_one(text_setup: Setup, place: Place) -> None
     def once(_arm: str, number: int) -> Round:
         return msgspec.structs.replace(ROUND, repeat_ratio=0.3 if number == 1 else 0.9)
 
-    (trial,) = measure(_arms(text_setup, 1), Schedule(), place, run_round=Rounds(once))
+    (trial,) = measure(_arms(text_setup, 1), Schedule(), _at(place, MadeUpDevice(once)))
     assert trial.failure is None
 
 
@@ -185,8 +171,8 @@ def test_an_arm_without_inputs_is_refused(text_setup: Setup, place: Place) -> No
 def test_real_rounds_in_fresh_processes(
     text_setup: Setup, text_data: EvaluationSet, place: Place, tmp_path: Path
 ) -> None:
-    inputs = timing_inputs(text_data, evaluate(text_setup, text_data, tmp_path))
-    here = msgspec.structs.replace(place, machine=msgspec.structs.replace(place.machine))
+    inputs = timing_inputs(text_data, evaluate(text_setup, text_data, tmp_path, ThisMachine()))
+    here = _at(place, ThisMachine())
     schedule = Schedule(looks=(1,), requests=50, min_round_s=0.05)
     trials = measure([Arm(setup=text_setup, inputs=inputs)] * 2, schedule, here)
     for trial in trials:
@@ -205,13 +191,13 @@ def test_real_rounds_in_fresh_processes(
 def test_answers_that_are_not_the_accuracy_run_s_are_found_in_a_real_round(
     text_setup: Setup, text_data: EvaluationSet, place: Place, tmp_path: Path
 ) -> None:
-    inputs = timing_inputs(text_data, evaluate(text_setup, text_data, tmp_path))
+    inputs = timing_inputs(text_data, evaluate(text_setup, text_data, tmp_path, ThisMachine()))
     assert inputs.expected is not None
     other = TimingInputs(
         feeds=inputs.feeds,
         expected=tuple({"logits": e["logits"] + np.float32(0.01)} for e in inputs.expected),
     )
     schedule = Schedule(looks=(1,), requests=50, min_round_s=0.0)
-    (trial,) = measure([Arm(setup=text_setup, inputs=other)], schedule, place)
+    (trial,) = measure([Arm(setup=text_setup, inputs=other)], schedule, _at(place, ThisMachine()))
     assert "not those of the accuracy run" in (trial.failure or "")
     assert trial.rounds[0].mismatched == trial.rounds[0].compared

@@ -9,6 +9,7 @@ import pytest
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import decode_examples
 from deployopt.device.accuracy import evaluate
+from deployopt.device.device import ThisMachine
 from deployopt.device.reference import reference_of
 from deployopt.device.run import Predictor, softmax
 from deployopt.device.setup import EvaluationSet, Setup
@@ -22,7 +23,7 @@ def test_labels_are_those_of_the_accuracy_run(
     predictor = Predictor.open(make_bundle())
     texts = [str(text) for text in decode_examples(text_data.examples).inputs]
     found = predictor.predict(texts)
-    outputs = evaluate(text_setup, text_data, tmp_path).outputs
+    outputs = evaluate(text_setup, text_data, tmp_path, ThisMachine()).outputs
     classes = reference_of(text_data.interface, outputs).classes
     assert classes is not None
     assert [p.label for p in found] == [("bad", "good")[c] for c in classes]

@@ -1,13 +1,15 @@
 """How an artifact is run."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, SessionOptions
 from deployopt.core.target import Target
+from deployopt.device.machine import describe_machine
 from deployopt.device.setup import setup_of, threads_here
+
+HERE = describe_machine(runtime=False)
 
 
 def test_the_target_decides_threads_and_provider(target: Target) -> None:
@@ -18,21 +20,23 @@ def test_the_target_decides_threads_and_provider(target: Target) -> None:
         digest="d",
         session=SessionOptions(disabled_optimizers=("A",)),
     )
-    setup = setup_of(artifact, target, ("logits",))
+    setup = setup_of(artifact, target, HERE, ("logits",))
     assert setup.model == Path("/m/model.onnx")
     assert (setup.artifact, setup.threads, setup.provider) == ("d", 1, "cpu")
     assert setup.session.disabled_optimizers == ("A",)
     many = msgspec.structs.replace(
         target, runtime=msgspec.structs.replace(target.runtime, threads=1024)
     )
-    assert setup_of(artifact, many).threads == len(os.sched_getaffinity(0))
+    assert setup_of(artifact, many, HERE).threads == len(HERE.affinity)
+    two = msgspec.structs.replace(HERE, affinity=(4, 5))
+    assert setup_of(artifact, many, two).threads == 2
 
 
 def test_the_files_decide_the_runtime(target: Target) -> None:
     artifact = Artifact(format=Format.OPENVINO, folder=Path("/m"), entry="model.xml", digest="d")
-    assert setup_of(artifact, target).runtime == "openvino"
+    assert setup_of(artifact, target, HERE).runtime == "openvino"
     plain = msgspec.structs.replace(artifact, format=Format.ONNX, entry="model.onnx")
-    assert setup_of(plain, target).runtime == "onnxruntime"
+    assert setup_of(plain, target, HERE).runtime == "onnxruntime"
 
 
 def test_threads_are_never_more_than_asked() -> None:

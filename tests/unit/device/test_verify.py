@@ -18,6 +18,7 @@ from deployopt.device.machine import describe_machine
 from deployopt.device.verify import Verification, verify
 from deployopt.store.experiences import read_experiences
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.devices import MadeUpDevice, idle
 
 Make = Callable[..., Path]
 on_x86 = pytest.mark.skipif(describe_machine().arch != "x86_64", reason="the target is x86_64")
@@ -163,14 +164,13 @@ def test_a_bundle_for_openvino_is_measured_and_judged_alike(
 
 
 def test_a_bundle_for_openvino_says_what_to_install_where_there_is_none(
-    make_bundle: Make, tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    make_bundle: Make, tmp_path: Path, machine: Machine
 ) -> None:
     for name in ("model.xml", "model.bin"):
         (tmp_path / name).write_text("any")
     bundle = make_bundle(openvino=tmp_path / "model.xml")
-    monkeypatch.setattr(module, "describe_machine", lambda: machine)
     with pytest.raises(DeviceError, match="pip install 'openvino>="):
-        verify(bundle)
+        verify(bundle, MadeUpDevice(idle, machine))
 
 
 def test_an_openvino_that_was_not_tried_is_said(machine: Machine) -> None:
