@@ -5,7 +5,7 @@ Light: torch, transformers, ONNX Runtime and numpy are imported by the call that
 
 from deployopt.api.advising import fit, plan, recommend
 from deployopt.api.building import Bundle, build, report, verify
-from deployopt.api.devices import detect, load_target, targets
+from deployopt.api.devices import detect, doctor, load_target, targets
 from deployopt.api.training import distill, finetune
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "build",
     "detect",
     "distill",
+    "doctor",
     "finetune",
     "fit",
     "load_target",

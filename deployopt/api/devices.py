@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from deployopt.core.diagnosis import Diagnosis
 from deployopt.core.target import Target
 from deployopt.core.watching import SILENT, Watcher
 
@@ -41,3 +42,23 @@ def load_target(name: str | Path) -> Target:
     from deployopt.planning.targets import load_target as load
 
     return load(str(name))
+
+
+def doctor(*, store: Path | None = None) -> Diagnosis:
+    """What is installed here and what it enables, and what spoils measurements now; takes 2 s."""
+    from deployopt.device.checkup import check_up, look
+    from deployopt.device.installs import look_at_installs
+    from deployopt.device.machine import describe_machine
+    from deployopt.device.machine import matches as fits
+    from deployopt.planning.targets import load_target as load
+    from deployopt.planning.targets import target_names
+    from deployopt.store.layout import default_root
+
+    # A runtime that is broken must not break the doctor, so it is not asked itself.
+    machine = describe_machine(runtime=False)
+    return Diagnosis(
+        machine=machine,
+        targets=tuple(name for name in target_names() if fits(load(name), machine) is None),
+        installs=look_at_installs(),
+        conditions=check_up(machine, look(store or default_root())),
+    )

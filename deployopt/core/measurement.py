@@ -23,6 +23,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     memory_bytes: int
     memory_limit_bytes: int | None = None
     governor: str | None = None
+    smt: bool | None = None
+    """Whether two threads share a core."""
+    boost: bool | None = None
+    """Whether the clock may rise above its nominal rate."""
+    frequency_max_mhz: float | None = None
     kernel: str
     python: str
     packages: dict[str, str] = {}

@@ -50,6 +50,9 @@ def describe_machine(system: Path = SYSTEM, *, runtime: bool = True) -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         memory_limit_bytes=cgroup_memory(system),
         governor=read_text(system / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        smt=_switch(system / "sys/devices/system/cpu/smt/active"),
+        boost=boost(system),
+        frequency_max_mhz=_max_mhz(system),
         kernel=platform.release(),
         python=platform.python_version(),
         packages=_versions() if runtime else {},
@@ -72,6 +75,24 @@ def cpu_features(cpuinfo: str) -> frozenset[str]:
     """The features of the first processor, as Linux names them."""
     fields = _fields(cpuinfo)
     return frozenset((fields.get("flags") or fields.get("Features") or "").split())
+
+
+def boost(system: Path = SYSTEM) -> bool | None:
+    """Whether turbo (Intel) or boost (others) is on; None where the kernel does not tell."""
+    no_turbo = _switch(system / "sys/devices/system/cpu/intel_pstate/no_turbo")
+    if no_turbo is not None:
+        return not no_turbo
+    return _switch(system / "sys/devices/system/cpu/cpufreq/boost")
+
+
+def _switch(path: Path) -> bool | None:
+    found = read_number(path)
+    return None if found is None else found > 0
+
+
+def _max_mhz(system: Path) -> float | None:
+    khz = read_number(system / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
+    return None if khz is None else khz / 1000
 
 
 def cgroup_cpus(system: Path = SYSTEM) -> float | None:
