@@ -23,7 +23,7 @@ from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.recipes import Form, float_steps
 from deployopt.pipeline.searching.journal import Shaped
 from deployopt.pipeline.searching.run import SearchRun
-from deployopt.pipeline.searching.timing import Timed, time_artifacts
+from deployopt.pipeline.searching.timing import ROUNDS, Timed, time_artifacts
 from deployopt.pipeline.trying import made_facts
 from deployopt.steps.prune import Prune
 
@@ -32,6 +32,8 @@ _GAIN: Final = 0.97
 """A shape has to take at most this much of the best whole form's time to be worth teaching."""
 _SHARE: Final = 0.25
 """Of the time limit: more is not spent on making shapes."""
+_WIDE: Final = 1.3
+"""A shape whose bounds are this far apart, or that has none, is timed once more, for longer."""
 _GROUP: Final = 6
 """So many shapes are timed in one go, beside the float and the best whole artifact."""
 
@@ -82,11 +84,29 @@ def time_shapes(run: SearchRun, profiles: Sequence[Profile], base: Base) -> tupl
         one = _make(run, profile, base.form)
         if one is not None:
             made.append((profile, one))
-    for at in range(0, len(made), _GROUP):
-        for shape in _time_group(run, made[at : at + _GROUP], base):
-            journal.add(Shaped(shape=shape, seconds=budget.lap_s()))
-            known[shape.profile] = shape
+    known |= _timed(run, made, base)
+    noisy = [(profile, one) for profile, one in made if profile in known and _noisy(known[profile])]
+    if noisy and budget.spent_s - began <= most_s and budget.left_s > 0:
+        known |= _timed(run, noisy, base, 2 * ROUNDS)
     return tuple(known[profile] for profile in profiles if profile in known)
+
+
+def _timed(
+    run: SearchRun, made: Sequence[tuple[Profile, Made]], base: Base, rounds: int = ROUNDS
+) -> dict[Profile, TimedShape]:
+    found = {}
+    for at in range(0, len(made), _GROUP):
+        for shape in _time_group(run, made[at : at + _GROUP], base, rounds):
+            run.journal.add(Shaped(shape=shape, seconds=run.budget.lap_s()))
+            found[shape.profile] = shape
+    return found
+
+
+def _noisy(shape: TimedShape) -> bool:
+    """Whether its order among the others is a matter of chance."""
+    if shape.lower is None or shape.upper is None:
+        return True
+    return shape.upper > _WIDE * shape.lower
 
 
 def judged(shape: TimedShape, best_ratio: float, latency_limit: float | None) -> str:
@@ -126,10 +146,10 @@ def _make(run: SearchRun, profile: Profile, form: Form) -> Made | None:
 
 
 def _time_group(
-    run: SearchRun, made: Sequence[tuple[Profile, Made]], base: Base
+    run: SearchRun, made: Sequence[tuple[Profile, Made]], base: Base, rounds: int
 ) -> list[TimedShape]:
     artifacts = [base.float_artifact, *(one.artifact for _, one in made)]
-    found = time_artifacts(artifacts, run.prepared, run.watcher)[1:]
+    found = time_artifacts(artifacts, run.prepared, run.watcher, rounds)[1:]
     shapes = []
     for (profile, one), timed in zip(made, found, strict=True):
         if timed.failure is None:
