@@ -25,6 +25,8 @@ from deployopt.store.model_folders import RECORD
 
 _LEARNING_RATE: Final = {"layers": 2e-4, "channels": 1e-3}
 _LABELS: Final = 0.5
+_RESTART: Final = 0.6
+"""Of the rate of the rung before: each rung begins anew with a smaller one (warm restarts)."""
 
 
 class Class(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +42,16 @@ def taught_steps(
 ) -> tuple[Step, ...]:
     """Cut by what matters on real inputs, then taught; `before` where it was taught already."""
     cut = before or (cut_step(profile, "taylor"),)
+    rung = sum(isinstance(step, Distil) for step in before)
     kind = "channels" if profile.channels != 1 else "layers"
     lesson = Distil(
         epochs=epochs,
-        learning_rate=_LEARNING_RATE[kind],
+        learning_rate=_LEARNING_RATE[kind] * _RESTART**rung,
         label_weight=_LABELS if school.labelled else 0.0,
         layers=profile.layers,
-        patience=max(2, epochs // 2),
+        # The first epochs after a restart are worse than what they began with, and the last is
+        # the best one: none is left out, and the best of all is kept.
+        patience=epochs,
         time_limit_s=limit_s,
     )
     return (*cut, lesson)
