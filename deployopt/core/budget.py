@@ -1,4 +1,4 @@
-"""A budget: an upper limit on a metric, as in `latency_p95 = "60 ms"`."""
+"""A budget: a limit on a metric, as in `latency_p95 = "60 ms"` or `throughput = "100 /s"`."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from deployopt.core.units import parse_quantity, show_quantity
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole one-sided 95 % bound of `metric` must be at or below `limit` (base unit)."""
+    """The whole one-sided 95 % bound of `metric` must be inside `limit` (base unit)."""
 
     metric: str
     limit: float
@@ -19,6 +19,18 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def definition(self) -> Metric:
         """The metric's entry in the table."""
         return find_metric(self.metric)
+
+    def allows(self, value: float) -> bool:
+        """Whether the value is inside: at most the limit, or for a throughput at least."""
+        return value >= self.limit if self.definition.higher else value <= self.limit
+
+    def worse(self, lower: float, upper: float) -> float:
+        """The end of an interval that is nearer to a miss."""
+        return lower if self.definition.higher else upper
+
+    def better(self, lower: float, upper: float) -> float:
+        """The other end."""
+        return upper if self.definition.higher else lower
 
     @property
     def shown(self) -> str:

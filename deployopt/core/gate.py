@@ -12,29 +12,17 @@ import msgspec
 from deployopt.core.budget import Budget
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.evidence import Estimate, Evidence
-from deployopt.core.measurement import AccuracyTrial, Round, Trial
+from deployopt.core.latency_check import CONFIDENCE, latency_check
+from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.paired import loss_bounds
-from deployopt.core.quantiles import (
-    judge_rounds,
-    least_requests,
-    least_rounds,
-    quantile_bounds,
-    requests_needed,
-)
+from deployopt.core.quantiles import least_rounds
 from deployopt.core.sample_size import examples_to_settle
-from deployopt.core.standing import Standing
 from deployopt.core.units import show_quantity
 from deployopt.core.verdict import Check, Outcome, Verdict
 
-CONFIDENCE: Final = 0.95
 VOID_SHARE_MAX: Final = 0.2
 """With more of the rounds void than this the machine was too noisy to decide."""
-_OUTCOME: Final = {
-    Standing.INSIDE: Outcome.ACCEPTED,
-    Standing.OUTSIDE: Outcome.REJECTED,
-    Standing.UNSETTLED: Outcome.UNDECIDED,
-}
 ON_DEVICE: Final = "run `deployopt verify BUNDLE` on the target"
 
 
@@ -126,11 +114,9 @@ def _judge_latency(budget: Budget, findings: Findings) -> Check:
         return _judge_prediction(budget, findings)
     if trial.failure is not None:
         return _rejected(budget, trial.evidence, trial.failure)
-    quantile = budget.definition.quantile or 0.5
-    counted = trial.counted
-    samples = [s for r in counted for s in r.samples_s]
-    noisy = _too_noisy(trial)
-    if noisy or not samples:
+    rounds = [r.samples_s for r in trial.counted]
+    noisy = too_noisy(trial)
+    if noisy or not any(rounds):
         return Check(
             metric=budget.metric,
             limit=budget.limit,
@@ -139,47 +125,11 @@ def _judge_latency(budget: Budget, findings: Findings) -> Check:
             reason=noisy or "No round was measured.",
             settle="measure again on a quiet machine",
         )
-    over = [sum(s > budget.limit for s in r.samples_s) for r in counted]
-    judgement = judge_rounds(over, [len(r.samples_s) for r in counted], quantile, CONFIDENCE)
-    bounds = quantile_bounds(samples, quantile, CONFIDENCE)
-    reason, settle = _latency_reason(budget, judgement.rounds_inside, over, counted)
-    return Check(
-        metric=budget.metric,
-        limit=budget.limit,
-        outcome=_OUTCOME[judgement.standing],
-        evidence=trial.evidence,
-        observed=bounds.estimate,
-        lower=bounds.lower,
-        upper=bounds.upper,
-        confidence=CONFIDENCE,
-        samples=len(samples),
-        reason=reason,
-        settle=settle if judgement.standing is Standing.UNSETTLED else None,
-    )
+    return latency_check(budget, rounds, trial.evidence)
 
 
-def _latency_reason(
-    budget: Budget, rounds_inside: int, over: Sequence[int], counted: Sequence[Round]
-) -> tuple[str, str]:
-    total = sum(len(r.samples_s) for r in counted)
-    quantile = budget.definition.quantile or 0.5
-    rounds = len(counted)
-    reason = (
-        f"{sum(over)} of {total} requests over {budget.shown}; "
-        f"the quantile is inside in {rounds_inside} of {rounds} rounds"
-    )
-    least = least_requests(quantile, CONFIDENCE)
-    if total < least:
-        return reason, f"measure at least {least} requests"
-    if rounds < least_rounds(CONFIDENCE):
-        return reason, f"measure at least {least_rounds(CONFIDENCE)} rounds"
-    more = requests_needed(sum(over), total, quantile, CONFIDENCE)
-    if more:
-        return reason, f"measure about {more} more requests"
-    return reason, "the rounds disagree: measure again on a quiet machine"
-
-
-def _too_noisy(trial: Trial) -> str | None:
+def too_noisy(trial: Trial) -> str | None:
+    """Why so many rounds are void that nothing is said of latency, or None."""
     void = [r for r in trial.rounds if r.void is not None]
     if len(void) > VOID_SHARE_MAX * len(trial.rounds):
         return f"{len(void)} of {len(trial.rounds)} rounds are void ({void[0].void})."
@@ -212,6 +162,50 @@ def _judge_memory(budget: Budget, findings: Findings) -> Check:
         samples=len(peaks),
         reason=f"peak of {len(peaks)} fresh processes, least to most",
         settle="measure more rounds" if outcome is Outcome.UNDECIDED else None,
+    )
+
+
+def _judge_throughput(budget: Budget, findings: Findings) -> Check:
+    trial = findings.latency
+    if trial is None or not trial.evidence.at_least(Evidence.TARGET):
+        return _judge_prediction(budget, findings)
+    if trial.failure is not None:
+        return _rejected(budget, trial.evidence, trial.failure)
+    words = f"examples a second in {len(trial.rates)} rounds, least to most"
+    return _judge_rounds(budget, trial, trial.rates, words)
+
+
+def _judge_energy(budget: Budget, findings: Findings) -> Check:
+    """By the machine's own counter where the target has one; else only predicted."""
+    trial = findings.latency
+    if trial is None or not trial.evidence.at_least(Evidence.TARGET) or not trial.joules:
+        return _judge_prediction(budget, findings)
+    words = f"of the whole processor or card, in {len(trial.joules)} rounds, least to most"
+    return _judge_rounds(budget, trial, trial.joules, words)
+
+
+def _judge_rounds(budget: Budget, trial: Trial, values: Sequence[float], words: str) -> Check:
+    """One value a round: all of five or more on one side bound their median (the sign test)."""
+    ordered = sorted(values)
+    noisy = too_noisy(trial)
+    outcome = Outcome.UNDECIDED
+    if len(ordered) >= least_rounds(CONFIDENCE) and noisy is None:
+        inside = [budget.allows(value) for value in ordered]
+        outcome = Outcome.ACCEPTED if all(inside) else outcome
+        outcome = outcome if any(inside) else Outcome.REJECTED
+    quiet = "measure more rounds" if noisy is None else "measure again on a quiet machine"
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=outcome,
+        evidence=trial.evidence,
+        observed=ordered[len(ordered) // 2] if ordered else None,
+        lower=ordered[0] if ordered else None,
+        upper=ordered[-1] if ordered else None,
+        confidence=CONFIDENCE,
+        samples=len(ordered),
+        reason=noisy or words,
+        settle=quiet if outcome is Outcome.UNDECIDED else None,
     )
 
 
@@ -286,9 +280,11 @@ def _judge_prediction(budget: Budget, findings: Findings) -> Check:
         return _rejected(
             budget, None, f"There is neither a measurement nor a prediction of {budget.metric}."
         )
-    inside = estimate.upper <= budget.limit
+    worst = budget.worse(estimate.lower, estimate.upper)
+    inside = budget.allows(worst)
     where = "inside" if inside else "not wholly inside"
-    shown = show_quantity(estimate.upper, budget.definition.dimension)
+    way = "down" if budget.definition.higher else "up"
+    shown = show_quantity(worst, budget.definition.dimension)
     return Check(
         metric=budget.metric,
         limit=budget.limit,
@@ -298,7 +294,7 @@ def _judge_prediction(budget: Budget, findings: Findings) -> Check:
         lower=estimate.lower,
         upper=estimate.upper,
         confidence=estimate.coverage,
-        reason=f"predicted up to {shown}, {where} the budget ({estimate.basis})",
+        reason=f"predicted {way} to {shown}, {where} the budget ({estimate.basis})",
         settle=ON_DEVICE,
         predicted_inside=inside,
     )
@@ -319,5 +315,6 @@ _JUDGES: Final[Mapping[Kind, Callable[[Budget, Findings], Check]]] = {
     Kind.MEMORY: _judge_memory,
     Kind.SIZE: _judge_size,
     Kind.ACCURACY: _judge_accuracy,
-    Kind.ENERGY: _judge_prediction,
+    Kind.ENERGY: _judge_energy,
+    Kind.THROUGHPUT: _judge_throughput,
 }

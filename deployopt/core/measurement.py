@@ -72,8 +72,17 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Far below 1, answers are remembered.
     """
+    elapsed_s: float | None = None
+    """Of the timed requests with the waiting between them; None where none waits."""
+    energy_j: float | None = None
+    """Of the timed part, by the machine's own counter; None where it has none."""
     void: str | None = None
     """Why the round does not count, for both arms; None when it does."""
+
+    def per_second(self, batch: int) -> float | None:
+        """Examples a second; None of a round without requests."""
+        seconds = sum(self.samples_s) if self.elapsed_s is None else self.elapsed_s
+        return len(self.samples_s) * batch / seconds if seconds > 0 else None
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +93,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     evidence: Evidence
     threads: int
     batch: int
+    arrivals_per_s: float | None = None
+    """Of requests that came by themselves; None where one followed another."""
     rounds: tuple[Round, ...]
     failure: str | None = None
     """Why the artifact could not be measured (it crashed, hung, ate its memory, cheated)."""
@@ -92,6 +103,21 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def counted(self) -> tuple[Round, ...]:
         """The rounds that are not void."""
         return tuple(r for r in self.rounds if r.void is None)
+
+    @property
+    def rates(self) -> list[float]:
+        """Examples a second of every round that counts."""
+        found = (one.per_second(self.batch) for one in self.counted)
+        return [rate for rate in found if rate is not None]
+
+    @property
+    def joules(self) -> list[float]:
+        """Of a request, in every round that counts and whose energy was counted."""
+        return [
+            one.energy_j / len(one.samples_s)
+            for one in self.counted
+            if one.energy_j is not None and one.samples_s
+        ]
 
 
 class Split(StrEnum):

@@ -19,16 +19,24 @@ class Kind(StrEnum):
     MEMORY = "memory"  # peak resident bytes of a fresh process
     SIZE = "size"  # bytes of the files that are deployed, exact
     ENERGY = "energy"  # joules a request
+    THROUGHPUT = "throughput"  # examples a second, bounded from below
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a budget's key means. Every metric here is better when lower."""
+    """What a budget's key means; better when lower, unless `higher`."""
 
     name: str
     kind: Kind
     dimension: Dimension
     title: str
     quantile: float | None = None
+    higher: bool = False
+    """Whether more is better: the budget is then a lower limit."""
+
+    @property
+    def sign(self) -> str:
+        """Between the metric and its limit, for a person."""
+        return "≥" if self.higher else "≤"
 
 
 def _latency(name: str, quantile: float) -> Metric:
@@ -72,6 +80,13 @@ METRICS: Final[dict[str, Metric]] = {
             kind=Kind.ENERGY,
             dimension=Dimension.ENERGY,
             title="energy a request",
+        ),
+        Metric(
+            name="throughput",
+            kind=Kind.THROUGHPUT,
+            dimension=Dimension.RATE,
+            title="examples a second, one batch after another",
+            higher=True,
         ),
     )
 }

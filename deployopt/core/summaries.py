@@ -10,7 +10,7 @@ import numpy as np
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
 from deployopt.core.experience import Measured
-from deployopt.core.gate import CONFIDENCE
+from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.paired import loss_bounds
@@ -93,6 +93,9 @@ def latency_summary(
         first_s=median(r.first_s for r in trial.rounds),
         threads=trial.threads,
         batch=trial.batch,
+        arrivals_per_s=trial.arrivals_per_s,
+        throughput=_over_rounds(trial.rates, trial.evidence),
+        energy=_over_rounds(trial.joules, trial.evidence),
     )
 
 
@@ -101,16 +104,20 @@ def memory_figure(trial: Trial) -> Figure | None:
 
     With five or more the extremes bound the median at 95 % (the sign test: 2^-5 = 3.1 %).
     """
-    peaks = sorted(float(r.peak_rss_bytes) for r in trial.rounds)
-    if not peaks:
+    return _over_rounds([float(r.peak_rss_bytes) for r in trial.rounds], trial.evidence)
+
+
+def _over_rounds(values: Sequence[float], evidence: Evidence) -> Figure | None:
+    ordered = sorted(values)
+    if not ordered:
         return None
     return Figure(
-        value=peaks[len(peaks) // 2],
-        lower=peaks[0],
-        upper=peaks[-1],
-        confidence=CONFIDENCE if len(peaks) >= least_rounds(CONFIDENCE) else None,
-        samples=len(peaks),
-        evidence=trial.evidence,
+        value=ordered[len(ordered) // 2],
+        lower=ordered[0],
+        upper=ordered[-1],
+        confidence=CONFIDENCE if len(ordered) >= least_rounds(CONFIDENCE) else None,
+        samples=len(ordered),
+        evidence=evidence,
     )
 
 
@@ -129,6 +136,10 @@ def measured_of(
                 found[budget.metric] = Measured(value=value, samples=int(samples.size))
         elif kind is Kind.MEMORY and memory is not None and memory.value is not None:
             found[budget.metric] = Measured(value=memory.value, samples=memory.samples)
+        elif kind is Kind.THROUGHPUT and len(trial.rates) >= least_rounds():
+            found[budget.metric] = Measured(value=median(trial.rates), samples=len(trial.rates))
+        elif kind is Kind.ENERGY and len(trial.joules) >= least_rounds():
+            found[budget.metric] = Measured(value=median(trial.joules), samples=len(trial.joules))
         elif kind is Kind.SIZE and size_bytes is not None:
             found[budget.metric] = Measured(value=size_bytes, samples=1)
     return found

@@ -33,6 +33,7 @@ from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
 from deployopt.core.steady import WINDOW
 from deployopt.core.text import safe_text
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
+from deployopt.device.energy import energy_between, read_energy
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import (
     HEADER_BYTES,
@@ -150,9 +151,15 @@ def _time(request: TimeRequest, say: Say) -> Timed:
             say(Working(share=0.2, what="warming up"))
 
     warm = warmed(session, names, pool, request.seed, after_window=after_window)
-    plan = RoundPlan(requests=request.requests, min_s=request.min_s, seed=request.seed)
-    before = read_conditions()
+    plan = RoundPlan(
+        requests=request.requests,
+        min_s=request.min_s,
+        seed=request.seed,
+        arrivals_per_s=request.arrivals_per_s,
+    )
+    before, counter = read_conditions(), read_energy()
     parts = timed_parts(session, names, pool, plan, warm)
+    spent_j = energy_between(counter, read_energy())
     conditions = conditions_between(before, read_conditions(), request.setup.threads)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(
@@ -168,6 +175,10 @@ def _time(request: TimeRequest, say: Say) -> Timed:
             mismatched=mismatched,
             compared=compared,
             repeat_ratio=parts[0].repeat_ratio,
+            elapsed_s=None
+            if request.arrivals_per_s is None
+            else sum(part.elapsed_s for part in parts),
+            energy_j=spent_j,
             void=void_reason(conditions, request.setup.threads),
         )
     )

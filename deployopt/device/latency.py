@@ -48,6 +48,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     min_round_s: float = 2.0
     batch: int = 1
     seed: int = 0
+    arrivals_per_s: float | None = None
     wall_s: float | None = None
     limits: Limits = Limits()
 
@@ -178,6 +179,7 @@ class _Measurement:
                 evidence=self._place.evidence,
                 threads=request.setup.threads,
                 batch=self._schedule.batch,
+                arrivals_per_s=self._schedule.arrivals_per_s,
                 rounds=tuple(rounds),
                 failure=failure,
             )
@@ -208,5 +210,6 @@ def _prepare(arm: Arm, schedule: Schedule, place: Place, folder: Path, index: in
         requests=schedule.requests,
         min_s=schedule.min_round_s,
         seed=schedule.seed,
+        arrivals_per_s=schedule.arrivals_per_s,
         cores=cores_for(place.device.machine, arm.setup.threads),
     )

@@ -31,6 +31,8 @@ class TimeRequest(
     min_s: float
     seed: int
     cores: tuple[int, ...] = ()
+    arrivals_per_s: float | None = None
+    """Requests come by themselves at this rate; None: one follows another."""
 
 
 class EvaluateRequest(

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import Final
 
 import msgspec
@@ -37,6 +38,7 @@ class RoundPlan(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     min_s: float
     seed: int
+    arrivals_per_s: float | None = None
 
 
 class Warmed(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +105,8 @@ def timed_parts(
     """The timed requests; the probes are in the first part."""
     sizes = [sum(array.size for array in feed.values()) for feed in pool]
     probes = pick_probes(len(pool), plan.seed)
-    wanted = max(plan.requests, int(plan.min_s / warm.guess_s) + 1)
+    pace_s = warm.guess_s if plan.arrivals_per_s is None else 1 / plan.arrivals_per_s
+    wanted = max(plan.requests, int(plan.min_s / pace_s) + 1)
     parts: list[TimedPart] = []
     count, spent_s = 0, 0.0
     while not parts or (spent_s < plan.min_s and count < REQUESTS_MAX):
@@ -114,8 +117,18 @@ def timed_parts(
             seed=plan.seed + len(parts),
             keep_most=KEPT_BYTES // max(1, warm.answer_bytes),
         )
-        parts.append(time_requests(session, names, pool, order, clock))
+        due_s = arrivals(len(order.feeds), plan)
+        parts.append(time_requests(session, names, pool, order, clock, due_s))
         count += len(parts[-1].samples_s)
-        spent_s += sum(parts[-1].samples_s)
+        spent_s += parts[-1].elapsed_s
         wanted = int((plan.min_s - spent_s) * count / spent_s) + 1
     return parts
+
+
+def arrivals(count: int, plan: RoundPlan) -> tuple[float, ...] | None:
+    """When each request comes, in seconds from the start: a Poisson process, drawn by the seed."""
+    if plan.arrivals_per_s is None:
+        return None
+    lot = random.Random(f"arrivals {plan.seed}")  # noqa: S311 -- a draw, not a secret
+    gaps = (lot.expovariate(plan.arrivals_per_s) for _ in range(count))
+    return tuple(accumulate(gaps))

@@ -44,6 +44,8 @@ KEPT_BYTES: Final = 16 * 2**20
 _NS_PER_S: Final = 1_000_000_000
 _TINY: Final = 1e-30
 
+_sleep = time.sleep
+
 Clock = Callable[[], int]
 Kept = list[tuple[int, list[Array]]]
 
@@ -65,6 +67,8 @@ class TimedPart(msgspec.Struct, frozen=True, kw_only=True):
     samples_s: tuple[float, ...]
     kept: Kept
     repeat_ratio: float | None
+    elapsed_s: float
+    """Of the answers; with the waiting for requests where these come by themselves."""
 
 
 def pick_probes(count: int, seed: int) -> tuple[int, ...]:
@@ -138,17 +142,27 @@ def time_requests(
     feeds: Sequence[Feed],
     order: Order,
     clock: Clock = time.perf_counter_ns,
+    due_s: Sequence[float] | None = None,
 ) -> TimedPart:
-    """Send the requests of `order` one after another; only the answer is inside the clock."""
+    """Send the requests of `order` one after another; only the answer is inside the clock.
+
+    With `due_s` a request is sent no earlier than it comes, and its latency counts from then, the
+    waiting behind others included; nothing slows the arrivals down (an open loop).
+    """
     run = session.run
     queue = [feeds[i] for i in order.feeds]
+    due_ns = None if due_s is None else [int(due * _NS_PER_S) for due in due_s]
     durations = [0] * len(queue)
+    waits = [0] * len(queue)
     answers: list[list[Array] | None] = [None] * len(queue)
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
+    began = clock()
     try:
         for place, (feed, keep) in enumerate(zip(queue, order.keep, strict=True)):
+            if due_ns is not None:
+                waits[place] = _wait_until(began + due_ns[place], clock)
             start = clock()
             answer = run(names, feed)
             durations[place] = clock() - start
@@ -157,16 +171,26 @@ def time_requests(
     finally:
         if collecting:
             gc.enable()
+    elapsed_s = (clock() - began) / _NS_PER_S
     kept = [(order.feeds[i], a) for i, a in enumerate(answers) if a is not None]
+    samples_s = tuple(
+        max(waited + d, 1) / _NS_PER_S
+        for waited, d, extra in zip(waits, durations, order.unmeasured, strict=True)
+        if not extra
+    )
     return TimedPart(
-        samples_s=tuple(
-            max(d, 1) / _NS_PER_S
-            for d, extra in zip(durations, order.unmeasured, strict=True)
-            if not extra
-        ),
+        samples_s=samples_s,
         kept=kept,
         repeat_ratio=_repeat_ratio(order, durations),
+        elapsed_s=sum(samples_s) if due_s is None else elapsed_s,
     )
+
+
+def _wait_until(due_ns: int, clock: Clock) -> int:
+    """Sleep until a request comes; how long it has been waiting by then, in nanoseconds."""
+    while (left := due_ns - clock()) > 0:
+        _sleep(left / _NS_PER_S)
+    return -left
 
 
 def _repeat_ratio(order: Order, durations: Sequence[int]) -> float | None:

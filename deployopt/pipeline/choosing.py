@@ -5,10 +5,12 @@ others. The gate split is not touched here, so it judges on examples that had no
 """
 
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Final
 
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
+from deployopt.core.measurement import Trial
 from deployopt.core.metric import Kind
 from deployopt.core.paired import loss_bounds
 from deployopt.core.standing import Standing
@@ -117,9 +119,27 @@ def _misses_memory(candidate: Candidate, budget: Budget) -> bool:
     return any(r.peak_rss_bytes > budget.limit for r in trial.rounds)
 
 
+def _misses_throughput(candidate: Candidate, budget: Budget) -> bool:
+    return _misses_median(candidate, budget, lambda trial: trial.rates)
+
+
+def _misses_energy(candidate: Candidate, budget: Budget) -> bool:
+    return _misses_median(candidate, budget, lambda trial: trial.joules)
+
+
+def _misses_median(
+    candidate: Candidate, budget: Budget, values: Callable[[Trial], list[float]]
+) -> bool:
+    """By the middle round on the target; by the prediction where nothing was measured there."""
+    trial = candidate.trial
+    if trial is None or trial.evidence is not Evidence.TARGET or not values(trial):
+        return _misses_prediction(candidate, budget)
+    return not budget.allows(median(values(trial)))
+
+
 def _misses_prediction(candidate: Candidate, budget: Budget) -> bool:
     estimate = candidate.predictions.get(budget.metric)
-    return estimate is not None and estimate.upper > budget.limit
+    return estimate is not None and not budget.allows(budget.worse(estimate.lower, estimate.upper))
 
 
 def _median_s(candidate: Candidate) -> float:
@@ -134,5 +154,6 @@ _MISSED: Final[dict[Kind, Callable[[Candidate, Budget], bool]]] = {
     Kind.ACCURACY: _misses_accuracy,
     Kind.MEMORY: _misses_memory,
     Kind.SIZE: _misses_size,
-    Kind.ENERGY: _misses_prediction,
+    Kind.ENERGY: _misses_energy,
+    Kind.THROUGHPUT: _misses_throughput,
 }

@@ -196,7 +196,7 @@ def _forecast(asked: Asked, way: Way) -> Forecast:
     misses = [
         _miss(budget, estimates[budget.metric])
         for budget in asked.budgets
-        if budget.metric in estimates and estimates[budget.metric].lower > budget.limit
+        if budget.metric in estimates and not budget.allows(_best(budget, estimates[budget.metric]))
     ]
     return Forecast(
         recipe=way.name,
@@ -208,9 +208,15 @@ def _forecast(asked: Asked, way: Way) -> Forecast:
 
 def _miss(budget: Budget, estimate: Estimate) -> str:
     dimension: Dimension = budget.definition.dimension
-    low, limit = show_quantity(estimate.lower, dimension), show_quantity(budget.limit, dimension)
+    best = show_quantity(_best(budget, estimate), dimension)
+    limit = show_quantity(budget.limit, dimension)
     name = budget.metric.replace("_", " ")
-    return f"{name} is {low} at the lower end of its band, over the budget of {limit}"
+    ends = ("upper", "under") if budget.definition.higher else ("lower", "over")
+    return f"{name} is {best} at the {ends[0]} end of its band, {ends[1]} the budget of {limit}"
+
+
+def _best(budget: Budget, estimate: Estimate) -> float:
+    return budget.better(estimate.lower, estimate.upper)
 
 
 def _hope(forecast: Forecast) -> tuple[bool, float]:

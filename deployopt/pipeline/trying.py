@@ -209,6 +209,7 @@ def _schedule(prepared: Prepared, arms: int, wall_s: float) -> Schedule:
         min_round_s=ROUND_S[prepared.evidence],
         wall_s=min(wall_s, WALL_S[prepared.evidence] * max(1.0, arms / _ARMS)),
         batch=prepared.request.target.workload.batch,
+        arrivals_per_s=prepared.request.target.workload.requests_per_s,
         seed=prepared.request.seed,
         limits=limits_for(prepared),
     )

@@ -12,7 +12,7 @@ from typing import Final
 
 from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
-from deployopt.core.metric import Kind, find_metric
+from deployopt.core.metric import Kind, Metric, find_metric
 from deployopt.core.plan import Facts
 from deployopt.core.target import Target
 from deployopt.planning.experience import Correction
@@ -55,20 +55,30 @@ def forecast(
     Raises:
         UsageError: an unknown metric.
     """
-    found: dict[str, Estimate] = {}
-    for name in metrics:
-        metric = find_metric(name)
-        if metric.kind is Kind.LATENCY and metric.quantile is not None:
-            latency = predict_latency(target, facts, precision, metric.quantile, correction)
-            if latency is not None:
-                found[name] = latency
-        elif metric.kind in _PREDICTORS:
-            found[name] = _PREDICTORS[metric.kind](target, facts, precision)
-        elif metric.kind is Kind.ENERGY and target.hardware.power is not None:
-            energy = predict_energy(target, facts, precision, correction)
-            if energy is not None:
-                found[name] = energy
-    return found
+    found = {
+        name: _estimate(target, facts, precision, find_metric(name), correction) for name in metrics
+    }
+    return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def _estimate(
+    target: Target,
+    facts: Facts,
+    precision: Precision,
+    metric: Metric,
+    correction: Correction | None,
+) -> Estimate | None:
+    """Of one metric; None where it cannot be predicted."""
+    if metric.kind in _PREDICTORS:
+        return _PREDICTORS[metric.kind](target, facts, precision)
+    if metric.kind is Kind.ENERGY and target.hardware.power is not None:
+        return predict_energy(target, facts, precision, correction)
+    if metric.kind not in {Kind.LATENCY, Kind.THROUGHPUT}:
+        return None
+    latency = predict_latency(target, facts, precision, metric.quantile or 0.5, correction)
+    if latency is None or metric.kind is Kind.LATENCY:
+        return latency
+    return throughput_of(latency, target.workload.batch)
 
 
 def predict_latency(  # noqa: PLR0913 -- what is asked, and what was learnt

@@ -6,6 +6,7 @@ it. A budget of zero has no share and is left to the table.
 
 from typing import Final
 
+from deployopt.core.metric import METRICS
 from deployopt.core.verdict import Check, Verdict
 from deployopt.report.svg import Box, Scale, drawing, group, line, mark, rectangle, ticks, words
 from deployopt.report.words import (
@@ -25,6 +26,7 @@ _RIGHT: Final = 470.0
 _TOP: Final = 34.0
 _MOST: Final = 2.0
 _LEAST: Final = -0.5
+_TINY: Final = 1e-9
 
 
 def draw_bars(verdict: Verdict) -> str:
@@ -32,7 +34,7 @@ def draw_bars(verdict: Verdict) -> str:
     checks = [c for c in verdict.checks if c.limit > 0 and c.observed is not None]
     if not checks:
         return ""
-    shares = [v / c.limit for c in checks for v in (c.observed, c.lower, c.upper) if v is not None]
+    shares = [_used(c, v) for c in checks for v in (c.observed, c.lower, c.upper) if v is not None]
     low = max(_LEAST, min(0.0, *shares))
     scale = Scale(
         low=low - (0.03 if low < 0 else 0.0),
@@ -52,6 +54,12 @@ def draw_bars(verdict: Verdict) -> str:
     return drawing(WIDTH, bottom + 26, "How much of each budget is used", *parts)
 
 
+def _used(check: Check, value: float) -> float:
+    """The share of the limit; of a lower one it is more than all where the value is below."""
+    higher = check.metric in METRICS and METRICS[check.metric].higher
+    return check.limit / max(value, _TINY) if higher else value / check.limit
+
+
 def _axis(scale: Scale, bottom: float) -> list[str]:
     parts = []
     for value in ticks(scale.low, scale.high, 5):
@@ -69,8 +77,8 @@ def _row(check: Check, scale: Scale, top: float) -> str:
     basis = ", ".join(part for part in (bounds, evidence_words(check.evidence)) if part)
     name = f"{metric_words(check.metric)}: {told}"
     y = top + 48
-    ends = [v / check.limit for v in (check.lower, check.upper) if v is not None]
-    share = observed / check.limit
+    ends = [_used(check, v) for v in (check.lower, check.upper) if v is not None]
+    share = _used(check, observed)
     left, right = scale.within(min([share, *ends])), scale.within(max([share, *ends]))
     zero = scale.within(0.0)
     here = scale.within(share)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from deployopt.core.target import Hardware, Price, Target
 from deployopt.core.text import safe_record, safe_text
 from deployopt.report.layout import FACT_WIDTH, columns, facts, joined, stderr_console, styled
-from deployopt.report.words import dimension_of, metric_words, plural, show_limit
+from deployopt.report.words import budget_words, plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,9 +71,6 @@ def _asked(target: Target) -> Iterator[tuple[str, str]]:
         yield "or", "openvino, where it is installed"
     length = target.workload.length
     tokens = "texts at their real length" if length == "real" else f"texts of {length} tokens"
-    yield "Workload", f"batch {target.workload.batch}, {tokens}"
-    limits = [
-        f"{metric_words(b.metric)} ≤ {show_limit(b.limit, dimension_of(b.metric))}"
-        for b in target.limits
-    ]
+    yield "Workload", f"{target.workload.words}, {tokens}"
+    limits = [budget_words(b.metric, b.limit) for b in target.limits]
     yield "Budgets", joined(limits, " · ", FACT_WIDTH) or "none"

@@ -4,12 +4,13 @@ In: numbers in base units. Out: short text for a person. A number that is not th
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.measurement import Machine
 from deployopt.core.metric import METRICS
-from deployopt.core.result import AccuracySummary, Figure, LatencySummary, StepResult
+from deployopt.core.result import AccuracySummary, Figure, LatencySummary, StageTime, StepResult
 from deployopt.core.units import UNITS, Dimension, show_quantity
 from deployopt.core.verdict import Check, Outcome, Verdict
 
@@ -28,12 +29,19 @@ MARKS: Final[dict[str, str]] = {
 }
 _COARSE: Final = 0.2
 _MINUTES: Final = 90.0
+_NO_TIME_S: Final = 0.1
 _MEANING: Final[dict[str, str]] = {
     "accepted": "every budget is met, with its whole 95 % bound",
     "provisional": "every budget is met or predicted to be; the device must confirm",
     "undecided": "some budget is neither met nor missed for certain",
     "rejected": "a budget is missed",
 }
+_BEYOND: Final[dict[Outcome, str]] = {
+    Outcome.ACCEPTED: _MEANING["accepted"],
+    Outcome.UNDECIDED: "every budget is met, and something else is open",
+    Outcome.REJECTED: "every budget is met, and something else speaks against it",
+}
+"""Where no single budget says it: an output that is no number, a baseline."""
 
 
 def evidence_words(evidence: Evidence | None) -> str:
@@ -49,6 +57,12 @@ def unbroken(name: str) -> str:
 def metric_words(name: str) -> str:
     """`latency_p95` as it is read: `latency p95`."""
     return name.replace("_", " ")
+
+
+def budget_words(metric: str, limit: float) -> str:
+    """`latency p95 ≤ 60 ms`, `throughput ≥ 100 /s`."""
+    sign = METRICS[metric].sign if metric in METRICS else "≤"
+    return f"{metric_words(metric)} {sign} {show_limit(limit, dimension_of(metric))}"
 
 
 def dimension_of(metric: str) -> Dimension | None:
@@ -129,6 +143,14 @@ def _ratio_decimals(value: float) -> int:
     return 2 if abs(value) >= _COARSE else 3
 
 
+def stage_words(stages: Sequence[StageTime]) -> list[str]:
+    """`Latency 12 s` for every stage; what came again is added up, what took no time left out."""
+    seconds: dict[str, float] = {}
+    for one in stages:
+        seconds[one.stage] = seconds.get(one.stage, 0.0) + one.seconds
+    return [f"{name} {show_duration(s)}" for name, s in seconds.items() if s >= _NO_TIME_S]
+
+
 def show_duration(seconds: float) -> str:
     """How long work took: `12.3 s`, from a minute and a half on `38.2 min`."""
     if not _MINUTES <= seconds < math.inf:
@@ -158,6 +180,8 @@ def loss_words(accuracy: AccuracySummary) -> str:
 
 def verdict_words(verdict: Verdict) -> str:
     """What the outcome means, in one line."""
+    if verdict.reasons and all(check.outcome is Outcome.ACCEPTED for check in verdict.checks):
+        return _BEYOND[verdict.outcome]
     return _MEANING[verdict.word]
 
 

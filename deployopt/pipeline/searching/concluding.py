@@ -117,5 +117,6 @@ def _shown(check: Check, value: float | None) -> str:
 
 def _option(check: Check) -> str:
     """The bound that was missed, as an option takes it, a little above."""
-    worst = check.upper if check.upper is not None else check.observed
+    worse = check.lower if METRICS[check.metric].higher else check.upper
+    worst = worse if worse is not None else check.observed
     return _shown(check, worst).replace(" ", "").replace("\u00a0", "")

@@ -57,6 +57,7 @@ def time_artifacts(
         requests=_REQUESTS,
         min_round_s=ROUND_S,
         batch=prepared.request.target.workload.batch,
+        arrivals_per_s=prepared.request.target.workload.requests_per_s,
         seed=prepared.request.seed,
         limits=limits_for(prepared),
     )

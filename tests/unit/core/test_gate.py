@@ -216,3 +216,68 @@ def test_memory_is_judged_by_every_round() -> None:
     assert straddling.outcome is Outcome.UNDECIDED
     over = judge("t", (MEMORY,), findings(latency=timed((high,) * 5)))
     assert over.outcome is Outcome.REJECTED
+
+
+THROUGHPUT = Budget(metric="throughput", limit=50.0)
+ENERGY = Budget(metric="energy", limit=0.5)
+
+
+def at_rates(*rates: float, **changes: Any) -> Trial:
+    """Rounds of 100 requests that take 1 / rate each."""
+    return timed(tuple(one_round((1 / rate,) * 100) for rate in rates), **changes)
+
+
+@pytest.mark.parametrize(
+    ("rates", "outcome"),
+    [
+        ((60, 70, 65, 61, 62), Outcome.ACCEPTED),
+        ((60, 70, 65, 49, 62), Outcome.UNDECIDED),
+        ((40, 41, 42, 43, 44), Outcome.REJECTED),
+        ((60, 70, 65, 61), Outcome.UNDECIDED),  # four rounds bound nothing
+    ],
+)
+def test_a_throughput_is_bounded_from_below_by_rounds(
+    rates: tuple[float, ...], outcome: Outcome
+) -> None:
+    (check,) = judge("t", (THROUGHPUT,), findings(latency=at_rates(*rates))).checks
+    assert check.outcome is outcome
+    assert (check.lower, check.upper) == (pytest.approx(min(rates)), pytest.approx(max(rates)))
+
+
+def test_throughput_counts_examples_and_the_waiting_between_requests() -> None:
+    batched = at_rates(*(10.0,) * 5, batch=8)
+    (check,) = judge("t", (THROUGHPUT,), findings(latency=batched)).checks
+    assert check.observed == pytest.approx(80.0)
+    waiting = tuple(msgspec.structs.replace(r, elapsed_s=20.0) for r in batched.rounds)
+    served = msgspec.structs.replace(batched, rounds=waiting)
+    (check,) = judge("t", (THROUGHPUT,), findings(latency=served)).checks
+    assert check.observed == pytest.approx(40.0)
+    assert check.outcome is Outcome.REJECTED
+
+
+def test_a_predicted_throughput_waits_for_the_target() -> None:
+    proxy = at_rates(*(99.0,) * 5, evidence=Evidence.PROXY)
+    low = Estimate(value=80.0, lower=45.0, upper=120.0, coverage=0.8, basis="a model")
+    high = msgspec.structs.replace(low, lower=51.0)
+    for estimate, inside in ((low, False), (high, True)):
+        found = findings(latency=proxy, predictions={"throughput": estimate})
+        verdict = judge("t", (THROUGHPUT,), found)
+        assert verdict.outcome is Outcome.UNDECIDED
+        assert verdict.provisional is inside
+        assert "predicted down to" in verdict.checks[0].reason
+
+
+@pytest.mark.parametrize(("joules", "outcome"), [(0.3, Outcome.ACCEPTED), (0.7, Outcome.REJECTED)])
+def test_energy_is_measured_where_the_machine_counts_it(joules: float, outcome: Outcome) -> None:
+    rounds = tuple(one_round(energy_j=100 * joules) for _ in range(6))
+    (check,) = judge("t", (ENERGY,), findings(latency=timed(rounds))).checks
+    assert check.outcome is outcome
+    assert check.observed == pytest.approx(joules)
+    assert "whole processor" in check.reason
+
+
+def test_energy_that_nothing_counts_stays_a_prediction() -> None:
+    estimate = Estimate(value=0.3, lower=0.2, upper=0.4, coverage=0.8, basis="load power")
+    (check,) = judge("t", (ENERGY,), findings(predictions={"energy": estimate})).checks
+    assert check.evidence is Evidence.PREDICTED
+    assert check.outcome is Outcome.UNDECIDED

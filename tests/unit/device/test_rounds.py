@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 
 from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Array, Feed
-from deployopt.device.rounds import RoundPlan, Warmed, timed_parts, warmed
+from deployopt.device import timing
+from deployopt.device.rounds import RoundPlan, Warmed, arrivals, timed_parts, warmed
 from deployopt.device.session import Named
-from deployopt.device.timing import REQUESTS_MAX, pick_probes
+from deployopt.device.timing import REQUESTS_MAX, TimedPart, pick_probes
 
 
 class Timed:
@@ -93,3 +95,52 @@ def test_the_first_answer_is_kept_apart_from_the_warm_up() -> None:
     assert ready.first_s == ready.guess_s == 0.001
     assert ready.steady
     assert session.calls == len(ready.warmup_s) + 1
+
+
+def served(service_s: float, rate: float, monkeypatch: pytest.MonkeyPatch) -> list[TimedPart]:
+    """Requests that come at `rate` to a model that takes `service_s`, on a clock of its own."""
+    session = Timed(int(service_s * 1e9))
+
+    def sleep(seconds: float) -> None:
+        session.now += max(1, int(seconds * 1e9))
+
+    monkeypatch.setattr(timing, "_sleep", sleep)
+    plan = RoundPlan(requests=4000, min_s=1.0, seed=3, arrivals_per_s=rate)
+    warm = Warmed(first_s=service_s, warmup_s=(), steady=True, guess_s=service_s, answer_bytes=8)
+    return timed_parts(session, None, FEEDS, plan, warm, session.clock)
+
+
+def test_arrivals_are_a_poisson_process_and_the_same_for_the_same_seed() -> None:
+    plan = RoundPlan(requests=1, min_s=0.0, seed=5, arrivals_per_s=50.0)
+    times = arrivals(20_000, plan)
+    assert times is not None
+    gaps = np.diff((0.0, *times))
+    assert gaps.mean() == pytest.approx(1 / 50, rel=0.03)
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.05)  # as of an exponential
+    assert arrivals(20_000, plan) == times
+    assert arrivals(5, RoundPlan(requests=1, min_s=0.0, seed=5)) is None
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
+def test_waiting_is_that_of_a_queue_with_one_server(
+    load: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_s = 0.01
+    (part,) = served(service_s, load / service_s, monkeypatch)
+    waits = np.asarray(part.samples_s) - service_s
+    # Pollaczek and Khinchine, constant service: mean wait = load / (2 (1 - load)) x service.
+    assert waits.mean() == pytest.approx(load / (2 * (1 - load)) * service_s, rel=0.35)
+    assert waits.min() == pytest.approx(0.0, abs=1e-6)
+    assert part.elapsed_s == pytest.approx(len(part.samples_s) * service_s / load, rel=0.1)
+
+
+def test_too_many_requests_wait_longer_and_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    (part,) = served(0.01, 150.0, monkeypatch)
+    last = np.asarray(part.samples_s[-100:])
+    # Nothing slows the arrivals down: the queue grows by a third of the time that passed.
+    assert last.mean() == pytest.approx(len(part.samples_s) * (0.01 - 1 / 150), rel=0.2)
+
+
+def test_waiting_is_no_memory_of_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    (part,) = served(0.01, 90.0, monkeypatch)
+    assert part.repeat_ratio == pytest.approx(1.0)

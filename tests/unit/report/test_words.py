@@ -2,9 +2,11 @@
 
 import math
 
+import msgspec
 import pytest
 
 from deployopt.core.evidence import Evidence
+from deployopt.core.result import StageTime
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Outcome
 from deployopt.report import words
@@ -110,3 +112,34 @@ def test_steps_tell_what_came_from_the_store() -> None:
 def test_parts_become_sentences() -> None:
     assert words.sentences("one", None, "two.", " three? ") == "One. Two. Three?"
     assert words.sentences("", None) == ""
+
+
+def test_what_no_budget_says_is_not_called_a_missed_budget() -> None:
+    for outcome, part in ((Outcome.REJECTED, "speaks against it"), (Outcome.UNDECIDED, "is open")):
+        verdict = msgspec.structs.replace(
+            results.verdict("accepted"), outcome=outcome, reasons=("It regressed.",)
+        )
+        assert part in words.verdict_words(verdict)
+    assert words.verdict_words(results.verdict("rejected")) == "a budget is missed"
+
+
+def test_stages_that_come_again_are_added_up_and_short_ones_left_out() -> None:
+    stages = [
+        StageTime(stage="Build int8", seconds=100.0),
+        StageTime(stage="Reference", seconds=0.03),
+        StageTime(stage="Build int8", seconds=20.0),
+        StageTime(stage="Latency", seconds=2.5),
+    ]
+    assert words.stage_words(stages) == ["Build int8 2 min", "Latency 2.50 s"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "shown"),
+    [
+        ("latency_p95", 0.06, "latency p95 ≤ 60 ms"),
+        ("throughput", 120.0, "throughput ≥ 120 /s"),
+        ("accuracy_drop", 0.01, "accuracy drop ≤ 1 pt"),
+    ],
+)
+def test_a_budget_in_words(metric: str, limit: float, shown: str) -> None:
+    assert words.budget_words(metric, limit) == shown
