@@ -84,7 +84,12 @@ def _hardware(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
     cores = usable_cores(machine)
     free = psutil.virtual_memory().available
     usable = min(free, machine.memory_bytes, machine.memory_limit_bytes or free)
-    governor = f", governor {machine.governor}" if machine.governor else ""
+    told = [
+        f"governor {machine.governor}" if machine.governor else "",
+        f"{machine.frequency_max_mhz:.0f} MHz at most" if machine.frequency_max_mhz else "",
+        "turbo" if machine.boost else "",
+        "SMT" if machine.smt else "",
+    ]
     gpu: Plain | None = None
     if gpus:
         gpu = {
@@ -94,7 +99,7 @@ def _hardware(machine: Machine, gpus: tuple[GpuFound, ...]) -> Plain:
         }
     return {
         "arch": machine.arch,
-        "cpu": _line(machine.cpu + governor),
+        "cpu": _line(", ".join(word for word in (machine.cpu, *told) if word)),
         "cores": cores,
         "isa": list(machine.isa),
         "memory": _amount(machine.memory_bytes, "GiB"),

@@ -24,6 +24,8 @@ def remember(prepared: Prepared, candidates: Sequence[Candidate]) -> str | None:
     """Keep every candidate's figures; why they could not be kept, or None."""
     if prepared.evidence is not Evidence.TARGET:
         return None
+    if prepared.request.target.workload.requests_per_s is not None:
+        return None  # waiting is no property of the device
     found = tuple(e for c in candidates for e in _of(prepared, c))
     return keep_experiences(found, prepared.bench.store.layout.root)
 

@@ -18,6 +18,7 @@ from deployopt.core.target import Target
 from deployopt.planning.experience import Correction
 from deployopt.planning.latency import Timing, time_request
 from deployopt.planning.memory import graph_need
+from deployopt.planning.queueing import answered, with_waiting
 from deployopt.planning.rates import WEIGHT_BYTES
 from deployopt.planning.terms import Domain
 
@@ -76,9 +77,13 @@ def _estimate(
     if metric.kind not in {Kind.LATENCY, Kind.THROUGHPUT}:
         return None
     latency = predict_latency(target, facts, precision, metric.quantile or 0.5, correction)
-    if latency is None or metric.kind is Kind.LATENCY:
-        return latency
-    return throughput_of(latency, target.workload.batch)
+    if latency is None:
+        return None
+    arrivals, batch = target.workload.requests_per_s, target.workload.batch
+    if metric.kind is Kind.THROUGHPUT:
+        possible = throughput_of(latency, batch)
+        return possible if arrivals is None else answered(possible, arrivals * batch)
+    return latency if arrivals is None else with_waiting(latency, arrivals, metric.quantile or 0.5)
 
 
 def predict_latency(  # noqa: PLR0913 -- what is asked, and what was learnt
