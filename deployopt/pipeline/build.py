@@ -23,6 +23,12 @@ from deployopt.device.device import Device
 from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, Chosen, candidate_result
 from deployopt.pipeline.choosing import choose
+from deployopt.pipeline.comparing import (
+    check_baseline,
+    compare_with_baseline,
+    read_baseline,
+    with_baseline,
+)
 from deployopt.pipeline.judging import Decision, judge_finalists
 from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, prepare
@@ -59,9 +65,11 @@ def run_build(
     with Store(request.store) as store, storage_errors("building", store.layout.root):
         for word in _WORDS:
             check_destination(destination(request, word))
+        baseline = read_baseline(request.baseline)
         source = None if given is None else module_source(given, name=request.model, store=store)
         budget = TimeBudget(request.time_limit_s)
         prepared = prepare(request, store, stages, source, device)
+        check_baseline(prepared, baseline)
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)
         candidates, found = _candidates(prepared, budget, stages)
         chosen = choose(candidates, prepared.budgets)
@@ -72,11 +80,16 @@ def run_build(
             )
             raise StepError(f"Every candidate failed. {reasons}")
         decision = judge_finalists(prepared, chosen.finalists, stages)
+        compared = compare_with_baseline(prepared, decision, baseline, budget.left_s, stages)
+        met = decision.verdict
+        decision = msgspec.structs.replace(decision, verdict=with_baseline(met, compared))
         judged = _judged(decision, candidates)
         why = _reasons(chosen, decision) | found.beaten
         result = _result(prepared, candidates, why, judged, stages)
-        searched = concluded(found.result, result, prepared)
-        result = msgspec.structs.replace(result, search=searched)
+        # A search is for the budgets; what a baseline says is no miss of theirs.
+        within = msgspec.structs.replace(result, verdict=met)
+        searched = concluded(found.result, within, prepared)
+        result = msgspec.structs.replace(result, search=searched, baseline=compared)
         result = _remembered(prepared, candidates, result)
         _write_lock(prepared)
         return _publish(prepared, judged, result, stages)
@@ -99,7 +112,7 @@ def _candidates(
     tried = (*plain, *found.tried, *taught)
     measured = [one for one in tried if one.candidate.recipe.name not in found.beaten]
     # What an earlier call has spent leaves this one its time to measure.
-    wall_s = max(_LEAST_S, max(budget.left_s, reserve_s(budget)) - _GATE_S)
+    wall_s = max(_LEAST_S, max(budget.left_s, reserve_s(budget, len(measured))) - _GATE_S)
     timed = {c.recipe.name: c for c in time_candidates(measured, prepared, stages, wall_s=wall_s)}
     names = [one.candidate.recipe.name for one in tried]
     candidates = {one.candidate.recipe.name: one.candidate for one in tried} | timed

@@ -19,13 +19,12 @@ from deployopt.core.recipe import Recipe
 from deployopt.core.search import Effort, SearchResult, TimedShape
 from deployopt.core.version import VERSION
 from deployopt.core.watching import Watcher
-from deployopt.pipeline.material import Material
 from deployopt.pipeline.preparing import Prepared, effort_of
 from deployopt.pipeline.recipes import FLOAT, FLOATS, Form
 from deployopt.pipeline.searching.controlling import Controlled, control
 from deployopt.pipeline.searching.journal import Began, Journal, restored
 from deployopt.pipeline.searching.run import SearchRun
-from deployopt.pipeline.searching.schooling import School
+from deployopt.pipeline.searching.schooling import FINALISTS, School
 from deployopt.pipeline.searching.sessions import better_session
 from deployopt.pipeline.searching.shaping import TRIED, Base, shape_recipe, time_shapes
 from deployopt.pipeline.searching.sizing import shrink
@@ -38,8 +37,10 @@ from deployopt.steps.configure import Configure
 from deployopt.store.keys import cache_key
 
 _RESERVE_S: Final = 90.0
-_RESERVE_SHARE: Final = 0.15
-"""Of the time limit, and at least the seconds above, for measuring and judging in the end."""
+_RESERVE_SHARES: Final = (0.15, 0.4)
+"""Of the time limit, the least and the most that is kept for measuring and judging in the end."""
+_ARM_S: Final = 54.0
+"""Of an artifact that is measured in full: the rounds of the relative test's first look."""
 _LEAST_S: Final = 30.0
 _FORM_ROUNDS: Final = 6
 _NOISE: Final = 1.5
@@ -113,7 +114,9 @@ def search(
     elif prepared.material is not None:
         notes += prepared.material.notes
         shapes = time_shapes(run, profiles(_config(prepared), effort), best)
-        recipes = _teach(run, best, prepared.material, shapes)
+        # The float form, the best one and what stands beside it, and those that are taught.
+        arms = 2 + len(small) + len(controlled.tried) + FINALISTS
+        recipes = _teach(run, best, shapes, reserve_s(budget, arms))
     return Searched(
         tried=(*small, *controlled.tried),
         recipes=recipes,
@@ -122,9 +125,12 @@ def search(
     )
 
 
-def reserve_s(budget: TimeBudget) -> float:
-    """Seconds that measuring and judging may take, however long was searched before."""
-    return 0.0 if budget.limit_s is None else max(_RESERVE_S, _RESERVE_SHARE * budget.limit_s)
+def reserve_s(budget: TimeBudget, arms: int) -> float:
+    """Seconds that measuring `arms` and judging may take, however long was searched before."""
+    if budget.limit_s is None:
+        return 0.0
+    least, most = (share * budget.limit_s for share in _RESERVE_SHARES)
+    return max(_RESERVE_S, least, min(most, _RESERVE_S / 2 + arms * _ARM_S))
 
 
 def enough_time(budget: TimeBudget) -> bool:
@@ -203,13 +209,14 @@ def _beaten(timed: dict[str, tuple[Artifact, Timed]], best: str) -> dict[str, st
 
 
 def _teach(
-    run: SearchRun, base: Base, material: Material, shapes: Sequence[TimedShape]
+    run: SearchRun, base: Base, shapes: Sequence[TimedShape], kept_s: float
 ) -> tuple[Recipe, ...]:
     """Teach shapes, and the recipes of those that are worth most at the gate."""
-    prepared, budget = run.prepared, run.budget
+    prepared = run.prepared
+    labelled = prepared.material is not None and prepared.material.labelled
     able = [shape for shape in shapes if shape.verdict == TRIED]
-    room = Class(run=run, form=base.form, labelled=material.labelled)
-    school = School(room, able, base.ratio, reserve_s(budget))
+    room = Class(run=run, form=base.form, labelled=labelled)
+    school = School(room, able, base.ratio, kept_s)
     school.run()
     recipes = []
     for profile in school.finalists():
