@@ -6,6 +6,7 @@ the scenarios from here.
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from statistics import NormalDist
 from typing import Final, NamedTuple
@@ -13,9 +14,11 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deployopt.core.comparison import Change
 from deployopt.core.multiplicity import accepted_in_sequence
 from deployopt.core.paired import loss_p_value, loss_upper
 from deployopt.core.quantiles import judge_rounds
+from deployopt.core.regression import relative_change
 from deployopt.core.relative import LOOKS, judge_relative
 from deployopt.core.sample_size import examples_needed
 from deployopt.core.standing import Standing
@@ -67,6 +70,20 @@ def relative_accepts(true_ratio: float, margin: float, runs: int, *, noise: floa
     ratios = np.log(true_ratio) + arms[0] - arms[1]
     judged = (judge_relative(run, margin).standing for run in ratios.tolist())
     return sum(standing is Standing.INSIDE for standing in judged)
+
+
+def compare_outcomes(
+    true_ratio: float, margin: float, runs: int, *, noise: float
+) -> Counter[Change]:
+    """Count what `compare` says of the latency of a new bundle that is `true_ratio` times the old.
+
+    Rounds go on until a look settles it, at most to the last look.
+    """
+    random = np.random.default_rng([19, runs, round(1_000 * true_ratio)])
+    shape = (runs, LOOKS[-1].rounds)
+    arms = noise * random.standard_normal((2, *shape))
+    ratios = np.log(true_ratio) + arms[0] - arms[1]
+    return Counter(relative_change(judge_relative(run, margin)) for run in ratios.tolist())
 
 
 def planned(discordance: float) -> int:
@@ -166,6 +183,24 @@ def latency_rows(runs: int) -> list[Row]:
     return rows
 
 
+def compare_rows(runs: int) -> list[Row]:
+    """Answer the questions about a bundle that is held against an earlier one."""
+    about = "compare, margin 5 %, 4.3 % round noise"
+    same, limit, twice, more = (
+        compare_outcomes(ratio, 0.05, runs, noise=ROUND_NOISE) for ratio in (1.0, 1.05, 1.1, 1.15)
+    )
+    return [
+        Row(f"{about}, A/A: regressed", same[Change.REGRESSED], runs, "none"),
+        Row(f"{about}, A/A: undecided", same[Change.UNDECIDED], runs, "≤ 1 %"),
+        Row(f"{about}, A/A: called faster", same[Change.BETTER], runs, NOMINAL),
+        Row(f"{about}, 5 % slower: no worse", limit[Change.NO_WORSE], runs, NOMINAL),
+        Row(f"{about}, 5 % slower: regressed", limit[Change.REGRESSED], runs, NOMINAL),
+        Row(f"{about}, 10 % slower: no worse", twice[Change.NO_WORSE], runs, "none"),
+        Row(f"{about}, 10 % slower: regressed", twice[Change.REGRESSED], runs, "≥ 95 %"),
+        Row(f"{about}, 15 % slower: regressed", more[Change.REGRESSED], runs, "all"),
+    ]
+
+
 def accuracy_rows(runs: int) -> list[Row]:
     """Answer the questions about the loss against the reference."""
     rows: list[Row] = []
@@ -208,7 +243,7 @@ def accuracy_rows(runs: int) -> list[Row]:
 
 def table(runs: int) -> list[Row]:
     """Answer every question with this many runs."""
-    return latency_rows(runs) + accuracy_rows(runs)
+    return latency_rows(runs) + compare_rows(runs) + accuracy_rows(runs)
 
 
 def main() -> None:

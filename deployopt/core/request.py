@@ -32,6 +32,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     unlabelled: Path | None = None
     time_limit_s: float | None = None
     """Of the whole build; None: as long as the effort takes."""
+    baseline: Path | None = None
+    """A bundle that the new one must be no worse than."""
 
     @property
     def limits(self) -> tuple[Budget, ...]:

@@ -10,9 +10,12 @@ import msgspec
 
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
+from deployopt.core.comparison import Comparison, FailOn
 from deployopt.core.distill_result import DistillResult
+from deployopt.core.emulation import EmulateResult
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.fit import Fit
+from deployopt.core.gating import GateResult
 from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
@@ -74,6 +77,12 @@ class LatencySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     first_s: float | None = None
     threads: int = 1
     batch: int = 1
+    arrivals_per_s: float | None = None
+    """Where requests came by themselves; latency then counts their waiting."""
+    throughput: Figure | None = None
+    """Examples a second, the middle round with the least and the most."""
+    energy: Figure | None = None
+    """Joules a request by the machine's own counter; None where it has none."""
 
 
 class AccuracySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +153,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     gate: AccuracySummary | None = None
     """The chosen candidate on the gate split, which is used once."""
     verdict: Verdict | None = None
+    baseline: Comparison | None = None
+    """The chosen candidate against an earlier bundle; None where none was named."""
     bundle: str | None = None
     """The folder that was published; None when nothing was."""
     page: str | None = None
@@ -195,6 +206,17 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     exit_code: int
 
 
+class CompareResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt compare` found; both bundles were measured on one machine in one run."""
+
+    schema_version: int = SCHEMA_VERSION
+    comparison: Comparison
+    fail_on: FailOn = FailOn.UNDECIDED
+    stages: tuple[StageTime, ...] = ()
+    warnings: tuple[str, ...] = ()
+    exit_code: int
+
+
 class PlanResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `deployopt plan` expects; nothing was built."""
 
@@ -233,11 +255,14 @@ class ErrorResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "build-result": BuildResult,
     "verify-result": VerifyResult,
+    "compare-result": CompareResult,
     "plan-result": PlanResult,
     "fit-result": FitResult,
     "recommend-result": RecommendResult,
     "finetune-result": FinetuneResult,
     "distill-result": DistillResult,
+    "gate-result": GateResult,
+    "emulate-result": EmulateResult,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

@@ -5,21 +5,19 @@ the target itself a runtime outside of the target's range. Needs only the small 
 """
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from deployopt.core.codec import encode_pretty
-from deployopt.core.errors import DeviceError, StorageError
+from deployopt.core.errors import StorageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.experience import Seat, experiences_of, machine_digest, runtime_words
 from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
-from deployopt.core.quiet import OPENVINO_VERSIONS, openvino_missing
 from deployopt.core.result import VerifyResult
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
@@ -30,7 +28,6 @@ from deployopt.core.summaries import (
     size_figure,
     tail_quantile,
 )
-from deployopt.core.versions import matches as version_matches
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.accuracy import (
     Evaluation,
@@ -39,6 +36,7 @@ from deployopt.device.accuracy import (
     evaluate,
     timing_inputs,
 )
+from deployopt.device.admission import require_target, runtime_warnings
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
 from deployopt.device.device import Device, ThisMachine
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
@@ -53,7 +51,6 @@ from deployopt.store.staging import staged_folder
 
 _ROUNDS: Final = 5
 _MIN_ROUND_S: Final = 2.0
-_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,24 +79,27 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
         return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
 
 
-def verify(
+def verify(  # noqa: PLR0913 -- what the command line offers
     bundle: Path,
     device: Device | None = None,
     *,
     accept_predicted: bool = False,
+    proxy: bool = False,
     watcher: Watcher = SILENT,
     seed: int = 0,
     store: Path | None = None,
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
 
-    `device` measures; None is this machine.
+    `device` measures; None is this machine. Where it is not the target nothing is measured, unless
+    a `proxy` will do: then the figures are said to be of one.
 
     On the target itself what was measured is kept in the store at `store` as well, the user's own
     by default, beside what was predicted.
 
     Raises:
         IntegrityError: the bundle is not the one that was built; lists every mismatch.
+        UsageError: the device is not the target, and nobody said that a proxy will do.
         DeviceError: this is the target, and its runtime is not one that the target allows.
         StorageError: the disk for temporary files is full.
     """
@@ -108,9 +108,11 @@ def verify(
     opened = open_bundle(bundle)
     device = device or ThisMachine()
     mismatch = matches(opened.target, device.machine)
-    warnings = _runtime_warnings(opened, device.machine, mismatch)
+    if not proxy:
+        require_target(opened, device, mismatch, "verify BUNDLE")
+    warnings = runtime_warnings(opened, device.machine, mismatch)
     # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
-    scratch = _scratch()
+    scratch = scratch_folder()
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
         here = _Here(bundle=opened, device=device, mismatch=mismatch, workdir=workdir)
         stages.stage("Accuracy")
@@ -177,6 +179,7 @@ def _latency(
         requests=requests_per_round(quantiles, _ROUNDS),
         min_round_s=_MIN_ROUND_S,
         batch=bundle.target.workload.batch,
+        arrivals_per_s=bundle.target.workload.requests_per_s,
         seed=seed,
         limits=here.device.limits(),
     )
@@ -189,6 +192,8 @@ def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
     bundle, foreseen = here.bundle, here.bundle.foreseen()
     if here.mismatch is not None or foreseen is None or latency.failure is not None:
         return None
+    if latency.arrivals_per_s is not None:
+        return None  # waiting is no property of the device
     seat = Seat(
         target=bundle.target.name,
         machine=machine_digest(here.machine, here.machine.gpus),
@@ -239,44 +244,8 @@ def _result(
     )
 
 
-def _runtime_warnings(
-    bundle: OpenBundle, machine: Machine, mismatch: str | None
-) -> tuple[str, ...]:
-    if bundle.manifest.runtime == "openvino":
-        return _openvino_warnings(machine)
-    wanted = bundle.target.runtime.versions
-    found = next((machine.packages[n] for n in _RUNTIMES if n in machine.packages), None)
-    if found is None:
-        found = metadata.version("onnxruntime")
-    try:
-        allowed = version_matches(found, wanted)
-    except ValueError:
-        return (f"onnxruntime {found} cannot be compared with the target's range {wanted}.",)
-    if allowed:
-        return ()
-    if mismatch is None:
-        raise DeviceError(
-            f"onnxruntime {found} is not one that {bundle.target.name} allows ({wanted}). Install "
-            f"one that is: pip install 'onnxruntime{wanted}'."
-        )
-    return (f"onnxruntime {found} is outside of the target's range {wanted}.",)
-
-
-def _openvino_warnings(machine: Machine) -> tuple[str, ...]:
-    """A target's range is of ONNX Runtime's versions, so another OpenVINO is no more than said."""
-    found = machine.packages.get("openvino")
-    if found is None:
-        raise DeviceError(openvino_missing("it is not installed"))
-    try:
-        tried = version_matches(found, OPENVINO_VERSIONS)
-    except ValueError:
-        tried = False
-    if tried:
-        return ()
-    return (f"openvino {found} is outside of the range that was tried ({OPENVINO_VERSIONS}).",)
-
-
-def _scratch() -> Path:
+def scratch_folder() -> Path:
+    """Where temporary files go: never into a bundle."""
     for name in ("TMPDIR", "TMP", "TEMP"):
         if os.environ.get(name) and Path(os.environ[name]).is_dir():
             return Path(os.environ[name])

@@ -19,7 +19,7 @@ from deployopt.core.result import AccuracySummary, BuildResult, CandidateResult,
 from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
-from deployopt.report import search_words, words
+from deployopt.report import comparison_words, search_words, words
 from deployopt.report.bars import draw_bars
 from deployopt.report.foreseen import foreseen
 from deployopt.report.pareto import Point, draw_pareto
@@ -97,6 +97,7 @@ def _made() -> "Environment":
     environment.filters["lost"] = words.loss_words
     environment.globals.update(
         w=words,
+        cw=comparison_words,
         sw=search_words,
         foreseen=foreseen,
         share=Dimension.SHARE,

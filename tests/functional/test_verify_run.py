@@ -68,13 +68,17 @@ def test_a_link_among_the_verifications_is_refused(
 @pytest.mark.slow
 def test_another_board_is_told_apart(invoke: Invoke, text_bundle: Path, tmp_path: Path) -> None:
     bundle = Path(shutil.copytree(text_bundle, tmp_path / "bundle"))
-    done = invoke("verify", bundle, "--json")
+    refused = invoke("verify", bundle)
+    assert refused.code == 2
+    assert "--device ssh://USER@HOST" in refused.paragraph
+    assert not (bundle / "verifications").exists()
+    done = invoke("verify", bundle, "--proxy", "--json")
     assert done.code == 3
     assert done.json["on_target"] is False
     assert "aarch64" in done.json["mismatch"]
     assert done.json["verdict"]["provisional"] is True
     assert "Raspberry Pi 4" in done.json["settle"]
-    accepted = invoke("verify", bundle, "--accept-predicted")
+    accepted = invoke("verify", bundle, "--proxy", "--accept-predicted")
     assert accepted.code == 0
 
 

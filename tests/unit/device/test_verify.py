@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from deployopt.core.codec import decode_json, encode_pretty
-from deployopt.core.errors import DeviceError, IntegrityError, StorageError
+from deployopt.core.errors import DeviceError, IntegrityError, StorageError, UsageError
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Foreseen
 from deployopt.core.measurement import Machine
@@ -81,7 +81,8 @@ def test_on_another_machine_nothing_is_kept(
         target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
     )
     files = {"target.json": encode_pretty(board), "forecast.json": encode_pretty(FORESEEN)}
-    verify(make_bundle(**{n: d.decode() for n, d in files.items()}), store=tmp_path / "store")
+    bundle = make_bundle(**{n: d.decode() for n, d in files.items()})
+    verify(bundle, proxy=True, store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -96,7 +97,11 @@ def test_a_proxy_is_said_to_be_one(
     board = msgspec.structs.replace(
         target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
     )
-    result = verify(make_bundle(**{"target.json": encode_pretty(board).decode()}))
+    bundle = make_bundle(**{"target.json": encode_pretty(board).decode()})
+    with pytest.raises(UsageError, match="--proxy"):
+        verify(bundle)
+    assert not (bundle / "verifications").exists()
+    result = verify(bundle, proxy=True)
     assert not result.on_target
     assert "Raspberry Pi 4" in (result.mismatch or "")
     assert result.settle is not None
@@ -171,10 +176,3 @@ def test_a_bundle_for_openvino_says_what_to_install_where_there_is_none(
     bundle = make_bundle(openvino=tmp_path / "model.xml")
     with pytest.raises(DeviceError, match="pip install 'openvino>="):
         verify(bundle, MadeUpDevice(idle, machine))
-
-
-def test_an_openvino_that_was_not_tried_is_said(machine: Machine) -> None:
-    newer = msgspec.structs.replace(machine, packages={"openvino": "2031.1.0"})
-    assert module._openvino_warnings(newer)[0].startswith("openvino 2031.1.0 is outside")
-    older = msgspec.structs.replace(machine, packages={"openvino": "2026.4.1"})
-    assert module._openvino_warnings(older) == ()

@@ -1,0 +1,74 @@
+"""May this bundle be measured on that machine: is it the target, and is its runtime one to trust?
+
+In: a bundle, a machine, why it is not the target. Out: warnings. Refuses a machine that is not the
+target where nobody asked for a proxy, and on the target a runtime outside of its range.
+"""
+
+from importlib import metadata
+from typing import Final
+
+from deployopt.core.errors import DeviceError, UsageError
+from deployopt.core.measurement import Machine
+from deployopt.core.quiet import OPENVINO_VERSIONS, openvino_missing
+from deployopt.core.versions import matches as version_matches
+from deployopt.device.bundle_reader import OpenBundle
+from deployopt.device.device import Device
+
+_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+
+
+def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, command: str) -> None:
+    """Refuse to judge where what is measured would be no evidence.
+
+    Raises:
+        UsageError: the device is not the target; says what differs and what to do.
+    """
+    if mismatch is None:
+        return
+    where = device.where[0].upper() + device.where[1:]
+    raise UsageError(
+        f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
+        f"{mismatch}. Nothing was measured. Run `deployopt {command}` on the target, reach it from "
+        "here with --device ssh://USER@HOST, or add --proxy to measure here all the same; what is "
+        "then found is said to be of a proxy."
+    )
+
+
+def runtime_warnings(bundle: OpenBundle, machine: Machine, mismatch: str | None) -> tuple[str, ...]:
+    """What is odd about the runtime there.
+
+    Raises:
+        DeviceError: the machine is the target and its runtime is not one that the target allows.
+    """
+    if bundle.manifest.runtime == "openvino":
+        return openvino_warnings(machine)
+    wanted = bundle.target.runtime.versions
+    found = next((machine.packages[n] for n in _RUNTIMES if n in machine.packages), None)
+    if found is None:
+        found = metadata.version("onnxruntime")
+    try:
+        allowed = version_matches(found, wanted)
+    except ValueError:
+        return (f"onnxruntime {found} cannot be compared with the target's range {wanted}.",)
+    if allowed:
+        return ()
+    if mismatch is None:
+        raise DeviceError(
+            f"onnxruntime {found} is not one that {bundle.target.name} allows ({wanted}). Install "
+            f"one that is: pip install 'onnxruntime{wanted}'."
+        )
+    return (f"onnxruntime {found} is outside of the target's range {wanted}.",)
+
+
+def openvino_warnings(machine: Machine) -> tuple[str, ...]:
+    """A target's range is of ONNX Runtime's versions, so another OpenVINO is no more than said."""
+    found = machine.packages.get("openvino")
+    if found is None:
+        raise DeviceError(openvino_missing("it is not installed"))
+    try:
+        tried = version_matches(found, OPENVINO_VERSIONS)
+    except ValueError:
+        tried = False
+    if tried:
+        return ()
+    return (f"openvino {found} is outside of the range that was tried ({OPENVINO_VERSIONS}).",)

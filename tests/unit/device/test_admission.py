@@ -1,0 +1,58 @@
+"""May a bundle be measured there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deployopt.core.errors import DeviceError, UsageError
+from deployopt.core.measurement import Machine
+from deployopt.core.target import Target
+from deployopt.device.admission import openvino_warnings, require_target, runtime_warnings
+from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from tests.fakes.devices import MadeUpDevice, idle
+
+
+@pytest.fixture
+def opened(make_bundle: Callable[..., Path]) -> OpenBundle:
+    return open_bundle(make_bundle())
+
+
+def test_what_differs_and_what_to_do_is_said(opened: OpenBundle) -> None:
+    device = MadeUpDevice(idle)
+    require_target(opened, device, None, "verify BUNDLE")
+    with pytest.raises(UsageError) as refused:
+        require_target(opened, device, "the machine is of wood", "verify BUNDLE")
+    told = str(refused.value)
+    assert told.startswith("A made-up device is not the target")
+    for part in ("This machine: the machine is of wood", "Nothing was measured", "--proxy"):
+        assert part in told
+    assert "`deployopt verify BUNDLE` on the target" in told
+    assert "--device ssh://USER@HOST" in told
+
+
+def test_a_runtime_outside_of_the_range(
+    opened: OpenBundle, machine: Machine, target: Target
+) -> None:
+    narrow = msgspec.structs.replace(
+        opened,
+        target=msgspec.structs.replace(
+            target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.20.1,<1.21")
+        ),
+    )
+    assert runtime_warnings(opened, machine, None) == ()
+    assert "outside of the target's range" in runtime_warnings(narrow, machine, "another board")[0]
+    with pytest.raises(DeviceError, match="pip install"):
+        runtime_warnings(narrow, machine, None)
+    odd = msgspec.structs.replace(machine, packages={"onnxruntime": "nightly"})
+    assert "cannot be compared" in runtime_warnings(opened, odd, None)[0]
+
+
+def test_an_openvino_that_was_not_tried_is_said(machine: Machine) -> None:
+    newer = msgspec.structs.replace(machine, packages={"openvino": "2031.1.0"})
+    assert openvino_warnings(newer)[0].startswith("openvino 2031.1.0 is outside")
+    older = msgspec.structs.replace(machine, packages={"openvino": "2026.4.1"})
+    assert openvino_warnings(older) == ()
+    with pytest.raises(DeviceError, match="pip install"):
+        openvino_warnings(machine)
