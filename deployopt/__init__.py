@@ -1,32 +1,46 @@
-"""From a trained model and a target device to an artifact that is proved to meet its budgets."""
+"""From a trained model and a target device to an artifact that is proved to meet its budgets.
 
-from deployopt.api import (
-    Bundle,
-    build,
-    detect,
-    distill,
-    finetune,
-    fit,
-    load_target,
-    plan,
-    recommend,
-    report,
-    targets,
-    verify,
-)
-from deployopt.core.budget import Budget
-from deployopt.core.errors import (
-    CannotFitError,
-    DeployoptError,
-    ExitCode,
-    IntegrityError,
-    RefusedInputError,
-    UsageError,
-)
-from deployopt.core.result import BuildResult, PlanResult, VerifyResult
-from deployopt.core.target import Target
-from deployopt.core.verdict import Outcome, Verdict
+Names are looked up when they are first used: pytest imports this package in every run of a project
+that has it installed, for its plugin, and should not wait for what such a run does not use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from deployopt.core.version import VERSION
+
+if TYPE_CHECKING:
+    from deployopt.api import (
+        Bundle,
+        build,
+        compare,
+        detect,
+        distill,
+        doctor,
+        emulate,
+        finetune,
+        fit,
+        gate,
+        load_target,
+        plan,
+        recommend,
+        report,
+        targets,
+        verify,
+    )
+    from deployopt.core.budget import Budget
+    from deployopt.core.errors import (
+        CannotFitError,
+        DeployoptError,
+        ExitCode,
+        IntegrityError,
+        RefusedInputError,
+        UsageError,
+    )
+    from deployopt.core.gating import GateResult
+    from deployopt.core.result import BuildResult, CompareResult, PlanResult, VerifyResult
+    from deployopt.core.target import Target
+    from deployopt.core.verdict import Outcome, Verdict
 
 __version__ = VERSION
 __all__ = [
@@ -34,8 +48,10 @@ __all__ = [
     "BuildResult",
     "Bundle",
     "CannotFitError",
+    "CompareResult",
     "DeployoptError",
     "ExitCode",
+    "GateResult",
     "IntegrityError",
     "Outcome",
     "PlanResult",
@@ -45,10 +61,14 @@ __all__ = [
     "Verdict",
     "VerifyResult",
     "build",
+    "compare",
     "detect",
     "distill",
+    "doctor",
+    "emulate",
     "finetune",
     "fit",
+    "gate",
     "load_target",
     "plan",
     "recommend",
@@ -56,3 +76,33 @@ __all__ = [
     "targets",
     "verify",
 ]
+_HOMES: Final = {
+    "Budget": "core.budget",
+    "BuildResult": "core.result",
+    "CannotFitError": "core.errors",
+    "CompareResult": "core.result",
+    "DeployoptError": "core.errors",
+    "ExitCode": "core.errors",
+    "GateResult": "core.gating",
+    "IntegrityError": "core.errors",
+    "Outcome": "core.verdict",
+    "PlanResult": "core.result",
+    "RefusedInputError": "core.errors",
+    "Target": "core.target",
+    "UsageError": "core.errors",
+    "Verdict": "core.verdict",
+    "VerifyResult": "core.result",
+}
+"""Where a name is that is no call of `deployopt.api`."""
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"deployopt.{_HOMES.get(name, 'api')}"), name)
+        globals()[name] = found
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

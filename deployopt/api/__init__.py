@@ -5,17 +5,23 @@ Light: torch, transformers, ONNX Runtime and numpy are imported by the call that
 
 from deployopt.api.advising import fit, plan, recommend
 from deployopt.api.building import Bundle, build, report, verify
+from deployopt.api.comparing import compare
 from deployopt.api.devices import detect, doctor, load_target, targets
+from deployopt.api.emulating import emulate
+from deployopt.api.gating import gate
 from deployopt.api.training import distill, finetune
 
 __all__ = [
     "Bundle",
     "build",
+    "compare",
     "detect",
     "distill",
     "doctor",
+    "emulate",
     "finetune",
     "fit",
+    "gate",
     "load_target",
     "plan",
     "recommend",

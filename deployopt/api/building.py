@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployopt.api.reaching import reached, reached_for, runtimes_here
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import (
     BuildResult,
@@ -42,6 +43,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     store: str | Path | None = None,
     seed: int = 0,
     lock: str | Path | None = None,
+    device: str | None = None,
+    baseline: str | Path | None = None,
     watcher: Watcher = SILENT,
 ) -> BuildResult:
     """Plan, build, measure, judge, and publish the best bundle.
@@ -69,6 +72,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         store: the cache's folder; by default the user's cache.
         seed: decides the splits and the order of requests.
         lock: a file that pins what the hub gave; a model or data that drifted is refused.
+        device: where to measure, `ssh://[user@]host[:port]`; by default on this machine.
+        baseline: an earlier bundle; what is chosen is measured beside it, and a regression rejects.
         watcher: told of the progress.
 
     Returns:
@@ -94,37 +99,55 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         store=None if store is None else Path(store),
         seed=seed,
         lock=None if lock is None else Path(lock),
+        baseline=None if baseline is None else Path(baseline),
     )
-    if isinstance(model, str | Path):
-        return run_build(request, watcher)
-    from deployopt.sources.modules import GivenModule
+    given = None
+    if not isinstance(model, str | Path):
+        from deployopt.sources.modules import GivenModule
 
-    given = GivenModule(module=model, example_inputs=example_inputs, labels=tuple(labels))
-    return run_build(request, watcher, given)
+        given = GivenModule(module=model, example_inputs=example_inputs, labels=tuple(labels))
+    with reached(device, request.target, runtimes_here(request.target), watcher) as there:
+        return run_build(request, watcher, given, there)
 
 
 def verify(
     bundle: str | Path,
     *,
+    device: str | None = None,
+    proxy: bool = False,
     accept_predicted: bool = False,
     store: str | Path | None = None,
     watcher: Watcher = SILENT,
 ) -> VerifyResult:
-    """Check the bundle's digests, measure it on this machine, judge it, and write that beside it.
+    """Check the bundle's digests, measure it, judge it, and write that beside it.
 
     On the target itself the figures are kept in the store too: later predictions learn from them.
 
+    Args:
+        bundle: its folder.
+        device: where to measure, `ssh://[user@]host[:port]`; by default on this machine.
+        proxy: measure though the machine is not the bundle's target; its figures say so.
+        accept_predicted: take a bundle whose device budgets are only predicted to hold.
+        store: the cache's folder; by default the user's cache.
+        watcher: told of the progress.
+
     Raises:
         IntegrityError: the bundle is not the one that was built; every mismatch is listed.
+        UsageError: the machine is not the target, and `proxy` was not given.
+        DeviceError: the device cannot be reached, or the model cannot be run there.
     """
     from deployopt.device.verify import verify as run_verify
 
-    return run_verify(
-        Path(bundle),
-        accept_predicted=accept_predicted,
-        store=None if store is None else Path(store),
-        watcher=watcher,
-    )
+    folder = Path(bundle)
+    with reached_for(device, folder, watcher) as there:
+        return run_verify(
+            folder,
+            there,
+            proxy=proxy,
+            accept_predicted=accept_predicted,
+            store=None if store is None else Path(store),
+            watcher=watcher,
+        )
 
 
 def report(bundle: str | Path, output: str | Path | None = None) -> Path:

@@ -63,6 +63,13 @@ AcceptOption = Annotated[
     bool,
     typer.Option("--accept-predicted", help="Exit 0 for a provisional bundle as well."),
 ]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option("--device", metavar="ADDRESS", help="Measure there: ssh://[user@]host[:port]."),
+]
+ProxyOption = Annotated[
+    bool, typer.Option("--proxy", help="Measure though this machine is not the target.")
+]
 BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.")]
 
 

@@ -12,13 +12,24 @@ from deployopt.cli.app import (
     BundleArgument,
     ColumnOption,
     DataOption,
+    DeviceOption,
     JsonOption,
     ModelOption,
+    ProxyOption,
     StoreOption,
     TargetOption,
     app,
     asked,
     asked_budgets,
+)
+from deployopt.cli.ci_options import (
+    Ci,
+    CiOption,
+    CodeQualityOption,
+    Files,
+    JunitOption,
+    MarkdownOption,
+    MetricsOption,
 )
 from deployopt.cli.columns import read_columns
 from deployopt.cli.durations import read_duration
@@ -39,6 +50,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The bundle's folder.")
     ] = None,
+    device: DeviceOption = None,
     accept_predicted: AcceptOption = False,
     effort: Annotated[
         Effort | None,
@@ -66,14 +78,17 @@ def build(  # noqa: PLR0913 -- one parameter an option
     lock: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Pins what the hub gave; drift is refused.")
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="BUNDLE", help="An earlier bundle; a regression against it rejects."),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a summary for a pull request.")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, a case a budget.")
-    ] = None,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
+    metrics: MetricsOption = None,
+    code_quality: CodeQualityOption = None,
+    ci: CiOption = Ci.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
     """Plan, build, measure, judge, and publish the best bundle."""
@@ -97,9 +112,12 @@ def build(  # noqa: PLR0913 -- one parameter an option
             store=store,
             seed=seed,
             lock=lock,
+            device=device,
+            baseline=baseline,
             watcher=watcher,
         )
-    emit(result, json=json, markdown=markdown, junit=junit)
+    files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
+    emit(result, json=json, files=files)
     return result.exit_code
 
 
@@ -133,21 +151,30 @@ def plan(  # noqa: PLR0913 -- one parameter an option
 def verify(  # noqa: PLR0913 -- one parameter an option
     bundle: BundleArgument,
     *,
+    device: DeviceOption = None,
+    proxy: ProxyOption = False,
     accept_predicted: AcceptOption = False,
     store: StoreOption = None,
     json: JsonOption = False,
-    markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a summary for a pull request.")
-    ] = None,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, a case a budget.")
-    ] = None,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
+    metrics: MetricsOption = None,
+    code_quality: CodeQualityOption = None,
+    ci: CiOption = Ci.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
     """On the device: check digests, measure, judge."""
     with shown_progress(quiet=quiet) as watcher:
-        result = api.verify(bundle, accept_predicted=accept_predicted, store=store, watcher=watcher)
-    emit(result, json=json, markdown=markdown, junit=junit)
+        result = api.verify(
+            bundle,
+            device=device,
+            proxy=proxy,
+            accept_predicted=accept_predicted,
+            store=store,
+            watcher=watcher,
+        )
+    files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
+    emit(result, json=json, files=files)
     return result.exit_code
 
 

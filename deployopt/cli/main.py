@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 _SHOWN: Final = 200
 _ROOMS: Final = (
     "deployopt.cli.commands",
+    "deployopt.cli.comparing",
     "deployopt.cli.advising",
     "deployopt.cli.distilling",
+    "deployopt.cli.emulating",
+    "deployopt.cli.doctoring",
+    "deployopt.cli.gating",
     "deployopt.cli.training",
 )
 

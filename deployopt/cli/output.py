@@ -5,13 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from deployopt.cli.ci_options import Files
+from deployopt.cli.places import budget_places
 from deployopt.core.codec import encode_pretty
 from deployopt.core.distill_result import DistillResult
-from deployopt.core.errors import UsageError
+from deployopt.core.errors import StorageError
+from deployopt.core.gating import GateResult
 from deployopt.core.result import (
     BuildResult,
+    CompareResult,
     FitResult,
     PlanResult,
     RecommendResult,
@@ -20,10 +24,18 @@ from deployopt.core.result import (
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
 
+if TYPE_CHECKING:
+    from deployopt.report.ci_record import CiSummary
+
 Planned = PlanResult | FitResult | RecommendResult | FinetuneResult | DistillResult
 """What is not judged by a gate: there is nothing to summarise for a pull request."""
+Judged = BuildResult | VerifyResult | CompareResult | GateResult
+"""What a gate judged, and a CI service is told of."""
+NO_FILES: Final = Files()
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
-"""A CI service names a file here that its page shows."""
+"""GitHub names a file here that the job's page shows."""
+OUTPUT: Final = "GITHUB_OUTPUT"
+"""And here one that other steps read `name<<MARK` blocks from."""
 
 
 @contextmanager
@@ -39,25 +51,49 @@ def shown_progress(*, quiet: bool) -> Iterator[Watcher]:
 
 
 def emit(
-    result: BuildResult | VerifyResult | Planned,
+    result: Judged | Planned,
     *,
     json: bool,
-    markdown: Path | None = None,
-    junit: Path | None = None,
+    files: Files = NO_FILES,
 ) -> None:
-    """Print the result, and write the files that were asked for.
+    """Print the result, write the files that were asked for, and tell the CI service.
+
+    A person's text comes first: a file that cannot be written must not hide the verdict.
 
     Raises:
         StorageError: a file cannot be written.
     """
-    if not isinstance(result, Planned):
-        _write_files(result, markdown, junit)
     _print_person(result)
+    if not isinstance(result, Planned):
+        summary = _summary_of(result)
+        _write_files(result, summary, files)
+        if files.for_github:
+            _tell_github(result, summary, with_commands=not json)
     if json:
         sys.stdout.write(encode_pretty(result).decode())
 
 
-def _print_person(result: BuildResult | VerifyResult | Planned) -> None:
+def _print_person(result: Judged | Planned) -> None:
+    if isinstance(result, Planned):
+        _print_planned(result)
+    elif isinstance(result, GateResult):
+        from deployopt.report.gating import print_gate
+
+        print_gate(result)
+    elif isinstance(result, CompareResult):
+        from deployopt.report.comparison import print_compare
+
+        print_compare(result)
+    else:
+        from deployopt.report import terminal
+
+        if isinstance(result, BuildResult):
+            terminal.print_build(result)
+        else:
+            terminal.print_verify(result)
+
+
+def _print_planned(result: Planned) -> None:
     if isinstance(result, FitResult):
         from deployopt.report.fit import print_fit
 
@@ -75,46 +111,70 @@ def _print_person(result: BuildResult | VerifyResult | Planned) -> None:
 
         print_finetune(result)
     else:
-        _print_built(result)
+        from deployopt.report.terminal import print_plan
+
+        print_plan(result)
 
 
-def _print_built(result: BuildResult | VerifyResult | PlanResult) -> None:
-    from deployopt.report import terminal
+def _summary_of(result: Judged) -> "CiSummary":
+    from deployopt.report.ci_summary import build_summary, compare_summary, verify_summary
+    from deployopt.report.gating import gate_summary
 
     if isinstance(result, BuildResult):
-        terminal.print_build(result)
-    elif isinstance(result, VerifyResult):
-        terminal.print_verify(result)
-    else:
-        terminal.print_plan(result)
+        return build_summary(result)
+    if isinstance(result, VerifyResult):
+        return verify_summary(result)
+    return compare_summary(result) if isinstance(result, CompareResult) else gate_summary(result)
 
 
-def _write_files(
-    result: BuildResult | VerifyResult, markdown: Path | None, junit: Path | None
-) -> None:
-    from deployopt.store.writing import append_bytes, atomic_write_bytes
+def _markdown_of(result: Judged) -> str:
+    from deployopt.report.comparison_markdown import compare_markdown
+    from deployopt.report.gating import gate_markdown
+    from deployopt.report.markdown import build_markdown, verify_markdown
 
-    summary = os.environ.get(SUMMARY)
-    if markdown is not None or summary:
-        from deployopt.report.markdown import build_markdown, verify_markdown
-
-        shown = (
-            build_markdown(result) if isinstance(result, BuildResult) else verify_markdown(result)
-        )
-        text = shown.encode()
-        if markdown is not None:
-            atomic_write_bytes(markdown, text)
-        if summary:
-            append_bytes(Path(summary), text)
-    if junit is not None:
-        _write_junit(result, junit)
+    if isinstance(result, BuildResult):
+        return build_markdown(result)
+    if isinstance(result, VerifyResult):
+        return verify_markdown(result)
+    return compare_markdown(result) if isinstance(result, CompareResult) else gate_markdown(result)
 
 
-def _write_junit(result: BuildResult | VerifyResult, path: Path) -> None:
-    from deployopt.report.junit import verdict_junit
+def _write_files(result: Judged, summary: "CiSummary", files: Files) -> None:
+    from deployopt.report.code_quality import code_quality
+    from deployopt.report.junit import summary_junit
+    from deployopt.report.openmetrics import openmetrics
     from deployopt.store.writing import atomic_write_bytes
 
-    if result.verdict is None:
-        raise UsageError(f"There is no verdict to write to {path}: nothing was built.")
-    seconds = sum(stage.seconds for stage in result.stages)
-    atomic_write_bytes(path, verdict_junit(result.verdict, seconds=seconds))
+    if files.markdown is not None:
+        atomic_write_bytes(files.markdown, _markdown_of(result).encode())
+    if files.junit is not None:
+        atomic_write_bytes(files.junit, summary_junit(summary))
+    if files.metrics is not None:
+        atomic_write_bytes(files.metrics, openmetrics(summary))
+    if files.code_quality is not None:
+        atomic_write_bytes(files.code_quality, code_quality(summary, budget_places(Path.cwd())))
+
+
+def _tell_github(result: Judged, summary: "CiSummary", *, with_commands: bool) -> None:
+    """Annotations on stdout, and the files that the runner names.
+
+    They are extras: where one cannot be written that is a warning, and the verdict stands.
+    """
+    from deployopt.report.github import annotations, clipped_summary, step_outputs
+    from deployopt.report.terminal import print_warning
+    from deployopt.store.writing import append_to_regular
+
+    for name, data in (
+        (SUMMARY, clipped_summary(_markdown_of(result))),
+        (OUTPUT, step_outputs(summary).encode("utf-8", "replace")),
+    ):
+        path = os.environ.get(name)
+        if not path:
+            continue
+        try:
+            append_to_regular(Path(path), data)
+        except StorageError as error:
+            print_warning(f"{name} was not written: {error}")
+    if with_commands:
+        lines = annotations(summary, budget_places(Path.cwd()))
+        sys.stdout.write("".join(f"{line}\n" for line in lines))

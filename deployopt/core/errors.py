@@ -63,6 +63,10 @@ class DeviceError(DeployoptError):
     """A measurement's child process failed, hung, or ate its memory."""
 
 
+class UnreachableError(DeployoptError):
+    """A device elsewhere cannot be reached or used, or was lost: no fault of what was measured."""
+
+
 class StorageError(DeployoptError):
     """The disk is full, or a read or write failed."""
 

@@ -121,19 +121,19 @@ def cgroup_memory(system: Path = SYSTEM) -> int | None:
 
 
 def matches(target: Target, machine: Machine) -> str | None:
-    """None when this machine is the target; else the reason why it is not."""
+    """None when the machine is the target; else the reason why it is not."""
     wanted = target.match
     if machine.arch != wanted.arch:
-        return f"this machine is {machine.arch} and {target.name} is {wanted.arch}"
+        return f"the machine is {machine.arch} and {target.name} is {wanted.arch}"
     if not wanted.accepts_board(machine.board):
         board = repr(machine.board) if machine.board else "of no board that it names"
-        return f"this machine is {board} and {target.name} is {wanted.board!r}"
+        return f"the machine is {board} and {target.name} is {wanted.board!r}"
     if wanted.gpu is not None and not wanted.accepts_gpus(machine.gpus):
-        return f"this machine has no {wanted.gpu_count or 1} x {wanted.gpu}"
+        return f"the machine has no {wanted.gpu_count or 1} x {wanted.gpu}"
     if not wanted.accepts_memory(machine.memory_bytes):
         shown = show_quantity(machine.memory_bytes, Dimension.SIZE)
         band = f"{wanted.memory_min or 'nothing'} to {wanted.memory_max or 'any'}"
-        return f"this machine has {shown} of memory and {target.name} has {band}"
+        return f"the machine has {shown} of memory and {target.name} has {band}"
     return None
 
 

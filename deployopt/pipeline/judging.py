@@ -10,7 +10,8 @@ import msgspec
 
 from deployopt.core.budget import limit_of
 from deployopt.core.errors import DeviceError
-from deployopt.core.gate import CONFIDENCE, Findings, judge
+from deployopt.core.gate import Findings, judge
+from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.metric import Kind
 from deployopt.core.multiplicity import FALLBACK_SHARE, accepted_in_sequence

@@ -25,7 +25,7 @@ from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
-from deployopt.device.machine import evidence_of
+from deployopt.device.machine import evidence_of, matches
 from deployopt.device.setup import threads_here
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.forecasting import (
@@ -161,6 +161,12 @@ def prepare(
         build_s=expected_build(facts, ways, source.artifact.format, _sizes(dataset), site),
         warnings=warnings,
     )
+    if evidence is not Evidence.TARGET and not isinstance(device, ThisMachine):
+        reason = matches(request.target, machine)
+        warnings = (
+            *warnings,
+            f"{device.where} only stands in for {request.target.name}: {reason}.",
+        )
     recipes, left_out = worth_trying(recipes, plan, evidence)
     return Prepared(
         request=request,

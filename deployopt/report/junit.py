@@ -1,71 +1,61 @@
-"""A verdict as JUnit XML, which every CI system shows: one test case a budget.
+"""A result as JUnit XML, which every CI system shows: one test case a budget.
 
-In: a verdict. Out: bytes. A rejected budget is a failure of type "rejected"; an undecided one is a
-failure of type "undecided", for a skipped test would let a pipeline go on.
+In: a CI summary. Out: bytes. A rejected budget is a failure of type "rejected"; an undecided one is
+a failure of type "undecided", for a skipped test would let a pipeline go on. What the command was
+told to take all the same, such as predictions, passes and says so. What else was found, such as
+what a search tried, stands as properties of the suite.
 """
 
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 
 from deployopt.core.text import safe_record
-from deployopt.core.verdict import Check, Outcome, Verdict
-from deployopt.report.words import (
-    check_basis,
-    check_word,
-    dimension_of,
-    metric_words,
-    show,
-    show_bounds,
-    show_limit,
-)
+from deployopt.report.ci_record import PROVISIONAL, UNDECIDED, CiCase, CiSummary
 
 
-def verdict_junit(verdict: Verdict, *, name: str = "deployopt", seconds: float = 0.0) -> bytes:
-    """One suite; `name` is the model's, `seconds` what the command took."""
-    verdict, name = safe_record((verdict, name))
-    failures = sum(c.outcome is not Outcome.ACCEPTED for c in verdict.checks)
-    # What no single budget says, such as an output that is not finite, rejects too.
-    whole = verdict.outcome is not Outcome.ACCEPTED and failures == 0
-    suite = ET.Element(
-        "testsuite",
-        name=f"{name} on {verdict.target}",
-        tests=str(len(verdict.checks) + whole),
-        failures=str(failures + whole),
-        errors="0",
-        skipped="0",
-        time=f"{seconds:.3f}",
-    )
-    for check in verdict.checks:
-        _case(suite, check, classname=f"deployopt.{verdict.target}")
-    if whole:
-        case = ET.SubElement(
-            suite, "testcase", classname=f"deployopt.{verdict.target}", name="artifact", time="0"
-        )
-        message = " ".join(verdict.reasons) or verdict.outcome.value
-        ET.SubElement(case, "failure", type=verdict.outcome.value, message=message)
+def summary_junit(summary: CiSummary) -> bytes:
+    """One suite of one summary."""
+    return summaries_junit((summary,))
+
+
+def summaries_junit(summaries: Sequence[CiSummary]) -> bytes:
+    """A suite each."""
     root = ET.Element("testsuites")
-    root.append(suite)
+    for summary in safe_record(tuple(summaries)):
+        root.append(_suite(summary))
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _case(suite: ET.Element, check: Check, *, classname: str) -> None:
-    dimension = dimension_of(check.metric)
-    limit = show_limit(check.limit, dimension)
-    title = f"{metric_words(check.metric)} ≤ {limit}"
-    case = ET.SubElement(suite, "testcase", classname=classname, name=title, time="0")
-    bounds = show_bounds(check.lower, check.upper, dimension)
-    lines = [
-        f"limit: {limit}",
-        f"observed: {show(check.observed, dimension)}",
-        f"bounds: {bounds or 'none'}",
-        f"evidence: {check_basis(check)}",
-        f"reason: {check.reason}",
-        *([f"settle: {check.settle}"] if check.settle else []),
-    ]
-    if check.outcome is Outcome.ACCEPTED:
-        ET.SubElement(case, "system-out").text = "\n".join(lines)
+def _suite(summary: CiSummary) -> ET.Element:
+    suite = ET.Element(
+        "testsuite",
+        name=f"{summary.name} on {summary.target}",
+        tests=str(len(summary.cases)),
+        failures=str(sum(summary.stopped_by(case) for case in summary.cases)),
+        errors="0",
+        skipped="0",
+        time=f"{summary.seconds:.3f}",
+    )
+    if summary.facts or summary.bundle:
+        properties = ET.SubElement(suite, "properties")
+        named = [(name.casefold(), text) for name, text in summary.facts]
+        for name, text in [*named, *([("bundle", summary.bundle)] if summary.bundle else [])]:
+            ET.SubElement(properties, "property", name=f"deployopt.{name}", value=text)
+    for case in summary.cases:
+        _add_case(suite, case, summary)
+    return suite
+
+
+def _add_case(suite: ET.Element, case: CiCase, summary: CiSummary) -> None:
+    element = ET.SubElement(
+        suite, "testcase", classname=f"deployopt.{summary.target}", name=case.title, time="0"
+    )
+    text = "\n".join(case.details)
+    if not summary.stopped_by(case):
+        ET.SubElement(element, "system-out").text = "\n".join([f"outcome: {case.word}", text])
         return
-    kind = check.outcome.value
-    message = f"{check_word(check)}: {check.reason}"
-    ET.SubElement(case, "failure", type=kind, message=message).text = "\n".join(lines)
+    kind = UNDECIDED if case.word == PROVISIONAL else case.word
+    message = f"{case.word}: {case.message}"
+    ET.SubElement(element, "failure", type=kind, message=message).text = text

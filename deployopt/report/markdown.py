@@ -6,7 +6,6 @@ or a mention.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
 
 from deployopt.core.evidence import Estimate
 from deployopt.core.result import BuildResult, CandidateResult, Figure, VerifyResult
@@ -14,7 +13,9 @@ from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
+from deployopt.report.comparison_markdown import baseline_lines
 from deployopt.report.foreseen import foreseen
+from deployopt.report.markdown_text import ICONS, escape, table
 from deployopt.report.search_words import effort_words, search_facts
 from deployopt.report.words import (
     NOTHING,
@@ -38,15 +39,6 @@ from deployopt.report.words import (
     verdict_words,
 )
 
-_ICONS: Final = {"accepted": "✅", "provisional": "🟡", "undecided": "❔", "rejected": "❌"}
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]()!|~$+])")
-# An empty comment keeps a mention, a reference or an address from being made a link.
-_LINKS: Final = (
-    (re.compile(r"([@#])"), r"\1<!-- -->"),
-    (re.compile(r"(?i)\bwww\."), "www<!-- -->."),
-    (re.compile(r"://"), ":<!-- -->//"),
-)
-
 
 def build_markdown(result: BuildResult) -> str:
     """A build as a comment or a step summary."""
@@ -57,6 +49,8 @@ def build_markdown(result: BuildResult) -> str:
         lines += [*_checks(result.verdict, expected), ""]
     else:
         lines += [f"Nothing was judged. {escape(result.plan.fit_reason)}", ""]
+    if result.baseline is not None:
+        lines += ["#### Against the baseline", "", *baseline_lines(result.baseline), ""]
     if result.candidates:
         lines += [*_candidates(result.candidates), ""]
     if result.search is not None:
@@ -78,13 +72,9 @@ def verify_markdown(result: VerifyResult) -> str:
     return "\n".join([title, "", *checks, "", machine, "", *warnings]) + "\n"
 
 
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    text = _MARKUP.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
-    text = text.replace(">", "&gt;")
-    for pattern, replacement in _LINKS:
-        text = pattern.sub(replacement, text)
-    return text
+def verdict_markdown(verdict: Verdict, name: str) -> list[str]:
+    """The title and the table of one verdict, for what is judged beside other things."""
+    return [_title(verdict, name, verdict.target), "", *_checks(verdict, {})]
 
 
 def _title(verdict: Verdict | None, model: str, target: str) -> str:
@@ -92,15 +82,8 @@ def _title(verdict: Verdict | None, model: str, target: str) -> str:
     if verdict is None:
         return f"### ❌ {name}: not built"
     return (
-        f"### {_ICONS[verdict.word]} {name}: {verdict.word}\n\nIn short: {verdict_words(verdict)}."
+        f"### {ICONS[verdict.word]} {name}: {verdict.word}\n\nIn short: {verdict_words(verdict)}."
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'|'.join(' --- ' for _ in head)}|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def _checks(verdict: Verdict, predicted: Mapping[str, Estimate]) -> list[str]:
@@ -115,14 +98,14 @@ def _checks(verdict: Verdict, predicted: Mapping[str, Estimate]) -> list[str]:
                 show(check.observed, dimension),
                 show_bounds(check.lower, check.upper, dimension) or NOTHING,
                 evidence_words(check.evidence),
-                f"{_ICONS[word]} {word}",
+                f"{ICONS[word]} {word}",
             ]
         )
     head = ("budget", "limit", "observed", "bounds", "evidence", "outcome")
     notes = [f"- {escape(names)}: {escape(text)}" for names, text in check_notes(verdict)]
     notes += [f"- {escape(reason)}" for reason in verdict.reasons]
     notes += [f"- {escape(name)}: {escape(words)}" for name, words in foreseen(predicted, verdict)]
-    return [*_table(head, rows), *([""] if notes else []), *notes]
+    return [*table(head, rows), *([""] if notes else []), *notes]
 
 
 def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
@@ -146,7 +129,7 @@ def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
                 _with_bounds(item.size, Dimension.SIZE),
             ]
         )
-    return [*_table(head, rows)]
+    return [*table(head, rows)]
 
 
 def _search(search: SearchResult) -> Iterator[str]:

@@ -20,6 +20,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
 from deployopt.report.candidates import print_candidates, print_checks
+from deployopt.report.comparison import print_baseline
 from deployopt.report.foreseen import foreseen
 from deployopt.report.layout import (
     FACT_WIDTH,
@@ -37,6 +38,7 @@ from deployopt.report.layout import (
 from deployopt.report.search import print_search
 from deployopt.report.words import (
     NOTHING,
+    budget_words,
     dimension_of,
     evidence_words,
     loss_words,
@@ -45,9 +47,9 @@ from deployopt.report.words import (
     plural,
     show,
     show_count,
-    show_duration,
     show_interval,
     show_limit,
+    stage_words,
     tail_word,
     verdict_words,
 )
@@ -74,6 +76,8 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
     elif not result.plan.fits:
         heading(console, "Cannot fit")
         console.print(result.plan.fit_reason)
+    if result.baseline is not None:
+        print_baseline(console, result.baseline)
     if result.bundle is not None:
         heading(console, "Bundle")
         command(console, result.bundle)
@@ -103,6 +107,13 @@ def print_error(error: Exception, console: "Console | None" = None) -> None:
     for line in str(error).splitlines() or [type(error).__name__]:
         console.print(head.append(safe_text(line), style="not bold default"), soft_wrap=True)
         head = styled("")
+
+
+def print_warning(text: str, console: "Console | None" = None) -> None:
+    """One paragraph about what went wrong beside the result."""
+    console = console or stderr_console()
+    head = styled("warning: ", "bold yellow")
+    console.print(head.append(safe_text(text), style="not bold default"), soft_wrap=True)
 
 
 def print_verify(result: VerifyResult, console: "Console | None" = None) -> None:
@@ -199,9 +210,9 @@ def _band(estimate: Estimate, dimension: Dimension | None) -> str:
 def _standing(lower: float, upper: float, budget: Budget | None) -> "Text":
     if budget is None:
         return styled("")
-    if upper <= budget.limit:
+    if budget.allows(budget.worse(lower, upper)):
         return styled("inside", "green")
-    if lower > budget.limit:
+    if not budget.allows(budget.better(lower, upper)):
         return styled("outside", "red")
     return styled("unsure", "yellow")
 
@@ -249,10 +260,7 @@ def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]
 
 
 def _budgets(budgets: Sequence[Budget]) -> str:
-    each = (
-        f"{metric_words(b.metric)} ≤ {show_limit(b.limit, dimension_of(b.metric))}" for b in budgets
-    )
-    return joined(each, " · ", FACT_WIDTH) or "none"
+    return joined((budget_words(b.metric, b.limit) for b in budgets), " · ", FACT_WIDTH) or "none"
 
 
 def _verify_figures(result: VerifyResult) -> Iterator[tuple[str, Dimension, Figure]]:
@@ -261,6 +269,10 @@ def _verify_figures(result: VerifyResult) -> Iterator[tuple[str, Dimension, Figu
     if result.latency is not None:
         yield "latency p50", Dimension.TIME, result.latency.median
         yield f"latency {tail_word(result.latency)}", Dimension.TIME, result.latency.tail
+        if result.latency.throughput is not None:
+            yield "throughput", Dimension.RATE, result.latency.throughput
+        if result.latency.energy is not None:
+            yield "energy", Dimension.ENERGY, result.latency.energy
     if result.memory is not None:
         yield "memory peak", Dimension.SIZE, result.memory
     if result.size is not None:
@@ -283,5 +295,5 @@ def _print_verdict(console: "Console", verdict: Verdict, predicted: Mapping[str,
 
 def _print_end(console: "Console", stages: Sequence[StageTime], code: int) -> None:
     console.print()
-    times = [f"{s.stage} {show_duration(s.seconds)}" for s in stages]
-    console.print(styled(joined([*times, f"exit {code}"], " · ", WIDTH), "dim"))
+    words = [*stage_words(stages), f"exit {code}"]
+    console.print(styled(joined(words, " · ", WIDTH), "dim"))

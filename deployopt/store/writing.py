@@ -5,6 +5,7 @@ place, fsync the folder renamed into. Without the last a power cut may undo the 
 others it may leave the final name with empty files.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -38,6 +39,23 @@ def append_bytes(path: Path, data: bytes) -> None:
     with storage_errors("writing", path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
+            _write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+
+def append_to_regular(path: Path, data: bytes) -> None:
+    """Add `data` to a file that the environment names: no link, pipe or device.
+
+    Raises:
+        StorageError: it is none, or cannot be written; nothing waits for a reader.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with storage_errors("writing", path):
+        descriptor = os.open(path, flags, 0o644)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
             _write_all(descriptor, data)
         finally:
             os.close(descriptor)

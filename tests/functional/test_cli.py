@@ -18,6 +18,7 @@ COMMANDS = (
     "fit",
     "recommend",
     "verify",
+    "compare",
     "run",
     "targets",
     "detect",

@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,10 @@ from types import ModuleType
 import pytest
 
 import deployopt
+from tests.fakes.ci_runner import INCLUDE, read_outputs, read_yaml
 from tests.fakes.markup import read_xml
+from tests.fakes.plugin_project import run_pytest
 from tests.fakes.results import build_result
-from tests.functional.conftest import check_schema
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("what-fits", "quickstart", "package", "ci-gate", "own-target", "own-onnx",
@@ -104,12 +104,20 @@ def test_the_own_target_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_the_job_runs_the_gate() -> None:
-    yaml = pytest.importorskip("yaml")
-    job = yaml.safe_load((EXAMPLES / "ci-gate" / "deployopt.yml").read_text("utf-8"))
+def test_the_jobs_use_what_is_there() -> None:
+    job = read_yaml(EXAMPLES / "ci-gate" / "deployopt.yml")
     steps = job["jobs"]["budgets"]["steps"]
-    commands = [shlex.split(step["run"]) for step in steps if "run" in step]
-    assert commands == [["pip", "install", "deployopt[build]"], ["bash", "gate.sh"]]
+    (step,) = [one for one in steps if one["uses"].startswith("deployopt/")]
+    repository, _, path = step["uses"].partition("@")[0].partition("/.github/")
+    assert repository == "deployopt/deployopt"
+    action = read_yaml(EXAMPLES.parent / ".github" / path / "action.yml")
+    assert set(step["with"]) <= set(action["inputs"])
+    include = read_yaml(INCLUDE)
+    mine = read_yaml(EXAMPLES / "ci-gate" / "gitlab-ci.yml")
+    assert mine["include"][0]["remote"].endswith("/ci/gitlab/deployopt.yml")
+    assert set(mine["budgets"]["variables"]) <= set(
+        include[mine["budgets"]["extends"]]["variables"]
+    )
 
 
 @pytest.mark.parametrize("word", ["rejected", "undecided"])
@@ -208,19 +216,37 @@ class TestGate:
     pytestmark = heavy
 
     def test_it_lets_a_good_change_in(self, copies: Path) -> None:
-        summary = copies / "summary.md"
-        ran = Ran(copies / "ci-gate", "bash", "gate.sh", GITHUB_STEP_SUMMARY=str(summary))
+        summary, output = copies / "summary.md", copies / "output.txt"
+        ran = Ran(
+            copies / "ci-gate", "bash", "gate.sh", GITHUB_ACTIONS="true",
+            GITHUB_STEP_SUMMARY=str(summary), GITHUB_OUTPUT=str(output),
+            GITHUB_WORKSPACE=str(copies),
+        )  # fmt: skip
         assert ran.code == 0, ran.all
-        assert ran.out.startswith("::notice title=deployopt::")
+        assert ran.out.startswith("::warning title=deployopt%3A provisional::")
         out = ran.folder / "out"
-        found = json.loads((out / "result.json").read_bytes())
-        check_schema("build-result", found)
-        assert found["exit_code"] == 0
+        assert summary.read_text("utf-8") == (out / "summary.md").read_text("utf-8")
+        outputs = read_outputs(output.read_text("utf-8"))
+        assert (outputs["verdict"], outputs["exit-code"]) == ("provisional", "0")
+        found = json.loads((Path(ran.folder, outputs["bundle"]) / "result.json").read_bytes())
         limits = {budget["metric"]: budget["limit"] for budget in found["budgets"]}
         assert limits["latency_p95"] == 0.15
-        assert summary.read_text("utf-8") == (out / "summary.md").read_text("utf-8")
-        cases = {str(case.get("name")) for case in read_xml((out / "deployopt.xml").read_bytes()).iter("testcase")}  # fmt: skip  # noqa: E501
-        assert len(cases) == len(limits)
+        suite = read_xml((out / "junit.xml").read_bytes())[0]
+        assert (suite.get("tests"), suite.get("failures")) == (str(len(limits)), "0")
+        assert json.loads((out / "code-quality.json").read_bytes()) == []
+        assert "deployopt_latency_p95_limit_seconds" in (out / "metrics.txt").read_text("utf-8")
+
+    def test_its_answers_are_tested(self, copies: Path) -> None:
+        """Runs behind the test above."""
+        folder = copies / "ci-gate"
+        if not (folder / "out" / "model.provisional").is_dir():
+            pytest.skip("the bundle was not built")
+        ended = run_pytest(
+            folder, "--deployopt-bundle", "out/model.provisional", "--deployopt-proxy",
+            "--deployopt-accept-predicted",
+        )  # fmt: skip
+        assert ended.code == 0, ended.out
+        assert ended.out.count("test_it_answers") >= 2
 
     def test_it_stops_what_was_not_judged(self, copies: Path) -> None:
         folder = Path(shutil.copytree(copies / "ci-gate", copies / "gate-2"))
@@ -228,7 +254,6 @@ class TestGate:
         settings.write_text(settings.read_text("utf-8").replace("latency_p95", "latncy_p95"))
         ran = Ran(folder, "bash", "gate.sh")
         assert ran.code == 2, ran.all
-        assert "::error title=deployopt::Nothing was judged (exit 2)" in ran.out
         assert "latency_p95" in ran.err
 
 

@@ -25,7 +25,7 @@ from tests.functional.conftest import ROOT, outside
 
 README = ROOT / "README.md"
 PAGES = (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").rglob("*.md")),
-    ROOT / "benchmarks" / "README.md")  # fmt: skip
+    ROOT / "benchmarks" / "README.md", ROOT / "docs" / "comparing.md")  # fmt: skip
 FIRST = (
     "python3 -m venv .venv && .venv/bin/pip install -q '.[build]' && "
     ".venv/bin/deployopt build --target rpi4 --model demo-sentiment --accept-predicted"

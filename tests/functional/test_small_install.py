@@ -113,7 +113,7 @@ def test_the_light_commands_work(device: Device) -> None:
 @pytest.mark.slow
 def test_a_text_bundle_is_verified_and_answers(device: Device, text_bundle: Path) -> None:
     shutil.copytree(text_bundle, device.folder / "bundle")
-    done = device("verify", "bundle", "--json")
+    done = device("verify", "bundle", "--proxy", "--json")
     assert done.code == 3, done.err
     assert done.json["verdict"]["provisional"] is True
     assert done.json["accuracy"]["trial"]["examples"] > 1_000

@@ -29,6 +29,8 @@ COMMANDS = (
     "finetune",
     "distill",
     "verify",
+    "compare",
+    "gate",
     "run",
     "targets",
     "detect",

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from deployopt.report.markdown import build_markdown, escape, verify_markdown
+from deployopt.report.markdown import build_markdown, verify_markdown
+from deployopt.report.markdown_text import escape
 from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 

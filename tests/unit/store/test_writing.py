@@ -8,6 +8,7 @@ import pytest
 
 from deployopt.core.errors import StorageError
 from deployopt.store.writing import (
+    append_to_regular,
     atomic_write_bytes,
     copy_new_file,
     make_folders,
@@ -91,3 +92,15 @@ def test_a_stream_into_a_new_file_is_whole_and_readable(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     with pytest.raises(FileExistsError), new_file(path):
         pass
+
+
+def test_what_is_named_by_others_is_added_to_where_it_is_a_plain_file(tmp_path: Path) -> None:
+    append_to_regular(tmp_path / "a", b"one\n")
+    append_to_regular(tmp_path / "a", b"two\n")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\n"
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "link", tmp_path / "pipe", Path("/dev/full"), tmp_path):
+        with pytest.raises(StorageError, match="Failed writing"):
+            append_to_regular(path, b"three\n")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\n"
