@@ -27,6 +27,9 @@ TESTING = (
     *("pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub"),
 )
 """What the tests that need no torch import."""
+PROGRAMS = ("ssh", "sshd", "qemu-aarch64", "mmdebstrap", "gcc")
+SYSTEM = ("openssh-client", "openssh-server", "qemu-user", "mmdebstrap", "gcc", "libc6-dev")
+"""Debian's packages with these programs: for the tests of ssh, and of ARM code."""
 WORKERS = max(1, min(os.cpu_count() or 1, 4))
 """Processes that test beside each other; each may hold torch and a model, some 2 GB."""
 PRINTING = threading.Lock()
@@ -56,13 +59,29 @@ def everything() -> int:
     # Each of the processes that tests start would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ |= {"DEPLOYOPT_SMALL_PYTHON": str(SMALL / "bin" / "python"), "CI": "true"}
-    torch = "(torch or slow or openvino) and not gpu and not network and not arm"
+    torch = "(torch or slow or openvino or arm) and not gpu and not network"
     return (
-        beside(full_environment(), [*small_environment(), *environments(others)])
+        beside(full_environment(), [*small_environment(), *environments(others)], system_packages())
         or in_order(style(python))
         or beside([types(python)], *([tests_of(version)] for version, _ in others))
-        or in_order([tests(python, "tests"), tests(python, "tests with torch", "-m", torch)])
+        or in_order([tests(python, "tests"), tests(python, "slow tests", "-m", torch)])
     )
+
+
+def system_packages() -> list[Part]:
+    """What the system lacks; without root's rights only said, as its tests are then left out."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
+    if not missing:
+        return []
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        say(f"-- {', '.join(missing)} not here (apt install {' '.join(SYSTEM)}): tests left out\n")
+        return []
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    return [
+        ("package lists", ["apt-get", "update", "-q"]),
+        ("packages", ["apt-get", "install", "-q", "-y", "--no-install-recommends", *SYSTEM]),
+    ]
 
 
 def style(python: Path) -> list[Part]:

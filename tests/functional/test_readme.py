@@ -45,6 +45,9 @@ OTHER_OPTIONS = {
     "--bundle": "benchmarks/bench_compress.py",
     "--benchmark-only": "pyproject.toml",
     "--benchmark-json": "pyproject.toml",
+    "--deployopt-bundle": "deployopt/testing/plugin.py",
+    "--deployopt-proxy": "deployopt/testing/plugin.py",
+    "--deployopt-accept-predicted": "deployopt/testing/plugin.py",
 }
 """Options of other programs, and a file that has them."""
 

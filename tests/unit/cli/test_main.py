@@ -34,6 +34,8 @@ COMMANDS = (
     "run",
     "targets",
     "detect",
+    "doctor",
+    "emulate",
     "report",
     "gc",
 )
@@ -45,6 +47,7 @@ CODES = {
     "StepError": 5,
     "TrainingError": 5,
     "DeviceError": 5,
+    "UnreachableError": 5,
     "StorageError": 5,
     "SourceError": 5,
     "MissingExtraError": 2,

@@ -51,6 +51,28 @@ def test_all_tests_but_those_of_a_gpu_or_a_network_are_selected(
     assert check.everything() == 0
     tested = [line for line in ran if " -m pytest " in line]
     assert len(tested) == 4
-    assert tested[-1].endswith("not gpu and not network and not arm")
+    assert tested[-1].endswith("(torch or slow or openvino or arm) and not gpu and not network")
     for part in ("ruff format --check", "ruff check", "mypy", "lint-imports", "generate_docs.py"):
         assert any(part in line for line in ran), part
+
+
+def test_programs_that_the_system_lacks_are_installed_by_root_and_else_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = {"ssh", "gcc", "apt-get"}
+
+    def which(name: str, path: str = "") -> str | None:
+        del path
+        return name if name in there else None
+
+    monkeypatch.setattr("shutil.which", which)
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setenv("DEBIAN_FRONTEND", "")  # it changes it
+    installed = [command for _, command in check.system_packages()]
+    assert installed[0][:2] == ["apt-get", "update"]
+    assert set(check.SYSTEM) <= set(map(str, installed[1]))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert check.system_packages() == []
+    assert "sshd, qemu-aarch64, mmdebstrap not here" in capsys.readouterr().out
+    there |= set(check.PROGRAMS)
+    assert check.system_packages() == []
