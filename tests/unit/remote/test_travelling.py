@@ -1,0 +1,95 @@
+"""Which files go with a request, and where they are to lie."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from deployopt.core.errors import IntegrityError, StorageError
+from deployopt.core.interface import Interface, Task, TextInputs
+from deployopt.device.protocol import EvaluateRequest, TimeRequest, decode_request
+from deployopt.device.setup import EvaluationSet, Limits, Setup
+from deployopt.remote.travelling import made_ready
+from deployopt.store.digests import DigestMemo, sha256_file
+
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def _setup(folder: Path, *names: str) -> Setup:
+    for name in names:
+        (folder / name).write_text(name)
+    return Setup(artifact="a" * 64, model=folder / names[0], threads=1)
+
+
+def _time(setup: Setup, folder: Path) -> TimeRequest:
+    (folder / "feeds-0.npz").write_bytes(b"feeds")
+    feeds = folder / "feeds-0.npz"
+    return TimeRequest(setup=setup, feeds=feeds, expected=feeds, requests=1, min_s=0, seed=0)
+
+
+def test_a_model_brings_what_lies_beside_it_and_no_more(tmp_path: Path) -> None:
+    setup = _setup(tmp_path, "model.onnx", "model.onnx.data", "other.onnx", "secret.txt")
+    found = made_ready(_time(setup, tmp_path), DigestMemo())
+    assert {path.name for path in found.files} == {"model.onnx", "model.onnx.data", "feeds-0.npz"}
+    places = {path.name: path for path in found.files}
+    assert places["model.onnx"].parent == places["model.onnx.data"].parent
+    assert found.request.setup.model == places["model.onnx"]
+    assert isinstance(found.request, TimeRequest)
+    assert found.request.feeds == found.request.expected == places["feeds-0.npz"]
+    for path, file in found.files.items():
+        assert not path.is_absolute()
+        assert file.sha256 == sha256_file(tmp_path / path.name)
+
+
+def test_weights_of_openvinos_form(tmp_path: Path) -> None:
+    setup = _setup(tmp_path, "model.xml", "model.bin", "model.xml.data")
+    setup = msgspec.structs.replace(setup, runtime="openvino")
+    found = made_ready(_time(setup, tmp_path), DigestMemo())
+    assert {path.name for path in found.files} == {"model.xml", "model.bin", "feeds-0.npz"}
+
+
+def _evaluate(tmp_path: Path, tokenizer: str = "tokenizer.json") -> EvaluateRequest:
+    (tmp_path / "examples.jsonl").write_text("{}")
+    if not (tmp_path / "tokenizer.json").exists():
+        shutil.copy(ASSETS / "tokenizer.json", tmp_path)
+    interface = Interface(
+        task=Task.TEXT_CLASSIFICATION,
+        inputs=TextInputs(max_length=8, tokenizer=tokenizer),
+        outputs=("logits",),
+    )
+    data = EvaluationSet(interface=interface, folder=tmp_path, examples=tmp_path / "examples.jsonl")
+    return EvaluateRequest(
+        setup=_setup(tmp_path, "model.onnx"), data=data, result=tmp_path / "outputs.npz"
+    )
+
+
+def test_the_tokenizer_lies_in_the_folder_that_the_request_names(tmp_path: Path) -> None:
+    found = made_ready(_evaluate(tmp_path), DigestMemo())
+    assert isinstance(found.request, EvaluateRequest)
+    assert found.request.data.folder / "tokenizer.json" in found.files
+    assert found.request.data.examples in found.files
+    assert not found.request.result.is_absolute()
+    ask = found.ask(Limits())
+    assert decode_request(bytes(ask.request)) == found.request
+    assert str(tmp_path) not in repr(ask)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "", "."])
+def test_a_tokenizer_elsewhere_is_not_sent(name: str, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="is not a plain one"):
+        made_ready(_evaluate(tmp_path, name), DigestMemo())
+
+
+def test_other_bytes_lie_elsewhere(tmp_path: Path) -> None:
+    setup = _setup(tmp_path, "model.onnx")
+    first = made_ready(_time(setup, tmp_path), DigestMemo()).request.setup.model
+    setup.model.write_text("changed")
+    assert made_ready(_time(setup, tmp_path), DigestMemo()).request.setup.model != first
+
+
+def test_a_file_that_is_gone(tmp_path: Path) -> None:
+    request = _time(_setup(tmp_path, "model.onnx"), tmp_path)
+    request.setup.model.unlink()
+    with pytest.raises(StorageError, match="reading"):
+        made_ready(request, DigestMemo())
