@@ -5,10 +5,9 @@ Usage: python benchmarks/recovery.py [--log runs.jsonl] [--layers 3] [--ffn 0.5]
 
 One student is cut from demo-sentiment by Taylor importance and is every arm's start; training
 texts, epochs and batch are the same. `fine-tuned` learns the labels, `distilled` the teacher's
-logits and hidden states, `distilled, labels too` these and the labels, as a search teaches,
-`distilled, more texts` the first with the archive's tweets and Amazon reviews beside, unlabelled.
-Fine-tuning and distilling each take the learning rate that the validation split likes best with
-the first seed; the other two take that of distilling. All are judged
+logits and hidden states, `distilled, more texts` the same with the archive's tweets and Amazon
+reviews beside, unlabelled. Fine-tuning and distilling each take the learning rate that the
+validation split likes best with the first seed; more texts take that of distilling. All are judged
 on the gate split, against the whole model, example by example. Every run is written to the log when
 it ends; the same call goes on from there.
 """
@@ -50,10 +49,7 @@ from deployopt.store.store import Store
 
 MODEL: Final = "demo-sentiment"
 TUNED, DISTILLED, MORE = "fine-tuned", "distilled", "distilled, more texts"
-LABELS = "distilled, labels too"
-ARMS: Final = (TUNED, DISTILLED, LABELS, MORE)
-LABEL_WEIGHT: Final = 0.5
-"""As a search has it."""
+ARMS: Final = (TUNED, DISTILLED, MORE)
 PATIENCE: Final = 2
 RESAMPLES: Final = 10_000
 
@@ -117,9 +113,9 @@ def complete(options: argparse.Namespace, store: Store) -> None:
     if not logged(options.log):
         for arm, artifact in (("whole", bench.teacher.artifact), ("cut", bench.start)):
             noted(options.log, judged(bench, artifact, arm, 0, 0.0, time.perf_counter_ns()))
-    tried = {TUNED: options.tuned_rates, DISTILLED: options.distilled_rates}
+    tried = {TUNED: options.tuned_rates, DISTILLED: options.distilled_rates, MORE: []}
     for arm in options.arms:
-        for rate in tried.get(arm, []):
+        for rate in tried[arm]:
             unless_done(bench, arm, 0, rate)
     for arm in options.arms:
         for seed in range(options.seeds):
@@ -182,7 +178,6 @@ def recovered(bench: Bench, arm: str, seed: int, rate: float) -> Run:
         epochs=bench.options.epochs,
         batch=bench.options.batch,
         learning_rate=rate,
-        label_weight=LABEL_WEIGHT if arm == LABELS else 0.0,
         patience=PATIENCE,
         layers=spread_layers(6, bench.options.layers),
     )
@@ -302,7 +297,7 @@ def noted(path: Path, run: Run) -> None:
 
 def chosen_rate(runs: list[Run], arm: str) -> float:
     """What the validation split likes best with the first seed; of equals the lower."""
-    searched = DISTILLED if arm in {MORE, LABELS} else arm
+    searched = DISTILLED if arm == MORE else arm
     tried = [run for run in runs if run.arm == searched and run.seed == 0]
     return max(tried, key=lambda run: (run.validation, -run.rate)).rate
 
@@ -323,7 +318,7 @@ def print_table(path: Path) -> None:
             print_arm(arm, chosen, whole, losses[arm])
     print("\n| against fine-tuning | share of its loss | 95 % interval | loss minus half of it |")
     print("|---|---|---|---|")
-    for arm in (DISTILLED, LABELS, MORE):
+    for arm in (DISTILLED, MORE):
         if arm in losses and TUNED in losses:
             print_against(arm, losses[arm], losses[TUNED])
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ExitCode,
         IntegrityError,
         RefusedInputError,
+        UnreachableError,
         UsageError,
     )
     from deployopt.core.gating import GateResult
@@ -57,6 +58,7 @@ __all__ = [
     "PlanResult",
     "RefusedInputError",
     "Target",
+    "UnreachableError",
     "UsageError",
     "Verdict",
     "VerifyResult",
@@ -89,6 +91,7 @@ _HOMES: Final = {
     "PlanResult": "core.result",
     "RefusedInputError": "core.errors",
     "Target": "core.target",
+    "UnreachableError": "core.errors",
     "UsageError": "core.errors",
     "Verdict": "core.verdict",
     "VerifyResult": "core.result",

@@ -134,7 +134,8 @@ def verify(
     Raises:
         IntegrityError: the bundle is not the one that was built; every mismatch is listed.
         UsageError: the machine is not the target, and `proxy` was not given.
-        DeviceError: the device cannot be reached, or the model cannot be run there.
+        DeviceError: the model cannot be run there.
+        UnreachableError: the device cannot be reached, or was lost.
     """
     from deployopt.device.verify import verify as run_verify
 

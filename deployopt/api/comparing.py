@@ -52,9 +52,10 @@ def compare(  # noqa: PLR0913 -- the one call that scripts make; every argument 
     from deployopt.device.compare import WALL_S, Terms
     from deployopt.device.compare import compare as run_compare
 
+    lost = accuracy_margin
     terms = Terms(
         margin=read_margin(margin, "margin"),
-        accuracy=None if accuracy_margin is None else read_margin(accuracy_margin, "accuracy"),
+        accuracy=None if lost is None else read_margin(lost, "accuracy margin"),
         seed=seed,
         time_limit_s=WALL_S if time_limit_s is None else time_limit_s,
     )
@@ -73,13 +74,13 @@ def read_margin(amount: Amount, what: str) -> float:
     if not isinstance(amount, str):
         if 0.0 <= amount <= 1.0:
             return float(amount)
-        raise UsageError(f"The {what} margin {amount} is no share of one: write 0.05 or '5 %'.")
+        raise UsageError(f"The {what} {amount} is no share of one: write 0.05 or '5 %'.")
     try:
         found = parse_quantity(amount, Dimension.SHARE)
     except ValueError as error:
-        raise UsageError(f"The {what} margin is wrong: {error}.") from error
+        raise UsageError(f"The {what} is wrong: {error}.") from error
     if found > 1.0:
-        raise UsageError(f"The {what} margin {amount} is more than 100 %. Write for example '5 %'.")
+        raise UsageError(f"The {what} {amount} is more than 100 %. Write for example '5 %'.")
     return found
 
 

@@ -23,7 +23,7 @@ def reached(
 
     Raises:
         UsageError: the address is none, or the device has another architecture than the target.
-        DeviceError: it cannot be reached, or lacks what measuring needs.
+        UnreachableError: it cannot be reached, or lacks what measuring needs.
     """
     if address is None:
         yield None

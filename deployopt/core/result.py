@@ -163,6 +163,9 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     settle: str | None = None
     """The one command that settles what is only predicted here."""
     machine: Machine
+    """What measured."""
+    device: str | None = None
+    """Its address; None where it is the machine that built."""
     data: DataSummary | None = None
     search: SearchResult | None = None
     """What was tried before the candidates; None where only the plain forms were."""
@@ -192,6 +195,8 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     budgets: tuple[Budget, ...]
     verdict: Verdict
     machine: Machine
+    device: str | None = None
+    """The address of the machine that measured; None where it is this one."""
     accuracy: AccuracySummary | None = None
     latency: LatencySummary | None = None
     memory: Figure | None = None

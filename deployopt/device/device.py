@@ -42,12 +42,18 @@ class Device(Protocol):
         """Give the request to a fresh child there and wait for its answer.
 
         Raises:
-            DeviceError: it failed, died, passed a limit, or the device cannot be reached.
+            DeviceError: it failed, died, or passed a limit.
+            UnreachableError: the device cannot be reached, or was lost.
             IntegrityError: it found a file that is not what it should be.
             StorageError: it could not write its answers.
             UsageError: it found examples that are not what the model takes.
         """
         ...
+
+
+def address_of(device: Device) -> str | None:
+    """Where it is reached; None of this machine."""
+    return None if isinstance(device, ThisMachine) else device.where
 
 
 class ThisMachine:

@@ -38,7 +38,7 @@ from deployopt.device.accuracy import (
 )
 from deployopt.device.admission import require_target, runtime_warnings
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
-from deployopt.device.device import Device, ThisMachine
+from deployopt.device.device import Device, ThisMachine, address_of
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
 from deployopt.device.machine import exact_for, matches
 from deployopt.device.reference import decode_reference
@@ -234,6 +234,7 @@ def _result(
         budgets=bundle.budgets,
         verdict=verdict,
         machine=here.machine,
+        device=address_of(here.device),
         accuracy=None if accuracy is None else accuracy_summary(accuracy),
         latency=None if latency is None else latency_summary(latency, quantile),
         memory=None if latency is None else memory_figure(latency),

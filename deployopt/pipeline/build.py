@@ -19,7 +19,7 @@ from deployopt.core.summaries import accuracy_summary, tail_quantile
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Outcome
 from deployopt.core.watching import Watcher
-from deployopt.device.device import Device
+from deployopt.device.device import Device, address_of
 from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, Chosen, candidate_result
 from deployopt.pipeline.choosing import choose
@@ -177,6 +177,7 @@ def _result(
         verdict=judged.verdict,
         bundle_digest=bundle_digest(*lasting_files(prepared, judged)),
         machine=prepared.machine,
+        device=address_of(prepared.device),
         data=DataSummary(
             name=dataset.name,
             labelled=dataset.labelled,

@@ -19,12 +19,12 @@ from deployopt.report.markdown_text import ICONS, escape, table
 from deployopt.report.search_words import effort_words, search_facts
 from deployopt.report.words import (
     NOTHING,
+    at_words,
     check_notes,
     check_word,
     dimension_of,
     evidence_words,
     loss_words,
-    machine_words,
     metric_words,
     plural,
     sentences,
@@ -37,6 +37,7 @@ from deployopt.report.words import (
     steps_words,
     tail_word,
     verdict_words,
+    where_words,
 )
 
 
@@ -65,7 +66,7 @@ def verify_markdown(result: VerifyResult) -> str:
     """A verification as a comment or a step summary."""
     result = safe_record(result)
     place = "on the target" if result.on_target else "not on the target"
-    machine = f"Measured {place}: {escape(machine_words(result.machine))}."
+    machine = f"Measured {place}: {escape(at_words(result.machine, result.device))}."
     title = _title(result.verdict, result.name, result.target)
     warnings = [f"- {escape(w)}" for w in result.warnings]
     checks = _checks(result.verdict, result.predicted)
@@ -179,7 +180,7 @@ def _details(result: BuildResult) -> Iterator[str]:
     if result.data is not None:
         sizes = ", ".join(f"{n} {name}" for name, n in result.data.splits.items())
         yield f"- Data: {escape(f'{result.data.name}: {sizes}')}"
-    yield f"- Built on: {escape(machine_words(result.machine))}"
+    yield f"- {where_words(result.device)}: {escape(at_words(result.machine, result.device))}"
     if result.bundle is not None:
         digest = f", digest {result.bundle_digest}" if result.bundle_digest else ""
         yield f"- Bundle: {escape(result.bundle + digest)}"

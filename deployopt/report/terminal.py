@@ -52,6 +52,7 @@ from deployopt.report.words import (
     stage_words,
     tail_word,
     verdict_words,
+    where_words,
 )
 
 if TYPE_CHECKING:
@@ -226,12 +227,16 @@ def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
         yield "Data", f"{result.data.name}: {sizes} examples"
         yield from (("", note) for note in result.data.notes)
     yield from _examples(result.plan.gate_examples, result.plan.gate_examples_needed)
-    yield "Built on", machine_words(result.machine)
+    yield where_words(result.device), machine_words(result.machine)
+    if result.device is not None:
+        yield "Reached", result.device
     yield from (("Warning", warning) for warning in result.warnings)
 
 
 def _verify_facts(result: VerifyResult) -> Iterator[tuple[str, str]]:
     yield "Machine", machine_words(result.machine)
+    if result.device is not None:
+        yield "Reached", result.device
     other = f"no: {result.mismatch}" if result.mismatch else "no"
     yield "Is target", "yes" if result.on_target else other
     yield "Budgets", _budgets(result.budgets)

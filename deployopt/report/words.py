@@ -143,6 +143,17 @@ def _ratio_decimals(value: float) -> int:
     return 2 if abs(value) >= _COARSE else 3
 
 
+def where_words(device: str | None) -> str:
+    """What stands before the machine that measured."""
+    return "Built on" if device is None else "Tried on"
+
+
+def at_words(machine: Machine, device: str | None) -> str:
+    """The machine, and its address where it has one."""
+    words = machine_words(machine)
+    return words if device is None else f"{words}, {device}"
+
+
 def stage_words(stages: Sequence[StageTime]) -> list[str]:
     """`Latency 12 s` for every stage; what came again is added up, what took no time left out."""
     seconds: dict[str, float] = {}
