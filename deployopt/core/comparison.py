@@ -5,6 +5,7 @@ what was measured elsewhere or before.
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,14 @@ from deployopt.core.errors import ExitCode
 from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Machine
 from deployopt.core.verdict import Outcome
+
+LATENCY: Final = "latency_p50"
+MEMORY: Final = "memory_peak"
+ACCURACY: Final = "accuracy"
+SIZE: Final = "artifact_size"
+PRECISION: Final = "precision"
+OPERATORS: Final = "operators"
+"""What is compared: a metric's name where there is one."""
 
 
 class Change(StrEnum):

@@ -13,7 +13,17 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.comparison import Change, Difference, RoundPair
+from deployopt.core.comparison import (
+    ACCURACY,
+    LATENCY,
+    MEMORY,
+    OPERATORS,
+    PRECISION,
+    SIZE,
+    Change,
+    Difference,
+    RoundPair,
+)
 from deployopt.core.evidence import Evidence
 from deployopt.core.gate import too_noisy
 from deployopt.core.latency_check import CONFIDENCE
@@ -25,12 +35,6 @@ from deployopt.core.standing import Standing
 from deployopt.core.summaries import log_ratios
 from deployopt.core.verdict import Outcome
 
-LATENCY: Final = "latency_p50"
-MEMORY: Final = "memory_peak"
-ACCURACY: Final = "accuracy"
-SIZE: Final = "artifact_size"
-PRECISION: Final = "precision"
-OPERATORS: Final = "operators"
 _QUIET: Final = "measure again on a quiet machine"
 _NAMED: Final = 6
 

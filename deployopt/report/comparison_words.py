@@ -6,8 +6,19 @@ that accuracy falls where some is lost, and a percentage is of the old figure.
 
 from typing import Final
 
-from deployopt.core.comparison import Change, Compared, Comparison, Difference, Margins
-from deployopt.core.regression import ACCURACY, LATENCY, MEMORY, OPERATORS, PRECISION, SIZE
+from deployopt.core.comparison import (
+    ACCURACY,
+    LATENCY,
+    MEMORY,
+    OPERATORS,
+    PRECISION,
+    SIZE,
+    Change,
+    Compared,
+    Comparison,
+    Difference,
+    Margins,
+)
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Outcome
 from deployopt.report.words import (

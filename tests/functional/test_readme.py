@@ -45,6 +45,7 @@ OTHER_OPTIONS = {
     "--bundle": "benchmarks/bench_compress.py",
     "--benchmark-only": "pyproject.toml",
     "--benchmark-json": "pyproject.toml",
+    "--install": "benchmarks/verify_over_ssh.py",
     "--deployopt-bundle": "deployopt/testing/plugin.py",
     "--deployopt-proxy": "deployopt/testing/plugin.py",
     "--deployopt-accept-predicted": "deployopt/testing/plugin.py",
