@@ -26,7 +26,7 @@ from deployopt.device.compare import Ring, Terms, compare_sides
 from deployopt.device.device import ThisMachine
 from deployopt.device.machine import matches
 from deployopt.device.sides import side_of
-from deployopt.report.comparison_words import bounds_words, change_words
+from deployopt.reports.comparison_words import bounds_words, change_words
 from deployopt.store.staging import staged_folder
 
 UNDECIDED_SHARE = 0.1

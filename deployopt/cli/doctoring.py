@@ -14,7 +14,7 @@ def doctor(*, store: StoreOption = None, json: JsonOption = False) -> int:
     if json:
         sys.stdout.write(encode_pretty(found).decode())
     else:
-        from deployopt.report.diagnosis import print_diagnosis
+        from deployopt.reports.diagnosis import print_diagnosis
 
         print_diagnosis(found)
     return found.exit_code

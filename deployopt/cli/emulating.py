@@ -43,7 +43,7 @@ def emulate(  # noqa: PLR0913 -- one parameter an option
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
     """ARM code without a board: answers and instruction counts."""
-    from deployopt.report.emulation import print_emulation
+    from deployopt.reports.emulation import print_emulation
 
     limit_s = read_duration(time_limit, "--time-limit")
     growth = None if max_growth is None else _share(max_growth)

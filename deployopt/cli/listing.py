@@ -8,7 +8,7 @@ from deployopt import api
 from deployopt.core.codec import encode_pretty
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.watching import SILENT, Watcher
-from deployopt.report.layout import WIDTH
+from deployopt.reports.layout import WIDTH
 
 
 def print_target_list(*, json: bool) -> None:
@@ -19,7 +19,7 @@ def print_target_list(*, json: bool) -> None:
     if json:
         sys.stdout.write(encode_pretty(found).decode())
         return
-    from deployopt.report.targets import print_targets
+    from deployopt.reports.targets import print_targets
 
     print_targets(found)
 
@@ -27,7 +27,7 @@ def print_target_list(*, json: bool) -> None:
 def print_target_shown(name: str, *, toml: bool, json: bool) -> None:
     """One target for a person, or its file on stdout, to start one's own from."""
     from deployopt.planning.targets import load_target, target_path
-    from deployopt.report.targets import print_target
+    from deployopt.reports.targets import print_target
 
     target = load_target(name)
     if json:

@@ -117,7 +117,7 @@ def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int
             error=type(error).__name__, message=str(error), exit_code=int(error.exit_code)
         )
         sys.stdout.write(encode_pretty(result).decode())
-    from deployopt.report.terminal import print_error
+    from deployopt.reports.terminal import print_error
 
     print_error(error)
     return error.exit_code

@@ -25,7 +25,7 @@ from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
 
 if TYPE_CHECKING:
-    from deployopt.report.ci_record import CiSummary
+    from deployopt.reports.ci_record import CiSummary
 
 Planned = PlanResult | FitResult | RecommendResult | FinetuneResult | DistillResult
 """What is not judged by a gate: there is nothing to summarise for a pull request."""
@@ -44,7 +44,7 @@ def shown_progress(*, quiet: bool) -> Iterator[Watcher]:
     if quiet:
         yield SILENT
         return
-    from deployopt.report.progress import TerminalProgress
+    from deployopt.reports.progress import TerminalProgress
 
     with TerminalProgress() as progress:
         yield progress
@@ -77,15 +77,15 @@ def _print_person(result: Judged | Planned) -> None:
     if isinstance(result, Planned):
         _print_planned(result)
     elif isinstance(result, GateResult):
-        from deployopt.report.gating import print_gate
+        from deployopt.reports.gating import print_gate
 
         print_gate(result)
     elif isinstance(result, CompareResult):
-        from deployopt.report.comparison import print_compare
+        from deployopt.reports.comparison import print_compare
 
         print_compare(result)
     else:
-        from deployopt.report import terminal
+        from deployopt.reports import terminal
 
         if isinstance(result, BuildResult):
             terminal.print_build(result)
@@ -95,30 +95,30 @@ def _print_person(result: Judged | Planned) -> None:
 
 def _print_planned(result: Planned) -> None:
     if isinstance(result, FitResult):
-        from deployopt.report.fit import print_fit
+        from deployopt.reports.fit import print_fit
 
         print_fit(result)
     elif isinstance(result, RecommendResult):
-        from deployopt.report.recommendation import print_recommendation
+        from deployopt.reports.recommendation import print_recommendation
 
         print_recommendation(result)
     elif isinstance(result, DistillResult):
-        from deployopt.report.distilling import print_distill
+        from deployopt.reports.distilling import print_distill
 
         print_distill(result)
     elif isinstance(result, FinetuneResult):
-        from deployopt.report.training import print_finetune
+        from deployopt.reports.training import print_finetune
 
         print_finetune(result)
     else:
-        from deployopt.report.terminal import print_plan
+        from deployopt.reports.terminal import print_plan
 
         print_plan(result)
 
 
 def _summary_of(result: Judged) -> "CiSummary":
-    from deployopt.report.ci_summary import build_summary, compare_summary, verify_summary
-    from deployopt.report.gating import gate_summary
+    from deployopt.reports.ci_summary import build_summary, compare_summary, verify_summary
+    from deployopt.reports.gating import gate_summary
 
     if isinstance(result, BuildResult):
         return build_summary(result)
@@ -128,9 +128,9 @@ def _summary_of(result: Judged) -> "CiSummary":
 
 
 def _markdown_of(result: Judged) -> str:
-    from deployopt.report.comparison_markdown import compare_markdown
-    from deployopt.report.gating import gate_markdown
-    from deployopt.report.markdown import build_markdown, verify_markdown
+    from deployopt.reports.comparison_markdown import compare_markdown
+    from deployopt.reports.gating import gate_markdown
+    from deployopt.reports.markdown import build_markdown, verify_markdown
 
     if isinstance(result, BuildResult):
         return build_markdown(result)
@@ -140,9 +140,9 @@ def _markdown_of(result: Judged) -> str:
 
 
 def _write_files(result: Judged, summary: "CiSummary", files: Files) -> None:
-    from deployopt.report.code_quality import code_quality
-    from deployopt.report.junit import summary_junit
-    from deployopt.report.openmetrics import openmetrics
+    from deployopt.reports.code_quality import code_quality
+    from deployopt.reports.junit import summary_junit
+    from deployopt.reports.openmetrics import openmetrics
     from deployopt.store.writing import atomic_write_bytes
 
     if files.markdown is not None:
@@ -160,8 +160,8 @@ def _tell_github(result: Judged, summary: "CiSummary", *, with_commands: bool) -
 
     They are extras: where one cannot be written that is a warning, and the verdict stands.
     """
-    from deployopt.report.github import annotations, clipped_summary, step_outputs
-    from deployopt.report.terminal import print_warning
+    from deployopt.reports.github import annotations, clipped_summary, step_outputs
+    from deployopt.reports.terminal import print_warning
     from deployopt.store.writing import append_to_regular
 
     for name, data in (

@@ -11,7 +11,7 @@ from typing import Final
 
 from deployopt.core.metric import METRICS
 from deployopt.core.project import OWN_FILE, PYPROJECT
-from deployopt.report.github import Place
+from deployopt.reports.github import Place
 
 _ROOTS: Final = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
 _KEY: Final = re.compile(r"\s*[\"']?([a-z0-9_]+)[\"']?\s*=")

@@ -26,8 +26,8 @@ from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.reference import Reference, encode_reference
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.preparing import Prepared
-from deployopt.report.html import build_page
-from deployopt.report.markdown import build_markdown
+from deployopt.reports.html import build_page
+from deployopt.reports.markdown import build_markdown
 from deployopt.store.digests import DigestMemo, entries_digest
 from deployopt.store.publishing import publish_bundle
 from deployopt.store.writing import make_folders, write_new_file

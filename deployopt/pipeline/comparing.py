@@ -23,8 +23,8 @@ from deployopt.pipeline.answering import candidate_answers, candidate_setup, eva
 from deployopt.pipeline.bundling import deployed_files
 from deployopt.pipeline.judging import Decision
 from deployopt.pipeline.preparing import Prepared
-from deployopt.report.comparison_words import in_short
-from deployopt.report.words import sentences
+from deployopt.reports.comparison_words import in_short
+from deployopt.reports.words import sentences
 from deployopt.store.digests import DigestMemo
 
 LEAST_S: Final = 120.0

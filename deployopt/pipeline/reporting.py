@@ -7,7 +7,7 @@ from deployopt.core.codec import decode_json
 from deployopt.core.errors import UsageError
 from deployopt.core.result import BuildResult, VerifyResult
 from deployopt.device.verify import Verification
-from deployopt.report.html import build_page
+from deployopt.reports.html import build_page
 from deployopt.store.paths import VERIFICATIONS
 from deployopt.store.verifying import verify_bundle
 from deployopt.store.writing import atomic_write_bytes

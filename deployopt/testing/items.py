@@ -13,9 +13,9 @@ from deployopt.core.budget import Budget
 from deployopt.core.codec import decode_json
 from deployopt.core.errors import DeployoptError
 from deployopt.core.text import safe_text
-from deployopt.report.ci_record import CiCase, CiSummary
-from deployopt.report.ci_summary import verify_summary
-from deployopt.report.words import budget_words
+from deployopt.reports.ci_record import CiCase, CiSummary
+from deployopt.reports.ci_summary import verify_summary
+from deployopt.reports.words import budget_words
 from deployopt.testing.verifying import Once
 
 if TYPE_CHECKING:

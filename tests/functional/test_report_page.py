@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.report.html import build_page
+from deployopt.reports.html import build_page
 from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 

@@ -1,0 +1,220 @@
+"""One HTML page that stands alone: verdict, budgets, candidates, drawings, lineage, environment.
+
+In: a build, its lineage, and what was verified since. Out: a page without scripts or anything
+fetched; its policy forbids both. Refuses (MissingExtraError) where jinja2 is not installed.
+"""
+
+import functools
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from deployopt.core.bundle import Lineage
+from deployopt.core.errors import MissingExtraError
+from deployopt.core.evidence import Evidence
+from deployopt.core.metric import METRICS, Kind
+from deployopt.core.result import AccuracySummary, BuildResult, CandidateResult, VerifyResult
+from deployopt.core.text import safe_record, safe_text
+from deployopt.core.units import Dimension
+from deployopt.core.verdict import Verdict
+from deployopt.reports import comparison_words, search_words, words
+from deployopt.reports.bars import draw_bars
+from deployopt.reports.foreseen import foreseen
+from deployopt.reports.pareto import Point, draw_pareto
+from deployopt.reports.search_plot import draw_search
+from deployopt.reports.sensitivity import draw_sensitivity
+from deployopt.reports.spread import Arms, draw_distribution, draw_rounds
+from deployopt.reports.svg import SERIES, drawing, group, mark
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_TEMPLATE: Final = "page.html.j2"
+_MS: Final = 1e3
+_POINTS: Final = 1e2
+
+
+class _Drawings(msgspec.Struct, frozen=True, kw_only=True):
+    """SVG, each empty where there is nothing to draw."""
+
+    bars: str
+    on_target: str
+    on_target_evidence: str
+    here: str
+    rounds: str
+    distribution: str
+    search: str
+    sensitivity: str
+    keys: tuple[str, ...]
+
+
+def build_page(
+    result: BuildResult,
+    lineage: Lineage | None = None,
+    verifications: Sequence[VerifyResult] = (),
+    *,
+    made_with: str = "deployopt",
+) -> bytes:
+    """The page in UTF-8; `made_with` as the manifest has it, with the version.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    page = _environment().get_template(_TEMPLATE)
+    result = safe_record(result)
+    text = page.render(
+        r=result,
+        lineage=safe_record(lineage),
+        verifications=[(v, _bars(v.verdict)) for v in safe_record(tuple(verifications))],
+        drawings=_draw(result),
+        made_with=safe_text(made_with),
+    )
+    return text.encode("utf-8")
+
+
+def _environment() -> "Environment":
+    try:
+        import jinja2  # noqa: F401 -- whether it is there
+    except ImportError as error:
+        raise MissingExtraError("The HTML report", "build") from error
+    return _made()
+
+
+@functools.cache
+def _made() -> "Environment":
+    """Made once: most of a page's time is the template's compilation."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_template),
+    )
+    environment.filters["lost"] = words.loss_words
+    environment.globals.update(
+        w=words,
+        cw=comparison_words,
+        sw=search_words,
+        foreseen=foreseen,
+        share=Dimension.SHARE,
+        time=Dimension.TIME,
+        size=Dimension.SIZE,
+    )
+    return environment
+
+
+def _template(name: str) -> str:
+    return files("deployopt.reports").joinpath(name).read_text(encoding="utf-8")
+
+
+def _draw(result: BuildResult) -> _Drawings:
+    measured: Arms = [
+        (k, c.latency) for k, c in enumerate(result.candidates) if c.latency is not None
+    ]
+    at_home = any(arm.tail.evidence is Evidence.TARGET for _, arm in measured)
+    limit = next((b.limit for b in result.budgets if _is_latency(b.metric)), None)
+    target_points = _measured_points(result) if at_home else _predicted_points(result)
+    here = [] if at_home else _measured_points(result)
+    evidence = Evidence.TARGET if at_home else Evidence.PREDICTED
+    return _Drawings(
+        bars=_bars(result.verdict),
+        on_target=_plot(result, target_points, limit),
+        on_target_evidence=words.evidence_words(evidence),
+        here=_plot(result, here, None),
+        rounds=_svg(draw_rounds(measured)),
+        distribution=_svg(draw_distribution(measured, limit if at_home else None)),
+        search=_svg(draw_search(result, limit if at_home else None)),
+        sensitivity=_svg(draw_sensitivity(result.search.layers if result.search else ())),
+        keys=tuple(_key(k) for k in range(len(result.candidates))),
+    )
+
+
+def _plot(result: BuildResult, points: Sequence[Point], limit: float | None) -> str:
+    if not points:
+        return ""
+    loss = next((b.limit for b in result.budgets if b.metric == "accuracy_drop"), None)
+    accuracy = next(c.accuracy for c in result.candidates if c.accuracy is not None)
+    titles = (f"latency {_tail(result)} (ms)", f"{words.loss_words(accuracy)} (pt)")
+    limits = (
+        limit * _MS if limit is not None else None,
+        loss * _POINTS if loss is not None else None,
+    )
+    return _svg(draw_pareto(points, titles, limits))
+
+
+def _measured_points(result: BuildResult) -> list[Point]:
+    points = []
+    for series, item in enumerate(result.candidates):
+        if item.latency is None or item.accuracy is None or item.latency.tail.value is None:
+            continue
+        tail = item.latency.tail
+        reach = (item.latency.tail.value, tail.lower, tail.upper)
+        points.append(_point(series, item, item.accuracy, reach))
+    return points
+
+
+def _predicted_points(result: BuildResult) -> list[Point]:
+    points = []
+    for series, item in enumerate(result.candidates):
+        expected = next((e for m, e in item.predicted.items() if _is_latency(m)), None)
+        if expected is None or item.accuracy is None:
+            continue
+        reach = (expected.value, expected.lower, expected.upper)
+        points.append(_point(series, item, item.accuracy, reach))
+    return points
+
+
+def _point(
+    series: int,
+    item: CandidateResult,
+    accuracy: AccuracySummary,
+    latency_s: tuple[float, float | None, float | None],
+) -> Point:
+    loss = accuracy.loss
+    bounds = (loss.value or 0.0, loss.lower, loss.upper)
+    return Point(
+        name=item.recipe,
+        series=series,
+        x=_scaled(latency_s, _MS),
+        y=_scaled(bounds, _POINTS),
+        chosen=item.chosen,
+    )
+
+
+def _scaled(
+    values: tuple[float, float | None, float | None], factor: float
+) -> tuple[float, float | None, float | None]:
+    value, lower, upper = values
+    return (
+        value * factor,
+        None if lower is None else lower * factor,
+        None if upper is None else upper * factor,
+    )
+
+
+def _tail(result: BuildResult) -> str:
+    return next((words.tail_word(c.latency) for c in result.candidates if c.latency), "")
+
+
+def _is_latency(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].kind is Kind.LATENCY
+
+
+def _bars(verdict: Verdict | None) -> str:
+    return "" if verdict is None else _svg(draw_bars(verdict))
+
+
+def _key(series: int) -> str:
+    """The mark of a candidate, for its row."""
+    return _svg(drawing(16, 16, "", group(series % (3 * SERIES), mark(8, 8, series))))
+
+
+def _svg(text: str) -> str:
+    """SVG that was drawn here, every text in it escaped already."""
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704 -- see above
