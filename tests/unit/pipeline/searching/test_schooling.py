@@ -17,12 +17,15 @@ from deployopt.pipeline.recipes import Form
 from deployopt.pipeline.searching import schooling
 from deployopt.pipeline.searching.journal import Journal, Taught
 from deployopt.pipeline.searching.run import SearchRun
-from deployopt.pipeline.searching.schooling import FINALISTS, RUNGS, SHAPES, School
+from deployopt.pipeline.searching.schooling import FINALISTS, School
 from deployopt.pipeline.searching.teaching import Class
 from deployopt.pipeline.searching.time_budget import TimeBudget
 from tests.fakes.searching import prepared_build
 from tests.unit.pipeline.searching.test_journal import BEGAN, shape
 
+# Its own, as tests that build in a hurry change the shipped ones for as long as they run.
+RUNGS = {Effort.DEFAULT: (1, 3, 6), Effort.EXTENSIVE: (1, 4, 10)}
+SHAPES = {Effort.DEFAULT: (6, 4, 3), Effort.EXTENSIVE: (12, 8, 5)}
 SPACE = [
     msgspec.structs.replace(
         shape(Profile(layers=tuple(range(layers)), ffn=ffn), 0.05 * layers * (0.4 + 0.6 * ffn)),
@@ -93,6 +96,8 @@ def searched(
 ) -> tuple[Journal, TimeBudget, School]:
     clock = Clock()
     monkeypatch.setattr(schooling, "teach", Academy(clock, fails, loss).teach)
+    monkeypatch.setattr(schooling, "RUNGS", RUNGS)
+    monkeypatch.setattr(schooling, "SHAPES", SHAPES)
     budget, journal = TimeBudget(limit_s, clock), Journal(path, BEGAN)
     budget.spent_before_s = journal.spent_s
     run = SearchRun(
