@@ -63,15 +63,22 @@ def test_shapes_are_timed_then_taught_then_judged(done: Done, folder: Path) -> N
     # Fewer neurons leave products that are too small for int8 to gain anything.
     assert [len(s["profile"].get("layers", ())) for s in search["shapes"]] == [2, 1]
     rungs = [one["rung"] for one in search["trainings"]]
-    assert [rungs.count(r) for r in range(3)] == [2, 2, 1]
+    counts = [rungs.count(r) for r in range(3)]
+    # How far each climbs follows from what it loses; no rung has more than the one before.
+    assert 1 <= counts[0] <= len(search["shapes"])
+    assert counts == sorted(counts, reverse=True)
     assert all(one["failure"] is None and one["loss"] for one in search["trainings"])
-    assert sum(one["promoted"] for one in search["trainings"]) == 3
+    assert sum(one["promoted"] for one in search["trainings"]) == sum(counts[1:])
     assert search["layers"]
     assert search["layers"] == sorted(search["layers"], key=lambda one: -one["error"])
     assert set(search["front"]) <= {one["recipe"] for one in found["candidates"]}
     assert len(found["candidates"]) > 2
     verify_bundle(Path(found["bundle"]))
-    assert len(log_of(folder).read_bytes().splitlines()) == 1 + 1 + 2 + 5
+    kinds = [json.loads(line)["type"] for line in log_of(folder).read_bytes().splitlines()]
+    assert kinds[0] == "search"
+    assert kinds.count("layers") == kinds.count("form") == 1
+    assert kinds.count("shape") >= len(search["shapes"])  # what was noise is timed again
+    assert kinds.count("training") == len(search["trainings"])
 
 
 def test_a_taught_shape_is_smaller_than_the_whole(done: Done) -> None:
@@ -147,7 +154,9 @@ def test_a_killed_search_goes_on(
     assert log_of(tmp_path).read_bytes().startswith(before.rpartition(b"\n")[0])
     shapes = [s["profile"] for s in again.json["search"]["shapes"]]
     assert shapes == [s["profile"] for s in done.json["search"]["shapes"]]
-    assert len(again.json["search"]["trainings"]) == 5
+    taught = again.json["search"]["trainings"]
+    assert len(taught) >= before.count(b'"type":"training"')
+    assert {one["rung"] for one in taught} >= {0}
 
 
 def test_a_time_limit_too_short_to_teach_says_so(

@@ -39,6 +39,15 @@ class Shaped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seconds: float
 
 
+class Preferred(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="form"):
+    """The whole model's best form, its time over the float one's, and those that it beats."""
+
+    form: str
+    ratio: float
+    beaten: dict[str, str] = {}
+    seconds: float
+
+
 class SavedStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A step by name, with its options."""
 
@@ -63,7 +72,7 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seconds: float
 
 
-Entry = Began | Shaped | Taught | Ranked
+Entry = Began | Preferred | Shaped | Taught | Ranked
 _ENTRIES: Final[msgspec.json.Decoder[Entry]] = msgspec.json.Decoder(Entry)
 
 
@@ -112,6 +121,11 @@ class Journal:
     def taught(self) -> tuple[Taught, ...]:
         """Every training, in order."""
         return tuple(entry for entry in self._entries if isinstance(entry, Taught))
+
+    @property
+    def preferred(self) -> Preferred | None:
+        """The best form as it was found; None where it was not."""
+        return next((entry for entry in self._entries if isinstance(entry, Preferred)), None)
 
     def ranked(self, form: str) -> tuple[LayerError, ...] | None:
         """The layers as they were ranked in this form; None where they were not."""

@@ -22,7 +22,7 @@ from deployopt.core.watching import Watcher
 from deployopt.pipeline.preparing import Prepared, effort_of
 from deployopt.pipeline.recipes import FLOAT, FLOATS, Form
 from deployopt.pipeline.searching.controlling import Controlled, control
-from deployopt.pipeline.searching.journal import Began, Journal, restored
+from deployopt.pipeline.searching.journal import Began, Journal, Preferred, restored
 from deployopt.pipeline.searching.run import SearchRun
 from deployopt.pipeline.searching.schooling import FINALISTS, School
 from deployopt.pipeline.searching.sessions import better_session
@@ -143,6 +143,18 @@ def _best_form(
 ) -> tuple[Base, dict[str, str]]:
     """The fastest form that does not certainly lose too much, and those that it leaves behind."""
     forms = {form.name: form for form in run.prepared.forms}
+    known = run.journal.preferred
+    there = {one.candidate.recipe.name: one.candidate.made for one in alive}
+    made_known = None if known is None else there.get(known.form)
+    if known is not None and made_known is not None:
+        # What an earlier call began with: timed anew it would move what is worth teaching.
+        base = Base(
+            float_artifact=float_artifact,
+            form=forms[known.form],
+            artifact=made_known.artifact,
+            ratio=known.ratio,
+        )
+        return base, known.beaten
     ordered = sorted(alive, key=lambda one: not one.candidate.is_float)
     run.watcher.stage("Forms", quiet=True)
     made = [(one, one.candidate.made.artifact) for one in ordered if one.candidate.made is not None]
@@ -165,7 +177,10 @@ def _best_form(
     base = Base(
         float_artifact=float_artifact, form=forms[name], artifact=artifact, ratio=times.ratio
     )
-    return base, _beaten(timed, name)
+    beaten = _beaten(timed, name)
+    entry = Preferred(form=name, ratio=times.ratio, beaten=beaten, seconds=run.budget.lap_s())
+    run.journal.add(entry)
+    return base, beaten
 
 
 def preferred(timed: dict[str, Timed], forms: Sequence[Form]) -> str:
