@@ -126,7 +126,8 @@ class School:
 
     def _next(self) -> _Way | None:
         standing = self._standing()
-        found = (self._way(standing, profile) for profile in self._gains)
+        now = self._worth(standing, {})
+        found = (self._way(standing, profile, now) for profile in self._gains)
         ways = [way for way in found if way is not None and way.gain > LEAST_GAIN]
         if not ways:
             return None
@@ -138,7 +139,7 @@ class School:
         shape = next_shape([way.shape for way in equals], self.promises(), seed)
         return next(way for way in equals if way.shape is shape)
 
-    def _way(self, standing: _Standing, profile: Profile) -> _Way | None:
+    def _way(self, standing: _Standing, profile: Profile, now: float) -> _Way | None:
         """None where nothing is left to do, or there is no time for it."""
         if profile in standing.failed:
             return None
@@ -152,7 +153,7 @@ class School:
             work, last = more, at + 1
         if last == rung:
             return None
-        gain = self._worth(standing, {profile: last}) - self._worth(standing, {})
+        gain = self._worth(standing, {profile: last}) - now
         seconds = None if pace is None else pace * self._work(shape, rung)
         return _Way(shape=shape, rung=rung, seconds=seconds, gain=gain, rate=gain / work)
 
