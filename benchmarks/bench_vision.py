@@ -121,10 +121,7 @@ def narrower(
     prepared: Prepared, material: Material, share: float, options: argparse.Namespace
 ) -> list[Entrant]:
     """Cut and taught with the training material, then made as the whole model is."""
-    bench = msgspec.structs.replace(
-        prepared.bench, samples=material.samples, samples_digest=material.samples_digest,
-        lesson=material.lesson,
-    )  # fmt: skip
+    bench = msgspec.structs.replace(prepared.bench, lesson=material.lesson)
     teaching = Distil(epochs=options.epochs, learning_rate=options.learning_rate)
     recipe = Recipe(name=f"channels {share:g}", steps=(Prune(channels=share), teaching))
     student = make(recipe, prepared.source.artifact, bench, told)

@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--bfloat16", action="store_true", help="distil in it; log it apart")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
@@ -180,6 +181,7 @@ def recovered(bench: Bench, arm: str, seed: int, rate: float) -> Run:
         learning_rate=rate,
         patience=PATIENCE,
         layers=spread_layers(6, bench.options.layers),
+        bfloat16=bench.options.bfloat16,
     )
     at = workbench(bench.store, bench.teacher, lesson, bench.options.threads, seed=seed)
     recipe = Recipe(name=arm, steps=(distil,))

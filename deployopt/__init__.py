@@ -22,10 +22,14 @@ if TYPE_CHECKING:
         fit,
         gate,
         load_target,
+        new_key,
+        pack,
         plan,
         recommend,
         report,
+        sign,
         targets,
+        unpack,
         verify,
     )
     from deployopt.core.budget import Budget
@@ -72,10 +76,14 @@ __all__ = [
     "fit",
     "gate",
     "load_target",
+    "new_key",
+    "pack",
     "plan",
     "recommend",
     "report",
+    "sign",
     "targets",
+    "unpack",
     "verify",
 ]
 _HOMES: Final = {

@@ -9,6 +9,8 @@ from deployopt.api.comparing import compare
 from deployopt.api.devices import detect, doctor, load_target, targets
 from deployopt.api.emulating import emulate
 from deployopt.api.gating import gate
+from deployopt.api.packing import pack, unpack
+from deployopt.api.signing import new_key, sign
 from deployopt.api.training import distill, finetune
 
 __all__ = [
@@ -23,9 +25,13 @@ __all__ = [
     "fit",
     "gate",
     "load_target",
+    "new_key",
+    "pack",
     "plan",
     "recommend",
     "report",
+    "sign",
     "targets",
+    "unpack",
     "verify",
 ]

@@ -45,6 +45,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     lock: str | Path | None = None,
     device: str | None = None,
     baseline: str | Path | None = None,
+    unsafe_load_pickle: bool = False,
     watcher: Watcher = SILENT,
 ) -> BuildResult:
     """Plan, build, measure, judge, and publish the best bundle.
@@ -74,6 +75,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         lock: a file that pins what the hub gave; a model or data that drifted is refused.
         device: where to measure, `ssh://[user@]host[:port]`; by default on this machine.
         baseline: an earlier bundle; what is chosen is measured beside it, and a regression rejects.
+        unsafe_load_pickle: read weights that are pickles, in a confined process; by default they
+            are refused.
         watcher: told of the progress.
 
     Returns:
@@ -100,6 +103,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         seed=seed,
         lock=None if lock is None else Path(lock),
         baseline=None if baseline is None else Path(baseline),
+        unsafe_load_pickle=unsafe_load_pickle,
     )
     given = None
     if not isinstance(model, str | Path):
@@ -110,12 +114,14 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         return run_build(request, watcher, given, there)
 
 
-def verify(
+def verify(  # noqa: PLR0913 -- as above
     bundle: str | Path,
     *,
     device: str | None = None,
     proxy: bool = False,
     accept_predicted: bool = False,
+    key: str | Path | None = None,
+    allow_rollback: bool = False,
     store: str | Path | None = None,
     watcher: Watcher = SILENT,
 ) -> VerifyResult:
@@ -128,25 +134,32 @@ def verify(
         device: where to measure, `ssh://[user@]host[:port]`; by default on this machine.
         proxy: measure though the machine is not the bundle's target; its figures say so.
         accept_predicted: take a bundle whose device budgets are only predicted to hold.
-        store: the cache's folder; by default the user's cache.
+        key: the public key that has to vouch for every byte; without one the result is UNVERIFIED.
+        allow_rollback: take an older release than the last that was accepted here under that key.
+        store: the cache's folder, where accepted releases are kept too; by default the user's.
         watcher: told of the progress.
 
     Raises:
-        IntegrityError: the bundle is not the one that was built; every mismatch is listed.
+        IntegrityError: the bundle is not the one that was built, and every mismatch is listed; or
+            the key does not vouch for it; or it is an older release.
+        MissingExtraError: a key was given, and the extra `sign` is not installed.
         UsageError: the machine is not the target, and `proxy` was not given.
         DeviceError: the model cannot be run there.
         UnreachableError: the device cannot be reached, or was lost.
     """
     from deployopt.device.verify import verify as run_verify
+    from deployopt.signing.authenticate import Policy
 
     folder = Path(bundle)
-    with reached_for(device, folder, watcher) as there:
+    policy = Policy(key=None if key is None else Path(key), allow_rollback=allow_rollback)
+    with reached_for(device, folder, watcher, policy) as there:
         return run_verify(
             folder,
             there,
             proxy=proxy,
             accept_predicted=accept_predicted,
             store=None if store is None else Path(store),
+            policy=policy,
             watcher=watcher,
         )
 

@@ -13,6 +13,7 @@ from deployopt.core.watching import Watcher
 
 if TYPE_CHECKING:
     from deployopt.device.device import Device
+    from deployopt.signing.authenticate import Policy
 
 
 @contextmanager
@@ -45,17 +46,22 @@ def runtimes_here(target: Target) -> tuple[RuntimeName, ...]:
 
 
 @contextmanager
-def reached_for(address: str | None, bundle: Path, watcher: Watcher) -> "Iterator[Device | None]":
+def reached_for(
+    address: str | None, bundle: Path, watcher: Watcher, policy: "Policy"
+) -> "Iterator[Device | None]":
     """The device that a bundle is to be measured on; its bytes are checked before anyone is called.
 
     Raises:
-        IntegrityError: the bundle is not the one that was built.
+        IntegrityError: the bundle is not the one that was built, or the policy refuses it.
     """
     if address is None:
         yield None
         return
     from deployopt.device.bundle_reader import open_bundle
+    from deployopt.device.verify import scratch_folder
+    from deployopt.signing.authenticate import require_signed
 
     opened = open_bundle(bundle)
+    require_signed(opened.folder, opened.manifest, policy, scratch_folder())
     with reached(address, opened.target, (opened.manifest.runtime,), watcher) as device:
         yield device

@@ -56,7 +56,9 @@ ColumnOption = Annotated[
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", metavar="FOLDER", help="The cache's folder.", envvar="DEPLOYOPT_HOME"),
+    typer.Option(
+        "--store", metavar="FOLDER", help="The cache's folder; else store-1 in $DEPLOYOPT_HOME."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 AcceptOption = Annotated[

@@ -82,6 +82,12 @@ def build(  # noqa: PLR0913 -- one parameter an option
         Path | None,
         typer.Option(metavar="BUNDLE", help="An earlier bundle; a regression against it rejects."),
     ] = None,
+    unsafe_load_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--unsafe-load-pickle", help="Read pickled weights too, in a confined process."
+        ),
+    ] = False,
     store: StoreOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
@@ -114,6 +120,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
             lock=lock,
             device=device,
             baseline=baseline,
+            unsafe_load_pickle=unsafe_load_pickle,
             watcher=watcher,
         )
     files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
@@ -154,6 +161,17 @@ def verify(  # noqa: PLR0913 -- one parameter an option
     device: DeviceOption = None,
     proxy: ProxyOption = False,
     accept_predicted: AcceptOption = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="K.pub", help="The public key that must vouch for every byte."),
+    ] = None,
+    allow_rollback: Annotated[
+        bool,
+        typer.Option(
+            "--allow-rollback",
+            help="Take an older release than the last accepted; it becomes the last.",
+        ),
+    ] = False,
     store: StoreOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
@@ -163,13 +181,15 @@ def verify(  # noqa: PLR0913 -- one parameter an option
     ci: CiOption = Ci.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
-    """On the device: check digests, measure, judge."""
+    """On the device: check digests and signature, measure, judge."""
     with shown_progress(quiet=quiet) as watcher:
         result = api.verify(
             bundle,
             device=device,
             proxy=proxy,
             accept_predicted=accept_predicted,
+            key=key,
+            allow_rollback=allow_rollback,
             store=store,
             watcher=watcher,
         )

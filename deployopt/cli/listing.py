@@ -75,8 +75,12 @@ def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json
     word = "would be removed" if dry_run else "removed"
     size = show_quantity(gone.freed_bytes, Dimension.SIZE)
     kept = f"; {gone.in_use} in use stay" if gone.in_use else ""
+    systems = f"{gone.emulation} emulated systems, " if gone.emulation else ""
     text = (
-        f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {gone.staging} "
-        f"unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}."
+        f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {systems}"
+        f"{gone.staging} unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}."
     )
+    if gone.emulation_bytes:
+        left = show_quantity(gone.emulation_bytes, Dimension.SIZE)
+        text += f" What `emulate` fetched stays, {left}; --all removes it."
     sys.stderr.write(fill(text, WIDTH) + "\n")

@@ -24,8 +24,12 @@ _ROOMS: Final = (
     "deployopt.cli.emulating",
     "deployopt.cli.doctoring",
     "deployopt.cli.gating",
+    "deployopt.cli.packing",
+    "deployopt.cli.signing",
     "deployopt.cli.training",
 )
+_KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate"})
+"""Commands that find in the store what an earlier call of theirs had finished."""
 
 
 class _TerminatedError(BaseException):
@@ -49,14 +53,10 @@ def run(words: Sequence[str]) -> int:
     except DeployoptError as error:
         return _explain(error, words, debug=debug)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "\nInterrupted. What was finished is kept; run the same command to go on.\n"
-        )
+        sys.stderr.write(_stopped("Interrupted", words))
         return ExitCode.INTERRUPTED
     except _TerminatedError:
-        sys.stderr.write(
-            "\nTerminated. What was finished is kept; run the same command to go on.\n"
-        )
+        sys.stderr.write(_stopped("Terminated", words))
         return ExitCode.TERMINATED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -121,6 +121,14 @@ def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int
 
     print_error(error)
     return error.exit_code
+
+
+def _stopped(how: str, words: Sequence[str]) -> str:
+    """What is left of a command that was stopped."""
+    command = next((word for word in words if not word.startswith("-")), "")
+    if command in _KEEPING:
+        return f"\n{how}. What was finished is kept; run the same command to go on.\n"
+    return f"\n{how}. Run the same command to begin again.\n"
 
 
 def _own_fault(error: Exception) -> DeployoptError:

@@ -3,21 +3,21 @@
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-from numpy.lib.npyio import NpzFile
+from typing import TYPE_CHECKING, Final
 
 from deployopt import api
 from deployopt.core.codec import encode_pretty
-from deployopt.core.errors import ExitCode, UsageError
+from deployopt.core.errors import ExitCode, RefusedInputError, UsageError
 from deployopt.core.interface import ArrayInputs, Interface, TextInputs
+from deployopt.core.plain_arrays import read_arrays_of, read_one_array
 from deployopt.core.text import safe_text
 
 if TYPE_CHECKING:
     from deployopt.device.run import Given, Prediction
 
 _FILE_MAX: Final = 256 * 2**20
+_ARRAYS_MAX: Final = 4 * 2**30
+"""Unpacked."""
 _SHOWN: Final = 60
 
 
@@ -72,20 +72,19 @@ def _lines(path: Path) -> "list[Given]":
 def _arrays(path: Path, interface: Interface) -> "list[Given]":
     """Entries along the first dimension; each keeps a batch dimension of 1 for a plain graph."""
     try:
-        with path.open("rb") as file:
-            loaded: Any = np.load(file, allow_pickle=False)
-            arrays = dict(loaded) if isinstance(loaded, NpzFile) else None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UsageError(f"{path} is not a file of numpy arrays: {error}.") from error
+        arrays = read_arrays_of(path, _ARRAYS_MAX) if zipfile.is_zipfile(path) else {}
+        loaded = None if arrays else read_one_array(path, _ARRAYS_MAX)
+    except RefusedInputError as error:
+        raise UsageError(str(error)) from error
     names = (
         [i.name for i in interface.inputs.inputs]
         if isinstance(interface.inputs, ArrayInputs)
         else []
     )
     if not names:
-        images = loaded if arrays is None else next(iter(arrays.values()))
+        images = next(iter(arrays.values())) if loaded is None else loaded
         return list(images) if images.ndim == 4 else [images]  # noqa: PLR2004 -- [n, h, w, c]
-    arrays = arrays or {names[0]: loaded}
+    arrays = arrays if loaded is None else {names[0]: loaded}
     missing = [name for name in names if name not in arrays]
     if missing:
         raise UsageError(f"{path} has no array {missing[0]!r}; it has {', '.join(arrays)}.")

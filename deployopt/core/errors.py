@@ -5,7 +5,12 @@ verdict, not an error.
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from deployopt.core.text import safe_text
+
+PARAGRAPH_MAX: Final = 3000
+"""Characters."""
 
 
 class ExitCode(IntEnum):
@@ -27,7 +32,14 @@ class DeployoptError(Exception):
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
-class UsageError(DeployoptError):
+class _Paragraph(Exception):  # noqa: N818 -- no error of its own
+    """An error that quotes what strangers wrote: nothing of it begins a line, or hides one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(safe_text(message, PARAGRAPH_MAX))
+
+
+class UsageError(_Paragraph, DeployoptError):
     """Arguments, a target file, labels or data are wrong; nothing was started."""
 
     exit_code = ExitCode.USAGE
@@ -45,7 +57,7 @@ class IntegrityError(DeployoptError):
     exit_code = ExitCode.INTEGRITY
 
 
-class RefusedInputError(DeployoptError):
+class RefusedInputError(_Paragraph, DeployoptError):
     """An input could run code or break a reader, and was not opened."""
 
     exit_code = ExitCode.INTEGRITY
@@ -71,7 +83,7 @@ class StorageError(DeployoptError):
     """The disk is full, or a read or write failed."""
 
 
-class SourceError(DeployoptError):
+class SourceError(_Paragraph, DeployoptError):
     """A model or its data could not be fetched."""
 
 

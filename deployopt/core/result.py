@@ -17,10 +17,12 @@ from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.fit import Fit
 from deployopt.core.gating import GateResult
 from deployopt.core.measurement import AccuracyTrial, Machine
+from deployopt.core.packing import PackResult
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
 from deployopt.core.schemas import schema_bytes
 from deployopt.core.search import SearchResult
+from deployopt.core.signature import Authenticity, SignResult
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
@@ -188,6 +190,8 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     bundle_digest: str
     name: str
     target: str
+    authenticity: Authenticity | None = None
+    """Who vouches for the bundle; None in what older versions wrote."""
     on_target: bool
     """Whether this machine is the target that the bundle was built for."""
     mismatch: str | None = None
@@ -268,6 +272,8 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "distill-result": DistillResult,
     "gate-result": GateResult,
     "emulate-result": EmulateResult,
+    "sign-result": SignResult,
+    "pack-result": PackResult,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

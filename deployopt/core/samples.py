@@ -7,12 +7,12 @@ Numpy is imported where arrays are read and written: a plan, which only names th
 import copy
 import io
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from deployopt.core.errors import RefusedInputError
+from deployopt.core.plain_arrays import ARRAY_ERRORS, plain_array, read_arrays_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,7 +23,10 @@ else:
 Feed: TypeAlias = Mapping[str, Array]
 """One request: input name to array, the batch dimension first."""
 
+BYTES_MAX: Final = 8 * 2**30
+"""Of all arrays of one file; a bundle's own are far smaller."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_DIGITS_MAX: Final = 9
 
 
 def encode_samples(feeds: Sequence[Feed]) -> bytes:
@@ -55,16 +58,12 @@ def decode_samples(path: Path) -> list[dict[str, Array]]:
     Raises:
         RefusedInputError: not such a file, or an array of objects.
     """
-    import numpy as np
-
     feeds: dict[int, dict[str, Array]] = {}
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                index, _, name = key.partition("/")
-                feeds.setdefault(int(index), {})[name] = archive[key]
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise RefusedInputError(f"{path} is not a file of samples: {error}.") from error
+    for key, array in read_arrays_of(path, BYTES_MAX).items():
+        index, _, name = key.partition("/")
+        if not (index.isascii() and index.isdigit() and len(index) <= _DIGITS_MAX):
+            raise RefusedInputError(f"{path} is not a file of samples: it has the entry {key!r}.")
+        feeds.setdefault(int(index), {})[name] = array
     return [feeds[i] for i in sorted(feeds)]
 
 
@@ -83,7 +82,7 @@ class StoredFeeds(Sequence[Feed]):
             self._archive = zipfile.ZipFile(path)
             for key in self._archive.namelist():
                 self._names.setdefault(int(key.partition("/")[0]), []).append(key)
-        except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        except ARRAY_ERRORS as error:
             raise RefusedInputError(f"{path} is not a file of samples: {error}.") from error
         self._order = sorted(self._names)
 
@@ -100,12 +99,9 @@ class StoredFeeds(Sequence[Feed]):
         names = self._names[self._order[at]]
         try:
             return {key.partition("/")[2].removesuffix(".npy"): self._read(key) for key in names}
-        except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except ARRAY_ERRORS as error:
             raise RefusedInputError(f"{self._path} is damaged: {error}.") from error
 
     def _read(self, key: str) -> Array:
-        import numpy as np
-
         with self._archive.open(key) as entry:
-            found: Array = np.lib.format.read_array(entry, allow_pickle=False)
-        return found
+            return plain_array(entry, self._archive.getinfo(key).file_size)

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import psutil
 
+from deployopt.core.confinement import confine_measured
 from deployopt.core.errors import (
     DeployoptError,
     ExitCode,
@@ -33,19 +34,21 @@ from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
 from deployopt.core.steady import WINDOW
 from deployopt.core.text import safe_text
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
-from deployopt.device.energy import energy_between, read_energy
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import (
     HEADER_BYTES,
     Evaluated,
     EvaluateRequest,
     Failed,
+    Kind,
     Reply,
     Request,
     Timed,
     TimeRequest,
+    Waiting,
     Working,
     decode_request,
+    decode_turn,
     frame,
     frame_length,
 )
@@ -53,7 +56,8 @@ from deployopt.device.readings import SYSTEM, read_text
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
 from deployopt.device.session import Session, import_runtime, open_session
 from deployopt.device.setup import Setup
-from deployopt.device.timing import TimedPart, differing
+from deployopt.device.timing import Pace, TimedPart, differing
+from deployopt.device.turns import Turns
 from deployopt.store.faults import storage_errors
 from deployopt.store.writing import write_new_file
 
@@ -61,7 +65,14 @@ _PR_SET_PDEATHSIG: Final = 1
 _S: Final = 1e-9
 _SIGN_OF_LIFE_S: Final = 0.2
 _KIB: Final = 1024
+_CPU: Final = "cpu"
+_KINDS: Final[tuple[tuple[tuple[type[DeployoptError], ...], Kind], ...]] = (
+    ((IntegrityError, RefusedInputError), "integrity"),
+    ((UsageError,), "usage"),
+    ((StorageError,), "storage"),
+)
 Say = Callable[[Reply], None]
+Wait = Callable[[], None]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,29 +84,44 @@ def main(arguments: Sequence[str]) -> int:
         def say(reply: Reply) -> None:
             channel.sendall(frame(reply))
 
-        try:
-            request = decode_request(
-                _receive(channel, frame_length(_receive(channel, HEADER_BYTES)))
-            )
-            say(answer(request, say))
-        except (IntegrityError, RefusedInputError) as error:
-            say(Failed(message=str(error), kind="integrity"))
-        except UsageError as error:
-            say(Failed(message=str(error), kind="usage"))
-        except StorageError as error:
-            say(Failed(message=str(error), kind="storage"))
-        except DeployoptError as error:
-            say(Failed(message=str(error)))
-        except MemoryError:
-            say(Failed(message="The model needs more memory than it may take."))
-        except (RuntimeError, ValueError) as error:
-            say(Failed(message=f"The model's process failed: {safe_text(str(error), 500)}"))
+        def hear() -> bytes:
+            return _receive(channel, frame_length(_receive(channel, HEADER_BYTES)))
+
+        def wait() -> None:
+            say(Waiting())
+            decode_turn(hear())
+
+        say(_answered(hear, say, wait))
     return ExitCode.ACCEPTED
 
 
-def answer(request: Request, say: Say) -> Reply:
-    """Do what was asked."""
-    return _time(request, say) if isinstance(request, TimeRequest) else _evaluate(request, say)
+def _answered(hear: Callable[[], bytes], say: Say, wait: Wait) -> Reply:
+    """The answer to the request that comes, or why there is none."""
+    try:
+        request = decode_request(hear())
+        confine_measured(_written(request))
+        return answer(request, say, wait)
+    except DeployoptError as error:
+        kinds = (kind for types, kind in _KINDS if isinstance(error, types))
+        return Failed(message=str(error), kind=next(kinds, "device"))
+    except MemoryError:
+        return Failed(message="The model needs more memory than it may take.")
+    except (RuntimeError, ValueError) as error:
+        return Failed(message=f"The model's process failed: {safe_text(str(error), 500)}")
+
+
+def _written(request: Request) -> tuple[Path, ...] | None:
+    """Where the child writes; None where a GPU's driver does as well."""
+    if request.setup.provider != _CPU:
+        return None
+    return (request.result.parent,) if isinstance(request, EvaluateRequest) else ()
+
+
+def answer(request: Request, say: Say, wait: Wait = lambda: None) -> Reply:
+    """Do what was asked; `wait` returns when its turn has come."""
+    if isinstance(request, TimeRequest):
+        return _time(request, say, wait)
+    return _evaluate(request, say)
 
 
 def _die_with(parent: int) -> None:
@@ -138,7 +164,7 @@ def _open(setup: Setup) -> _Opened:
     return _Opened(session, setup.outputs or tuple(there), load_s, base)
 
 
-def _time(request: TimeRequest, say: Say) -> Timed:
+def _time(request: TimeRequest, say: Say, wait: Wait) -> Timed:
     if request.cores:
         os.sched_setaffinity(0, request.cores)
     pool: list[Feed] = list(decode_samples(request.feeds))
@@ -157,10 +183,12 @@ def _time(request: TimeRequest, say: Say) -> Timed:
         seed=request.seed,
         arrivals_per_s=request.arrivals_per_s,
     )
-    before, counter = read_conditions(), read_energy()
-    parts = timed_parts(session, names, pool, plan, warm)
-    spent_j = energy_between(counter, read_energy())
-    conditions = conditions_between(before, read_conditions(), request.setup.threads)
+    turns = Turns(request.turn_s, warm.guess_s, wait)
+    before = read_conditions()
+    parts = timed_parts(session, names, pool, plan, warm, Pace(turns=turns))
+    spent_j, after = turns.energy_j(), read_conditions()
+    threads = request.setup.threads
+    conditions = conditions_between(before, after, threads, turns.outside)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(
         round=Round(
@@ -179,7 +207,7 @@ def _time(request: TimeRequest, say: Say) -> Timed:
             if request.arrivals_per_s is None
             else sum(part.elapsed_s for part in parts),
             energy_j=spent_j,
-            void=void_reason(conditions, request.setup.threads),
+            void=void_reason(conditions, threads),
         )
     )
 

@@ -68,7 +68,7 @@ def read_conditions(system: Path = SYSTEM) -> Reading:
         wall_ns=time.perf_counter_ns(),
         cpu_s=usage.ru_utime + usage.ru_stime,
         switches=usage.ru_nivcsw,
-        run_delays_ns=_run_delays_ns(system),
+        run_delays_ns=read_run_delays_ns(system),
         total_ticks=sum(ticks) if ticks else None,
         steal_ticks=ticks[_STEAL_FIELD] if ticks else None,
         throttle_flags=_throttle_flags(system),
@@ -79,11 +79,25 @@ def read_conditions(system: Path = SYSTEM) -> Reading:
     )
 
 
-def conditions_between(before: Reading, after: Reading, threads: int) -> Conditions:
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the time between two readings, what was not measured, and what passed in it."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    delay_ns: int = 0
+
+
+def conditions_between(
+    before: Reading,
+    after: Reading,
+    threads: int,
+    outside: Outside = Outside(),  # noqa: B008 -- frozen
+) -> Conditions:
     """What happened between two readings in a process that computes on `threads` threads."""
-    wall_s = max((after.wall_ns - before.wall_ns) * _NS, _NS)
+    wall_s = max((after.wall_ns - before.wall_ns) * _NS - outside.wall_s, _NS)
+    cpu_s = after.cpu_s - before.cpu_s - outside.cpu_s
     switches = after.switches - before.switches
-    delay = _delay_between(before.run_delays_ns, after.run_delays_ns)
+    delay = delay_between(before.run_delays_ns, after.run_delays_ns)
     ticks = _difference(before.total_ticks, after.total_ticks)
     steal = _difference(before.steal_ticks, after.steal_ticks)
     return Conditions(
@@ -94,8 +108,10 @@ def conditions_between(before: Reading, after: Reading, threads: int) -> Conditi
         frequency_mhz=after.frequency_mhz,
         involuntary_switches=switches,
         switches_per_s=switches / wall_s,
-        cpu_share=(after.cpu_s - before.cpu_s) / (wall_s * threads),
-        preempted_share=None if delay is None else delay * _NS / (wall_s * threads),
+        cpu_share=cpu_s / (wall_s * threads),
+        preempted_share=None
+        if delay is None
+        else (delay - outside.delay_ns) * _NS / (wall_s * threads),
     )
 
 
@@ -137,7 +153,7 @@ def _cpu_ticks(system: Path) -> list[int] | None:
     return numbers if len(numbers) == _CPU_FIELDS else None
 
 
-def _run_delays_ns(system: Path) -> dict[str, int]:
+def read_run_delays_ns(system: Path = SYSTEM) -> dict[str, int]:
     """Time that each thread of this process has waited for a core, from schedstat."""
     delays = {}
     for path in (system / "proc/self/task").glob("*/schedstat"):
@@ -147,7 +163,7 @@ def _run_delays_ns(system: Path) -> dict[str, int]:
     return delays
 
 
-def _delay_between(before: dict[str, int], after: dict[str, int]) -> int | None:
+def delay_between(before: dict[str, int], after: dict[str, int]) -> int | None:
     """Over the threads that live now; one that ended takes its waiting with it."""
     if not after:
         return None

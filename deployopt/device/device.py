@@ -2,15 +2,20 @@
 
 In: a request with paths of this machine. Out: the reply of a fresh child process there. A device
 that is elsewhere sends the files that a request names, and brings back what it writes; so the same
-rounds, the same accuracy run and the same gate serve every device.
+rounds, the same accuracy run and the same gate serve every device. Requests that are to be compared
+are given together, and their children take turns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
+from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
+from deployopt.device.in_turns import ask_in_turns
 from deployopt.device.machine import describe_machine, limits_here
-from deployopt.device.protocol import Evaluated, Request, Timed, Working
+from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest, Working
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import ask
 
@@ -50,6 +55,31 @@ class Device(Protocol):
         """
         ...
 
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        """Give each request to a fresh child there, and let them work in turns of `turn_s`.
+
+        A child that fails leaves its DeviceError in its place; the other errors are raised.
+        """
+        ...
+
+
+def one_by_one(
+    device: Device, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+) -> tuple[Timed | DeviceError, ...]:
+    """Each request to a fresh child, the next when the one before has ended; as `ask_in_turns`."""
+    found: list[Timed | DeviceError] = []
+    for request in requests:
+        try:
+            reply = device.ask(msgspec.structs.replace(request, turn_s=None), limits, signs)
+        except DeviceError as error:
+            found.append(error)
+            continue
+        wrong = DeviceError("The model's process answered another question.")
+        found.append(reply if isinstance(reply, Timed) else wrong)
+    return tuple(found)
+
 
 def address_of(device: Device) -> str | None:
     """Where it is reached; None of this machine."""
@@ -79,3 +109,9 @@ class ThisMachine:
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         """In a child of this process; errors as `supervise.ask` has them."""
         return ask(request, limits, signs)
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        """In children of this process."""
+        return ask_in_turns(requests, limits, signs)

@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from deployopt.core.errors import UsageError
+from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs
+from deployopt.core.plain_arrays import read_one_array
 from deployopt.core.samples import Array
 
 Floats = npt.NDArray[np.float32]
@@ -22,6 +23,9 @@ _RANK: Final = 3
 _GREY: Final = 2
 _PIXEL_MAX: Final = 255
 _SIDE_MAX: Final = 20_000
+_PIXELS_MAX: Final = 64_000_000
+_FILE_MAX: Final = 256 * 2**20
+_FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP")
 
 
 def image_input(image: Array, inputs: ImageInputs) -> Floats:
@@ -80,19 +84,24 @@ def read_image(path: Path) -> Array:
     """
     try:
         if path.suffix == ".npy":
-            loaded: Array = np.load(path, allow_pickle=False)
-            return loaded
+            return read_one_array(path, _FILE_MAX)
         # Not part of the small install: used when it happens to be there.
         pillow = importlib.import_module("PIL.Image")
-        with pillow.open(path) as image:
+        with pillow.open(path, formats=_FORMATS) as image:
+            _check_pixels(image.width * image.height)
             return np.asarray(image.convert("RGB"))
     except ImportError as error:
         raise UsageError(
             f"{path} cannot be read here: install Pillow (pip install pillow), or give the pixels "
             "as a .npy file, uint8 [height, width, channels]."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, RefusedInputError) as error:
         raise UsageError(f"{path} is not an image that can be read: {error}.") from error
+
+
+def _check_pixels(count: int) -> None:
+    if count > _PIXELS_MAX:
+        raise ValueError(f"it has more than {_PIXELS_MAX} pixels")
 
 
 def _with_channels(image: Array, channels: int) -> Array:

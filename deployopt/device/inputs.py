@@ -12,14 +12,16 @@ from typing import Final
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from deployopt.core.errors import IntegrityError, UsageError
+from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import IMAGE, Example
 from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, TextInputs
 from deployopt.core.samples import Array, Feed
+from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
 from deployopt.device.images import image_input
 
 _TOKENIZER_BYTES_MAX: Final = 256 * 2**20
+_PANIC: Final = "PanicException"
 
 
 def feeds(
@@ -61,9 +63,17 @@ class TextEncoder:
         texts = [text for text in batch if isinstance(text, str)]
         if len(texts) != len(batch):
             raise UsageError("The model takes text; the examples are arrays.")
-        encoded = self._tokenizer.encode_batch(texts)
+        encoded = self._encode(texts)
         length = self._fixed or max(1, *(len(e.ids) for e in encoded))
         return {name: self._array(name, encoded, length) for name in self._inputs.input_names}
+
+    def _encode(self, texts: list[str]) -> Sequence[Encoding]:
+        try:
+            encoded: Sequence[Encoding] = self._tokenizer.encode_batch(texts)
+        except BaseException as error:
+            _pass_on(error)
+            raise DeviceError(f"The tokenizer failed: {safe_text(str(error))}.") from error
+        return encoded
 
     def _array(self, name: str, encoded: Sequence[Encoding], length: int) -> Array:
         fill = self._inputs.pad_id if name == "input_ids" else 0
@@ -95,9 +105,15 @@ def _open_tokenizer(path: Path) -> Tokenizer:
         return Tokenizer.from_str(data.decode("utf-8"))
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}.") from error
-    # The library raises bare Exception for a file that it does not understand.
-    except Exception as error:
+    except BaseException as error:
+        _pass_on(error)
         raise IntegrityError(f"{path} is not a tokenizer: {error}.") from error
+
+
+def _pass_on(error: BaseException) -> None:
+    """Raise what is not the library's: a bare Exception, or a panic, which is no Exception."""
+    if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+        raise error
 
 
 def _image_feed(batch: Sequence[Example], inputs: ImageInputs) -> Feed:

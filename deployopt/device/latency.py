@@ -1,8 +1,9 @@
-"""Interleaved rounds: AB BA AB ..., each a fresh child, on the same cores.
+"""Interleaved rounds: AB BA AB ..., each arm in a fresh child, on the same cores.
 
-In: arms, a schedule, a place. Out: one Trial an arm, void rounds included. A round that is void for
-one arm is void for all of them. An arm that crashes, hangs or answers without computing is left
-with its failure; the others go on.
+In: arms, a schedule, a place. Out: one Trial an arm, void rounds included. Within a round the arms
+take turns of a fraction of a second, as long as all of them fit in memory; else one follows
+another. A round that is void for one arm is void for all of them. An arm that crashes, hangs or
+answers without computing is left with its failure; the others go on.
 """
 
 import math
@@ -20,9 +21,9 @@ from deployopt.core.gate import VOID_SHARE_MAX
 from deployopt.core.measurement import Machine, Round, Trial
 from deployopt.core.quantiles import least_requests, least_rounds
 from deployopt.core.samples import encode_samples
-from deployopt.device.device import Device
-from deployopt.device.protocol import Timed, TimeRequest
-from deployopt.device.setup import Arm, Limits, silent
+from deployopt.device.device import Device, one_by_one
+from deployopt.device.protocol import TimeRequest, Working
+from deployopt.device.setup import Arm, Limits, Setup, silent
 from deployopt.device.timing import REPEAT_RATIO_MIN
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import write_new_file
@@ -31,6 +32,11 @@ ATTEMPTS_PER_ROUND: Final = 2
 """At most this many attempts for each round that must count; then the machine is too noisy."""
 HOPELESS_SHARE: Final = 0.5
 """With more void than this when the first look could have been, no more rounds are tried."""
+TURN_S: Final = 0.1
+"""Of each arm, beside others."""
+_RUNTIME_BYTES: Final = 150 * 2**20
+_COPIES: Final = 3
+"""A process takes the runtime's share, and of the model's file up to so many times its size."""
 
 Progress = Callable[[float, str], None]
 Decided = Callable[[tuple[Trial, ...]], bool]
@@ -87,7 +93,11 @@ def measure(
     if not all(arm.inputs.feeds for arm in arms):
         raise UsageError("There are no inputs to measure latency with.")
     with staged_folder(place.workdir.absolute()) as folder:
-        requests = [_prepare(arm, schedule, place, folder, i) for i, arm in enumerate(arms)]
+        turn_s = TURN_S if in_turns(arms, schedule) else None
+        requests = [
+            _prepare(arm, schedule, place, folder / f"{number}", turn_s)
+            for number, arm in enumerate(arms)
+        ]
         running = _Measurement(requests, schedule, place)
         return running.run(decided, progress)
 
@@ -135,14 +145,25 @@ class _Measurement:
     def _one_round(self, number: int, progress: Progress, total: int, counted: int) -> str | None:
         """One round of every arm that still runs; why it is void, or None."""
         alive = [i for i, failure in enumerate(self._failures) if failure is None]
+        order = alive if number % 2 else alive[::-1]
+        share = min(counted / total, 1.0)
+
+        def sign(_: Working) -> None:
+            progress(share, f"round {number} of {total}")
+
+        progress(share, f"round {number} of {total}")
+        requests = [self._request(index, number) for index in order]
+        device, limits = self._place.device, self._schedule.limits
+        if all(request.turn_s is not None for request in requests):
+            replies = device.ask_in_turns(requests, limits, sign)
+        else:
+            replies = one_by_one(device, requests, limits, sign)
         found: dict[int, Round] = {}
-        for place, index in enumerate(alive if number % 2 else reversed(alive)):
-            share = min((counted + place / len(alive)) / total, 1.0)
-            progress(share, f"round {number} of {total}, arm {index + 1}")
-            try:
-                found[index] = self._time(index, number)
-            except DeviceError as error:
-                self._failures[index] = str(error)
+        for index, reply in zip(order, replies, strict=True):
+            if isinstance(reply, DeviceError):
+                self._failures[index] = str(reply)
+            else:
+                found[index] = reply.round
         void = next((r.void for r in found.values() if r.void is not None), None)
         for index, one in found.items():
             self._rounds[index].append(msgspec.structs.replace(one, void=void))
@@ -153,14 +174,10 @@ class _Measurement:
                 )
         return void
 
-    def _time(self, index: int, number: int) -> Round:
-        request = msgspec.structs.replace(
+    def _request(self, index: int, number: int) -> TimeRequest:
+        return msgspec.structs.replace(
             self._requests[index], seed=self._schedule.seed + 1000 * number
         )
-        reply = self._place.device.ask(request, self._schedule.limits)
-        if not isinstance(reply, Timed):
-            raise DeviceError("The model's process answered another question.")
-        return reply.round
 
     def _check_memory_of_answers(self) -> None:
         for index, rounds in enumerate(self._rounds):
@@ -194,14 +211,34 @@ def cores_for(machine: Machine, threads: int) -> tuple[int, ...]:
     return machine.affinity[-threads:] if len(machine.affinity) >= threads else ()
 
 
-def _prepare(arm: Arm, schedule: Schedule, place: Place, folder: Path, index: int) -> TimeRequest:
-    feeds = folder / f"feeds-{index}.npz"
+def in_turns(arms: Sequence[Arm], schedule: Schedule) -> bool:
+    """Whether the arms are timed beside each other: they all have to lie in memory at once.
+
+    Requests that come by themselves go on coming, so that none can be put off for a turn.
+    """
+    if len(arms) == 1 or schedule.arrivals_per_s is not None:
+        return False
+    most = schedule.limits.memory_bytes
+    return most is None or sum(_expected_bytes(arm.setup) for arm in arms) <= most
+
+
+def _expected_bytes(setup: Setup) -> int:
+    """Of the process, cautiously, by the files that lie with the model."""
+    files = (path for path in setup.model.parent.glob(f"{setup.model.stem}*") if path.is_file())
+    return _RUNTIME_BYTES + _COPIES * sum(path.stat().st_size for path in files)
+
+
+def _prepare(
+    arm: Arm, schedule: Schedule, place: Place, folder: Path, turn_s: float | None
+) -> TimeRequest:
+    folder.mkdir()
+    feeds = folder / "feeds.npz"
     write_new_file(feeds, encode_samples(arm.inputs.feeds))
     expected = None
     if arm.inputs.expected is not None:
         if len(arm.inputs.expected) != len(arm.inputs.feeds):
             raise IntegrityError("The timed inputs and the answers expected of them do not fit.")
-        expected = folder / f"expected-{index}.npz"
+        expected = folder / "expected.npz"
         write_new_file(expected, encode_samples(arm.inputs.expected))
     return TimeRequest(
         setup=msgspec.structs.replace(arm.setup, model=arm.setup.model.absolute()),
@@ -211,5 +248,6 @@ def _prepare(arm: Arm, schedule: Schedule, place: Place, folder: Path, index: in
         min_s=schedule.min_round_s,
         seed=schedule.seed,
         arrivals_per_s=schedule.arrivals_per_s,
+        turn_s=turn_s,
         cores=cores_for(place.device.machine, arm.setup.threads),
     )

@@ -15,6 +15,7 @@ from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Round
 from deployopt.device.setup import EvaluationSet, Setup
 
+Kind = Literal["device", "integrity", "storage", "usage"]
 FRAME_MAX: Final = 32 * 2**20
 _HEADER: Final = struct.Struct(">I")
 
@@ -33,6 +34,8 @@ class TimeRequest(
     cores: tuple[int, ...] = ()
     arrivals_per_s: float | None = None
     """Requests come by themselves at this rate; None: one follows another."""
+    turn_s: float | None = None
+    """Timed in turns of so many seconds, each begun by a `Turn`; None: at one go."""
 
 
 class EvaluateRequest(
@@ -48,11 +51,19 @@ class EvaluateRequest(
 Request = TimeRequest | EvaluateRequest
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="turn"):
+    """Said to a child that waits: the machine is yours for a turn."""
+
+
 class Working(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="working"):
     """A sign of life: how far it has come."""
 
     share: float
     what: str
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="waiting"):
+    """Ready for the next turn; nothing is computed before it is given."""
 
 
 class Timed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="timed"):
@@ -79,10 +90,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What went wrong, as a paragraph, and which kind of error that is."""
 
     message: str
-    kind: Literal["device", "integrity", "storage", "usage"] = "device"
+    kind: Kind = "device"
 
 
-Reply = Working | Timed | Evaluated | Failed
+Reply = Working | Waiting | Timed | Evaluated | Failed
 
 
 def _path_hook(kind: type, value: object) -> object:
@@ -93,10 +104,11 @@ def _path_hook(kind: type, value: object) -> object:
 
 _T = TypeVar("_T")
 _REQUESTS: Final[msgspec.json.Decoder[Request]] = msgspec.json.Decoder(Request, dec_hook=_path_hook)
+_TURNS: Final[msgspec.json.Decoder[Turn]] = msgspec.json.Decoder(Turn)
 _REPLIES: Final[msgspec.json.Decoder[Reply]] = msgspec.json.Decoder(Reply, dec_hook=_path_hook)
 
 
-def frame(message: Request | Reply) -> bytes:
+def frame(message: Request | Turn | Reply) -> bytes:
     """The bytes of one message."""
     body = encode_json(message)
     return _HEADER.pack(len(body)) + body
@@ -116,6 +128,11 @@ HEADER_BYTES: Final = _HEADER.size
 def decode_request(body: bytes) -> Request:
     """Read a request in the child."""
     return _decode(body, _REQUESTS)
+
+
+def decode_turn(body: bytes) -> Turn:
+    """Read in the child that its turn has come."""
+    return _decode(body, _TURNS)
 
 
 def decode_reply(body: bytes) -> Reply:

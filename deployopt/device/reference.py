@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from deployopt.core.errors import IntegrityError, RefusedInputError
 from deployopt.core.interface import Interface
-from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
+from deployopt.core.plain_arrays import read_arrays_of
+from deployopt.core.samples import BYTES_MAX, Feed, decode_samples, encode_samples
 
 _OUTPUTS: Final = "outputs"
 _CLASSES: Final = "classes"
@@ -94,13 +95,8 @@ def decode_reference(path: Path) -> Reference:
     Raises:
         RefusedInputError: not such a file.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays: dict[str, Array] = {
-                name: archive[name] for name in (_CLASSES, _OUTPUTS) if name in archive.files
-            }
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise RefusedInputError(f"{path} is not a file of answers: {error}.") from error
+    found = read_arrays_of(path, BYTES_MAX)
+    arrays = {name: found[name] for name in (_CLASSES, _OUTPUTS) if name in found}
     if not arrays:
         return Reference(results=tuple(decode_samples(path)))
     classes, logits = arrays.get(_CLASSES), arrays.get(_OUTPUTS)

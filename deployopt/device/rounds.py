@@ -22,6 +22,7 @@ from deployopt.device.timing import (
     KEPT_BYTES,
     REQUESTS_MAX,
     Clock,
+    Pace,
     TimedPart,
     draw_order,
     pick_probes,
@@ -100,13 +101,13 @@ def timed_parts(
     pool: Sequence[Feed],
     plan: RoundPlan,
     warm: Warmed,
-    clock: Clock = time.perf_counter_ns,
+    pace: Pace = Pace(),  # noqa: B008 -- frozen
 ) -> list[TimedPart]:
     """The timed requests; the probes are in the first part."""
     sizes = [sum(array.size for array in feed.values()) for feed in pool]
     probes = pick_probes(len(pool), plan.seed)
-    pace_s = warm.guess_s if plan.arrivals_per_s is None else 1 / plan.arrivals_per_s
-    wanted = max(plan.requests, int(plan.min_s / pace_s) + 1)
+    gap_s = warm.guess_s if plan.arrivals_per_s is None else 1 / plan.arrivals_per_s
+    wanted = max(plan.requests, int(plan.min_s / gap_s) + 1)
     parts: list[TimedPart] = []
     count, spent_s = 0, 0.0
     while not parts or (spent_s < plan.min_s and count < REQUESTS_MAX):
@@ -117,8 +118,8 @@ def timed_parts(
             seed=plan.seed + len(parts),
             keep_most=KEPT_BYTES // max(1, warm.answer_bytes),
         )
-        due_s = arrivals(len(order.feeds), plan)
-        parts.append(time_requests(session, names, pool, order, clock, due_s))
+        due = msgspec.structs.replace(pace, due_s=arrivals(len(order.feeds), plan))
+        parts.append(time_requests(session, names, pool, order, due))
         count += len(parts[-1].samples_s)
         spent_s += parts[-1].elapsed_s
         wanted = int((plan.min_s - spent_s) * count / spent_s) + 1

@@ -31,12 +31,21 @@ from deployopt.core.errors import (
 from deployopt.core.version import VERSION
 from deployopt.device.conditions import THROTTLED_NOW, read_conditions
 from deployopt.device.framing import Channel, ConnectionEndedError
+from deployopt.device.in_turns import ask_in_turns
 from deployopt.device.machine import describe_machine, limits_here
-from deployopt.device.protocol import EvaluateRequest, Working, decode_request
+from deployopt.device.protocol import (
+    EvaluateRequest,
+    Failed,
+    TimeRequest,
+    Working,
+    decode_request,
+)
 from deployopt.device.relocating import relocated
 from deployopt.device.serving_words import (
     Answer,
+    Answers,
     Ask,
+    AskInTurns,
     Have,
     Put,
     Question,
@@ -152,14 +161,15 @@ class Server:
             self._say(number, "limits", limits_here())
         elif question.op == "ask":
             self._ask(number, bytes(question.body))
+        elif question.op == "ask-in-turns":
+            self._ask_in_turns(number, bytes(question.body))
         else:
             raise DeviceError("The server was asked what it does not know.")
 
     def _ask(self, number: int, body: bytes) -> None:
         """Place the files, ask a fresh child, and send back what it wrote."""
         question = decode_word(body, Ask)
-        for placed in question.files:
-            self._objects.place(placed.sha256, self._inside(placed.path))
+        self._place(question)
 
         def sign(working: Working) -> None:
             self._say(number, "working", working)
@@ -185,6 +195,32 @@ class Server:
                     self._channel.send_file(descriptor)
                 finally:
                     os.close(descriptor)
+
+    def _ask_in_turns(self, number: int, body: bytes) -> None:
+        """Place the files, and let fresh children take turns."""
+        question = decode_word(body, AskInTurns)
+        requests: list[TimeRequest] = []
+        for one in question.asks:
+            self._place(one)
+            asked = decode_request(bytes(one.request))
+            request = relocated(asked, self._inside, self._folder / "none")
+            if not isinstance(request, TimeRequest):
+                raise DeviceError("Only what is timed takes turns.")
+            requests.append(request)
+
+        def sign(working: Working) -> None:
+            self._say(number, "working", working)
+
+        replies = tuple(
+            Failed(message=str(reply)) if isinstance(reply, DeviceError) else reply
+            for reply in ask_in_turns(requests, question.limits, sign)
+        )
+        bound = bound_to(self._channel.nonce, number, body)
+        self._say(number, "answers", Answers(bound=bound, replies=replies))
+
+    def _place(self, question: Ask) -> None:
+        for placed in question.files:
+            self._objects.place(placed.sha256, self._inside(placed.path))
 
     def _inside(self, path: Path) -> Path:
         """A relative path of the question, in this connection's folder."""

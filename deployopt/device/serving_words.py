@@ -14,7 +14,7 @@ import msgspec
 from deployopt.core.errors import IntegrityError
 from deployopt.core.measurement import Machine
 from deployopt.core.text import safe_text
-from deployopt.device.protocol import Evaluated, Timed
+from deployopt.device.protocol import Evaluated, Failed, Timed
 from deployopt.device.setup import Limits
 
 _T = TypeVar("_T")
@@ -65,6 +65,13 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     files: tuple[Placed, ...]
 
 
+class AskInTurns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several of them, for children that are timed beside each other."""
+
+    asks: tuple[Ask, ...]
+    limits: Limits
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a fresh child said; a file of `size` bytes follows where it wrote one."""
 
@@ -72,6 +79,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reply: Timed | Evaluated
     size: int
     sha256: str
+
+
+class Answers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What children said that took turns, or why they failed, in the order of the questions."""
+
+    bound: str
+    replies: tuple[Timed | Failed, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

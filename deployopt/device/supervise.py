@@ -33,14 +33,18 @@ from deployopt.device.protocol import (
     HEADER_BYTES,
     Evaluated,
     Failed,
+    Reply,
     Request,
     Timed,
+    Turn,
+    Waiting,
     Working,
     decode_reply,
     frame,
     frame_length,
 )
 from deployopt.device.setup import Limits
+from deployopt.device.strays import MARK, new_mark, stop_strays
 
 CHILD: Final = (sys.executable, "-P", "-m", "deployopt.device.child")
 _WATCH_S: Final = 0.5
@@ -82,23 +86,14 @@ def ask(
         StorageError: it could not write its answers.
         UsageError: it found examples that are not what the model takes.
     """
-    with _started(command) as (process, channel):
-        watched = _Watched(process, channel, limits)
-        # Before the request, so that nothing that a model does can come first.
-        watched.bound()
-        with suppress(BrokenPipeError, ConnectionResetError):
-            channel.sendall(frame(request))
-        while True:
-            reply = watched.next_reply()
-            if isinstance(reply, Working):
-                progress(reply)
-            elif isinstance(reply, Failed):
-                raise _ERRORS[reply.kind](reply.message)
-            else:
-                return reply
+    with started(command) as (process, channel):
+        reply = Watched(process, channel, limits).begin(request, progress)
+        if isinstance(reply, Waiting):
+            raise DeviceError("The model's process waits for what nobody gives.")
+        return reply
 
 
-class _Watched:
+class Watched:
     """A running child, its channel, its output so far, and its limits."""
 
     def __init__(
@@ -115,9 +110,41 @@ class _Watched:
         self._selector = selectors.DefaultSelector()
         self._selector.register(channel, selectors.EVENT_READ, self._hear)
         if process.stdout is not None:
+            # The last words are read when it is dead, and what it started may go on printing.
+            os.set_blocking(process.stdout.fileno(), False)
             self._selector.register(process.stdout, selectors.EVENT_READ, self._drain)
 
-    def bound(self) -> None:
+    def begin(self, request: Request, progress: Progress) -> Timed | Evaluated | Waiting:
+        """Give it the request, and wait until it answers or waits for its turn."""
+        # Before the request, so that nothing that a model does can come first.
+        self._bound()
+        return self._exchange(request, progress)
+
+    def take_turn(self, progress: Progress) -> Timed | Evaluated | Waiting:
+        """Let it go on, and wait until it answers or waits again."""
+        _signal_group(self._process.pid, signal.SIGCONT)
+        now = time.monotonic()
+        # What passed while others had their turns is none of its doing.
+        self._started += now - self._heard
+        self._heard = now
+        return self._exchange(Turn(), progress)
+
+    def _exchange(self, message: Request | Turn, progress: Progress) -> Timed | Evaluated | Waiting:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._channel.sendall(frame(message))
+        while True:
+            reply = self._next_reply()
+            if isinstance(reply, Working):
+                progress(reply)
+                continue
+            if isinstance(reply, Failed):
+                raise _ERRORS[reply.kind](reply.message)
+            if isinstance(reply, Waiting):
+                # A pool of threads spins for a while after its last request.
+                _signal_group(self._process.pid, signal.SIGSTOP)
+            return reply
+
+    def _bound(self) -> None:
         """Set the kernel's limits on the child: address space, CPU time, no core file."""
         limits = {resource.RLIMIT_CORE: (0, 0)}
         if self._limits.memory_bytes is not None:
@@ -129,17 +156,30 @@ class _Watched:
             with suppress(ProcessLookupError, PermissionError, ValueError):
                 resource.prlimit(self._process.pid, kind, bounds)
 
-    def next_reply(self) -> Timed | Evaluated | Working | Failed:
+    def _next_reply(self) -> Reply:
         """Wait for one whole frame."""
         while True:
+            # Whoever was stopped for long finds the signs of life that came meanwhile.
+            self._look(0.0)
             body = self._whole_frame()
             if body is not None:
-                return decode_reply(body)
+                reply = decode_reply(body)
+                if isinstance(reply, Working | Waiting):
+                    self._check()
+                return reply
             if not self._open:
                 raise self._death()
             self._check()
-            for key, _ in self._selector.select(_WATCH_S):
-                key.data()
+            # A process that it started may hold the channel open.
+            if not self._look(_WATCH_S) and self._process.poll() is not None:
+                raise self._death()
+
+    def _look(self, seconds: float) -> bool:
+        """Take what has come, or comes within so long; whether anything did."""
+        events = self._selector.select(seconds)
+        for key, _ in events:
+            key.data()
+        return bool(events)
 
     def _whole_frame(self) -> bytes | None:
         if len(self._received) < HEADER_BYTES:
@@ -175,6 +215,12 @@ class _Watched:
 
     def _check(self) -> None:
         limits, now = self._limits, time.monotonic()
+        used = self._used_bytes() if limits.memory_bytes is not None else 0
+        if limits.memory_bytes is not None and used > limits.memory_bytes:
+            raise DeviceError(
+                f"The model took {used // _MIB} MiB of memory, more than the "
+                f"{limits.memory_bytes // _MIB} MiB that it may, and was stopped."
+            )
         if now - self._started > limits.wall_s:
             raise DeviceError(f"The model was stopped after {limits.wall_s:g} s.{self._said()}")
         if now - self._heard > limits.quiet_s:
@@ -186,12 +232,6 @@ class _Watched:
             raise DeviceError(
                 f"The model's process printed more than {limits.output_bytes // _MIB} MiB and was "
                 f"stopped.{self._said()}"
-            )
-        used = self._used_bytes() if limits.memory_bytes is not None else 0
-        if limits.memory_bytes is not None and used > limits.memory_bytes:
-            raise DeviceError(
-                f"The model took {used // _MIB} MiB of memory, more than the "
-                f"{limits.memory_bytes // _MIB} MiB that it may, and was stopped."
             )
 
     def _used_bytes(self) -> int:
@@ -229,10 +269,12 @@ class _Watched:
 
 
 @contextmanager
-def _started(
+def started(
     command: Sequence[str],
 ) -> Iterator[tuple["subprocess.Popen[bytes]", socket.socket]]:
+    """A child in a session of its own, and our end of its channel; ended on the way out."""
     ours, theirs = socket.socketpair()
+    mark = new_mark()
     with ours:
         with theirs:
             process = subprocess.Popen(  # noqa: S603 -- an argument list of ours, no shell
@@ -244,12 +286,13 @@ def _started(
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 cwd=Path("/"),
-                env=child_environment(),
+                env=child_environment() | {MARK: mark},
             )
         try:
             yield process, ours
         finally:
             _stop(process)
+            stop_strays(mark)
 
 
 def child_environment() -> dict[str, str]:
@@ -266,6 +309,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     family = _family(process.pid)
     if process.poll() is None:
         _signal(process.pid, family, signal.SIGTERM)
+        _signal_group(process.pid, signal.SIGCONT)  # one that waits for its turn is stopped
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_TERM_S)
     _signal(process.pid, family, signal.SIGKILL)
@@ -275,12 +319,16 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _signal(group: int, family: Sequence[psutil.Process], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+    _signal_group(group, number)
     for process in family:
         # psutil compares start times, so a number that was given anew is never hit.
         with suppress(psutil.Error):
             process.send_signal(number)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -26,6 +26,7 @@ import numpy as np
 from deployopt.core.samples import Array, Feed
 from deployopt.core.steady import WarmUpWatch
 from deployopt.device.session import Session
+from deployopt.device.turns import Turns
 
 KEPT_SHARE: Final = 0.1
 KEPT_LEAST: Final = 32
@@ -136,21 +137,33 @@ def warm_up(
     return tuple(durations), watch.stable
 
 
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """When requests are sent: as they come, in turns with other processes, or one after another.
+
+    With `due_s` a request is sent no earlier than it comes, and its latency counts from then, the
+    waiting behind others included; nothing slows the arrivals down (an open loop).
+    """
+
+    clock: Clock = time.perf_counter_ns
+    due_s: tuple[float, ...] | None = None
+    turns: Turns | None = None
+
+
 def time_requests(
     session: Session,
     names: Sequence[str] | None,
     feeds: Sequence[Feed],
     order: Order,
-    clock: Clock = time.perf_counter_ns,
-    due_s: Sequence[float] | None = None,
+    pace: Pace,
 ) -> TimedPart:
-    """Send the requests of `order` one after another; only the answer is inside the clock.
-
-    With `due_s` a request is sent no earlier than it comes, and its latency counts from then, the
-    waiting behind others included; nothing slows the arrivals down (an open loop).
-    """
-    run = session.run
+    """Send the requests of `order` one after another; only the answer is inside the clock."""
+    run, clock, due_s, turns = session.run, pace.clock, pace.due_s, pace.turns
     queue = [feeds[i] for i in order.feeds]
+    known = [feeds[i] for i in order.feeds if i not in order.probes] or queue
+
+    def warm(number: int) -> None:
+        run(names, known[number % len(known)])
+
     due_ns = None if due_s is None else [int(due * _NS_PER_S) for due in due_s]
     durations = [0] * len(queue)
     waits = [0] * len(queue)
@@ -161,6 +174,8 @@ def time_requests(
     began = clock()
     try:
         for place, (feed, keep) in enumerate(zip(queue, order.keep, strict=True)):
+            if turns is not None:
+                turns.come(warm)
             if due_ns is not None:
                 waits[place] = _wait_until(began + due_ns[place], clock)
             start = clock()

@@ -1,7 +1,8 @@
 """Verify a bundle on this machine: digests, accuracy, latency, memory, verdict; written beside it.
 
-In: a bundle. Out: what was measured and judged here. Refuses a bundle whose bytes changed, and on
-the target itself a runtime outside of the target's range. Needs only the small install.
+In: a bundle. Out: what was measured and judged here. Refuses a bundle whose bytes changed, one that
+the key it is given does not vouch for, and on the target itself a runtime outside of the target's
+range. Needs only the small install, and for a key the extra `sign`.
 """
 
 import os
@@ -11,7 +12,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.codec import encode_pretty
-from deployopt.core.errors import StorageError
+from deployopt.core.errors import ExitCode, StorageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.experience import Seat, experiences_of, machine_digest, runtime_words
@@ -19,6 +20,7 @@ from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.result import VerifyResult
+from deployopt.core.signature import Authenticity
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
     accuracy_summary,
@@ -43,6 +45,7 @@ from deployopt.device.latency import Place, Schedule, measure, requests_per_roun
 from deployopt.device.machine import exact_for, matches
 from deployopt.device.reference import decode_reference
 from deployopt.device.setup import Arm, EvaluationSet
+from deployopt.signing.authenticate import Policy, accept_release, authenticate
 from deployopt.store.experiences import keep_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.paths import VERIFICATIONS
@@ -51,6 +54,7 @@ from deployopt.store.staging import staged_folder
 
 _ROUNDS: Final = 5
 _MIN_ROUND_S: Final = 2.0
+_UNVERIFIED: Final = Policy()
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +73,7 @@ class _Here(msgspec.Struct, frozen=True, kw_only=True):
     device: Device
     mismatch: str | None
     workdir: Path
+    authenticity: Authenticity
 
     @property
     def machine(self) -> Machine:
@@ -88,6 +93,7 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     watcher: Watcher = SILENT,
     seed: int = 0,
     store: Path | None = None,
+    policy: Policy = _UNVERIFIED,
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
 
@@ -95,10 +101,12 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     a `proxy` will do: then the figures are said to be of one.
 
     On the target itself what was measured is kept in the store at `store` as well, the user's own
-    by default, beside what was predicted.
+    by default, beside what was predicted; so is the release that is accepted under a key.
 
     Raises:
-        IntegrityError: the bundle is not the one that was built; lists every mismatch.
+        IntegrityError: the bundle is not the one that was built, and lists every mismatch; or it is
+            not one that the policy lets in.
+        MissingExtraError: the policy has a key, and what checks signatures is not installed.
         UsageError: the device is not the target, and nobody said that a proxy will do.
         DeviceError: this is the target, and its runtime is not one that the target allows.
         StorageError: the disk for temporary files is full.
@@ -107,14 +115,22 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     stages.stage("Digests")
     opened = open_bundle(bundle)
     device = device or ThisMachine()
+    # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
+    scratch = scratch_folder()
+    policy = msgspec.structs.replace(policy, device=address_of(device) or "", store=store)
+    authenticity = authenticate(opened.folder, opened.manifest, policy, scratch)
     mismatch = matches(opened.target, device.machine)
     if not proxy:
         require_target(opened, device, mismatch, "verify BUNDLE")
     warnings = runtime_warnings(opened, device.machine, mismatch)
-    # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
-    scratch = scratch_folder()
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
-        here = _Here(bundle=opened, device=device, mismatch=mismatch, workdir=workdir)
+        here = _Here(
+            bundle=opened,
+            device=device,
+            mismatch=mismatch,
+            workdir=workdir,
+            authenticity=authenticity,
+        )
         stages.stage("Accuracy")
         evaluation, accuracy = _accuracy(here, watcher)
         stages.stage("Latency", quiet=True)
@@ -123,6 +139,8 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     kept = None if latency is None else _remember(here, latency, store)
     warnings = warnings if kept is None else (*warnings, kept)
     result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
+    if result.on_target and result.exit_code == ExitCode.ACCEPTED:
+        accept_release(opened.manifest, authenticity, policy)
     return _write(bundle, Verification(result=result, latency=latency, accuracy=accuracy))
 
 
@@ -229,6 +247,7 @@ def _result(
         bundle_digest=manifest.bundle_digest,
         name=manifest.name,
         target=bundle.target.name,
+        authenticity=here.authenticity,
         on_target=here.mismatch is None,
         mismatch=here.mismatch,
         budgets=bundle.budgets,

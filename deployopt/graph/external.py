@@ -75,7 +75,9 @@ def _spans(model: onnx.ModelProto, path: Path) -> list[tuple[onnx.TensorProto, S
 def _span(tensor: onnx.TensorProto, path: Path, sizes: dict[str, int]) -> Span:
     name = tensor.name[:64]
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    if len(entries) != len(tensor.external_data) or not set(entries) <= _KEYS:
+    # Where the bytes are no UTF-8, the values are no texts.
+    odd = not all(isinstance(value, str) for value in entries.values())
+    if odd or len(entries) != len(tensor.external_data) or not set(entries) <= _KEYS:
         refuse(path, f"the external data of {name!r} has repeated or unknown keys", _REMEDY)
     location = entries.get("location", "")
     if location not in sizes:

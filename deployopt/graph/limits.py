@@ -5,6 +5,7 @@ model, calls operators of an unknown domain, or has local functions that call ea
 or blow up when expanded (ONNX Runtime dies on a long chain of them).
 """
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NoReturn
@@ -20,17 +21,26 @@ MAX_DEPTH: Final = 16
 MAX_RANK: Final = 12
 MAX_ELEMENTS: Final = 2**40
 MAX_FUNCTIONS: Final = 4_096
+MAX_INPUT_ELEMENTS: Final = 2**27
+"""Of the sizes that an input fixes: a request of half a gigabyte."""
 ALLOWED_DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+NATIVE_OPERATORS: Final = frozenset({"EPContext", "PythonOp", "PythonOpGrad", "TritonOp"})
+"""ONNX Runtime's own, which hold or name compiled code or Python."""
 
 FunctionKey = tuple[str, str, str]
 
 
 def check_limits(model: onnx.ModelProto, path: Path) -> None:
     """Raise RefusedInputError if the model is not one that may be opened."""
+    for body in (model.graph, *model.functions[:MAX_FUNCTIONS]):
+        if len(body.node) > MAX_NODES:
+            refuse(path, f"its graph has more than {MAX_NODES} nodes")
     _check_functions(model, path)
     _check_domains(model, path)
     for tensor in (*dense_tensors(model), *other_tensors(model)):
         _check_dims(tensor, path)
+    for value in model.graph.input:
+        _check_input(value, path)
 
 
 def refuse(path: Path, what: str, remedy: str = "") -> NoReturn:
@@ -115,12 +125,19 @@ def _check_domains(model: onnx.ModelProto, path: Path) -> None:
     own = {(f.domain, f.name, f.overload) for f in model.functions}
     bodies = [model.graph.node, *(f.node for f in model.functions)]
     called = set().union(*(_calls(nodes, path, 0) for nodes in bodies))
+    native = sorted(key[1] for key in called if key[1] in NATIVE_OPERATORS)
+    if native:
+        refuse(
+            path,
+            f"its operator {native[0]} holds code that was compiled for one machine",
+            "Export the model with standard operators only; deployopt compiles it for the target.",
+        )
     for domain, op_type, _ in sorted(
         key for key in called if key not in own and key[0] not in ALLOWED_DOMAINS
     ):
         refuse(
             path,
-            f"it uses the operator {domain[:64]}::{op_type[:64]}, which is not ONNX's or "
+            f"it uses the operator {domain[:64]}.{op_type[:64]}, which is not ONNX's or "
             "ONNX Runtime's own and would need a library to be loaded",
             "Export the model with standard operators only.",
         )
@@ -136,3 +153,9 @@ def _check_dims(tensor: onnx.TensorProto, path: Path) -> None:
         if len(tensor.dims) <= MAX_RANK:
             return
     refuse(path, f"its tensor {tensor.name[:64]!r} has impossible dimensions")
+
+
+def _check_input(value: onnx.ValueInfoProto, path: Path) -> None:
+    fixed = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    if len(fixed) > MAX_RANK or math.prod(max(size, 1) for size in fixed) > MAX_INPUT_ELEMENTS:
+        refuse(path, f"its input {value.name[:64]!r} has impossible dimensions")

@@ -1,9 +1,9 @@
 """ONNX files, read safely: a path goes in, a parsed model comes out.
 
 A file from elsewhere is refused (RefusedInputError) when it is no ONNX model, is larger than the
-format allows, has external data anywhere but beside it, uses foreign operators, or fails
-`onnx.checker` in a child process. A file that a step here has just written is `trusted`: it skips
-the child.
+format allows, has external data anywhere but beside it, uses foreign operators, fails
+`onnx.checker`, or breaks a reader: a confined process opens it before this one does. A file that a
+step here has just written is `trusted`: it skips that process.
 """
 
 import stat
@@ -25,9 +25,9 @@ def load_onnx(path: Path, *, trusted: bool = False) -> onnx.ModelProto:
     Raises:
         RefusedInputError: the file is not one that may be opened; the message says why.
     """
-    model = read_graph(path)
     if not trusted:
         check_in_child(path)
+    model = read_graph(path)
     load_external(model, path)
     return model
 
@@ -47,8 +47,7 @@ def read_graph(path: Path) -> onnx.ModelProto:
 
 
 def check_onnx(path: Path) -> None:
-    """All that load_onnx checks, without loading external data."""
-    read_graph(path)
+    """All that load_onnx checks, without loading anything here."""
     check_in_child(path)
 
 

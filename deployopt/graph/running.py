@@ -7,26 +7,40 @@ from typing import Final, Protocol
 import numpy as np
 import onnx
 import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.samples import Array, Feed
 from deployopt.graph.describing import GraphDescription
 from deployopt.graph.writing import save_onnx
 
-RUN_ERRORS: Final = (Fail, InvalidArgument, RuntimeException, ValueError)
+RUN_ERRORS: Final = (
+    state.EPFail,
+    state.Fail,
+    state.InvalidArgument,
+    state.InvalidGraph,
+    state.InvalidProtobuf,
+    state.NotImplemented,
+    state.RuntimeException,
+    ValueError,
+)
 _SYMBOL_SIZES: Final = (2, 8, 6, 4)
 
 
 def run_graph(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Array]]:
     """All outputs for each feed, on the CPU, with only the basic graph optimizations."""
+    session = open_graph(path, threads)
+    return [[np.asarray(out) for out in session.run(None, dict(feed))] for feed in feeds]
+
+
+def open_graph(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the CPU, with only the basic graph optimizations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.disable_prepacking", "1")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return [[np.asarray(out) for out in session.run(None, dict(feed))] for feed in feeds]
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 class Named(Protocol):

@@ -5,6 +5,7 @@ choice, publish. A missed budget is a verdict; only what could not be done is an
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -74,11 +75,7 @@ def run_build(
         candidates, found = _candidates(prepared, budget, stages)
         chosen = choose(candidates, prepared.budgets)
         if not chosen.finalists:
-            reasons = " ".join(
-                f"{name}: {why.removeprefix('failed: ').rstrip('.')}."
-                for name, why in chosen.reasons.items()
-            )
-            raise StepError(f"Every candidate failed. {reasons}")
+            raise _all_failed(chosen.reasons)
         decision = judge_finalists(prepared, chosen.finalists, stages)
         compared = compare_with_baseline(prepared, decision, baseline, budget.left_s, stages)
         met = decision.verdict
@@ -105,7 +102,7 @@ def _candidates(
     """
     plain = ask_recipes(prepared, prepared.recipes, stages)
     if all(one.candidate.failure is not None for one in plain):
-        raise StepError(plain[0].candidate.failure or "No recipe could be run.")
+        raise _all_failed({t.candidate.recipe.name: t.candidate.failure or "" for t in plain})
     place = destination(prepared.request, Outcome.ACCEPTED.value)
     found = search(prepared, plain, budget, place, stages)
     taught = ask_recipes(prepared, found.recipes, stages)
@@ -117,6 +114,15 @@ def _candidates(
     names = [one.candidate.recipe.name for one in tried]
     candidates = {one.candidate.recipe.name: one.candidate for one in tried} | timed
     return tuple(candidates[name] for name in names), found
+
+
+def _all_failed(reasons: Mapping[str, str]) -> StepError:
+    """What to say where nothing is left to judge; a reason that all share is said once."""
+    shared = set(reasons.values())
+    if len(shared) == 1:
+        return StepError(f"Every candidate failed: {shared.pop().removeprefix('failed: ')}")
+    said = (f"{name}: {why.removeprefix('failed: ').rstrip('.')}." for name, why in reasons.items())
+    return StepError(f"Every candidate failed. {' '.join(said)}")
 
 
 def _judged(decision: Decision, candidates: tuple[Candidate, ...]) -> Judged:
@@ -144,6 +150,8 @@ def _reasons(chosen: Chosen, decision: Decision) -> dict[str, str]:
         shown = "" if loss.upper is None else show_quantity(loss.upper, Dimension.SHARE)
         name = finalist.candidate.recipe.name
         reasons[name] = f"{reasons.get(name, '')}; at the gate its loss may be {shown}".lstrip("; ")
+    for name, why in decision.crashed.items():
+        reasons[name] = f"{reasons.get(name, '')}; failed at the gate: {why}".lstrip("; ")
     return reasons
 
 

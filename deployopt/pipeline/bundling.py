@@ -26,6 +26,7 @@ from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.reference import Reference, encode_reference
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.preparing import Prepared
+from deployopt.pipeline.provenance import provenance
 from deployopt.reports.html import build_page
 from deployopt.reports.markdown import build_markdown
 from deployopt.store.digests import DigestMemo, entries_digest
@@ -84,7 +85,7 @@ def lasting_files(prepared: Prepared, judged: Judged) -> tuple[dict[str, Path], 
         "budgets.json": encode_pretty(prepared.budgets),
         "gate/reference.npz": encode_reference(judged.reference),
         "lineage.json": encode_pretty(lineage_of(prepared, judged.made)),
-        "provenance.json": encode_pretty(provenance(prepared, judged.made)),
+        "provenance.json": encode_pretty(provenance_of(prepared, judged.made)),
     }
     if judged.foreseen is not None:
         written["forecast.json"] = encode_pretty(judged.foreseen)
@@ -135,42 +136,19 @@ def bundle_page(prepared: Prepared, judged: Judged, result: BuildResult) -> byte
     return build_page(result, lineage, made_with=f"deployopt {VERSION}")
 
 
-def provenance(prepared: Prepared, made: Made) -> dict[str, object]:
-    """An in-toto statement with a SLSA v1 predicate; no times, so that it is the same again."""
-    lineage = lineage_of(prepared, made)
-    origins = [o for o in (lineage.model, lineage.data) if o is not None]
-    return {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": "model", "digest": {"sha256": made.artifact.digest}}],
-        "predicateType": "https://slsa.dev/provenance/v1",
-        "predicate": {
-            "buildDefinition": {
-                "buildType": "https://github.com/deployopt/deployopt/build/v1",
-                "externalParameters": {
-                    "model": prepared.request.model,
-                    "target": prepared.request.target.name,
-                    "budgets": {b.metric: b.limit for b in prepared.budgets},
-                    "recipe": made.recipe.name,
-                    "seed": prepared.request.seed,
-                },
-                "resolvedDependencies": [
-                    {
-                        "uri": origin.resolved,
-                        "name": file.path,
-                        "digest": {"sha256": file.sha256},
-                    }
-                    for origin in origins
-                    for file in origin.files
-                ],
-            },
-            "runDetails": {
-                "builder": {
-                    "id": "https://github.com/deployopt/deployopt",
-                    "version": {"deployopt": VERSION},
-                }
-            },
-        },
+def provenance_of(prepared: Prepared, made: Made) -> dict[str, object]:
+    """What was asked for, and what came of what."""
+    request = prepared.request
+    asked: dict[str, object] = {
+        "model": request.model,
+        "target": request.target.name,
+        "budgets": {budget.metric: budget.limit for budget in prepared.budgets},
+        "seed": request.seed,
     }
+    memo = prepared.bench.store.memo
+    shipped = deployed_files(made.artifact, prepared.source)
+    entries = [_copied_entry(name, path, memo) for name, path in shipped.items()]
+    return provenance(asked, lineage_of(prepared, made), entries)
 
 
 def _manifest(

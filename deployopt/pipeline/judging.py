@@ -4,7 +4,7 @@ In: finalists, the most wanted first. Out: the most wanted that passes, with its
 does, the verdict that comes nearest. core/multiplicity.py says why the sequence may be believed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -44,6 +44,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     winner: Finalist
     verdict: Verdict
     asked: tuple[Finalist, ...]
+    crashed: Mapping[str, str]
+    """Recipes that had no answer to the gate split, and why."""
     reference: Reference
 
 
@@ -53,53 +55,79 @@ def judge_finalists(
     """Ask the gate split of as many as it takes.
 
     Raises:
-        DeviceError: a finalist crashed on it.
+        DeviceError: every finalist that was asked crashed on it.
     """
     watcher.stage("Gate: reference", prepared.dataset.splits[Split.GATE].examples)
     reference = reference_answers(prepared, Split.GATE, watcher.advance)
+    crashed: dict[str, str] = {}
 
-    def ask(candidate: Candidate) -> Finalist:
+    def ask(candidate: Candidate) -> Finalist | None:
         if candidate.made is None:
             raise DeviceError(f"{candidate.recipe.name} was not made, so it cannot be judged.")
-        return _ask(prepared, candidate, candidate.made, reference, watcher)
+        try:
+            return _ask(prepared, candidate, candidate.made, reference, watcher)
+        except DeviceError as error:
+            watcher.note(f"Candidate {candidate.recipe.name} failed at the gate: {error}")
+            crashed[candidate.recipe.name] = str(error)
+            return None
 
     def verdict_at(finalist: Finalist, level: float) -> Verdict:
         return _verdict(prepared, finalist, level)
 
-    winner, verdict, asked = decide(finalists, ask, verdict_at)
-    return Decision(winner=winner, verdict=verdict, asked=asked, reference=reference)
+    decided = decide(finalists, ask, verdict_at)
+    if decided is None:
+        said = " ".join(f"{name}: {why}" for name, why in crashed.items())
+        raise DeviceError(f"Every candidate that was asked failed at the gate. {said}")
+    winner, verdict, asked = decided
+    return Decision(
+        winner=winner, verdict=verdict, asked=asked, crashed=crashed, reference=reference
+    )
 
 
 def decide(
     finalists: Sequence[Candidate],
-    ask: Callable[[Candidate], Finalist],
+    ask: Callable[[Candidate], Finalist | None],
     verdict_at: Callable[[Finalist, float], Verdict],
-) -> tuple[Finalist, Verdict, tuple[Finalist, ...]]:
-    """The most wanted that passes; everyone who was asked, in order.
+) -> tuple[Finalist, Verdict, tuple[Finalist, ...]] | None:
+    """The most wanted that passes; everyone who was asked, in order; None where all crashed.
 
     All but the float one are asked from the least to the most wanted, which is from the slowest to
     the fastest, until one loses too much. Float stands apart with a share of alpha of its own, and
     is asked where no other passes. Where none does the most wanted one's verdict is given, of
-    those whose accuracy is certified if there are any.
+    those whose accuracy is certified if there are any. One that crashes has lost everything.
     """
     chain = [c for c in reversed(finalists) if not c.is_float]
     apart = next((c for c in finalists if c.is_float), None)
     level = _ALPHA if apart is None or not chain else _ALPHA * (1.0 - FALLBACK_SHARE)
-    asked: list[Finalist] = []
-    for candidate in chain:
-        asked.append(ask(candidate))
-        if asked[-1].p_value > level:
-            break
+    asked = _in_sequence(chain, ask, level)
     accepted = asked[: accepted_in_sequence([one.p_value for one in asked], level)]
     judged = [(one, verdict_at(one, level)) for one in reversed(accepted or asked[:1])]
     won = next(((one, verdict) for one, verdict in judged if _passes(verdict)), None)
-    if won is None and apart is not None:
-        asked.append(ask(apart))
+    fallback = ask(apart) if won is None and apart is not None else None
+    if fallback is not None:
+        asked.append(fallback)
         share = _ALPHA * FALLBACK_SHARE if chain else _ALPHA
-        judged.append((asked[-1], verdict_at(asked[-1], share)))
+        judged.append((fallback, verdict_at(fallback, share)))
         won = next((pair for pair in judged[-1:] if _passes(pair[1])), None)
+    if not judged:
+        return None
     winner, verdict = won or judged[0]
     return winner, verdict, tuple(asked)
+
+
+def _in_sequence(
+    chain: Sequence[Candidate], ask: Callable[[Candidate], Finalist | None], level: float
+) -> list[Finalist]:
+    """Those that answered, up to the first that loses too much or crashes."""
+    asked: list[Finalist] = []
+    for candidate in chain:
+        finalist = ask(candidate)
+        if finalist is None:
+            break
+        asked.append(finalist)
+        if finalist.p_value > level:
+            break
+    return asked
 
 
 def _passes(verdict: Verdict) -> bool:

@@ -1,12 +1,11 @@
 """What the students of a build learn from: training data, kept from the examples that judge.
 
-In: a build request, its model and its evaluation data. Out: a lesson for Distil and real training
-inputs for Prune, as files in the store, or None where there is nothing to learn from: no training
-data was given, and only `demo-sentiment` brings some.
+In: a build request, its model and its evaluation data. Out: a lesson for Distil, as files in the
+store, or None where there is nothing to learn from: no training data was given, and only
+`demo-sentiment` brings some.
 """
 
 import hashlib
-from pathlib import Path
 
 import msgspec
 
@@ -29,11 +28,9 @@ from deployopt.store.store import Store
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
-    """A lesson with what it is made of; `samples` are training inputs as the model takes them."""
+    """A lesson with what it is made of."""
 
     lesson: Lesson
-    samples: Path
-    samples_digest: str
     name: str
     examples: int
     """Of the training set, with and without labels."""
@@ -121,8 +118,6 @@ def _of_images(wanted: Wanted, source: SourceModel, dataset: Dataset, store: Sto
     )
     return Material(
         lesson=stored.lesson,
-        samples=stored.samples,
-        samples_digest=stored.samples_digest,
         name=found.name,
         examples=counts.train,
         unlabelled=0,
@@ -134,8 +129,6 @@ def _of_images(wanted: Wanted, source: SourceModel, dataset: Dataset, store: Sto
 def _material(found: StudentTexts, stored: StoredLesson) -> Material:
     return Material(
         lesson=stored.lesson,
-        samples=stored.samples,
-        samples_digest=stored.samples_digest,
         name=found.name,
         examples=len(found.train),
         unlabelled=found.unlabelled,

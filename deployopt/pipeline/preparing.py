@@ -113,7 +113,9 @@ def prepare(
         check_data_name(request.data)  # before a model is fetched in vain
     watcher.stage("Model")
     lock = read_lock(request.lock) if request.lock is not None and request.lock.exists() else None
-    source = source or resolve_model(request.model, store=store, lock=lock)
+    source = source or resolve_model(
+        request.model, store=store, lock=lock, pickles=request.unsafe_load_pickle
+    )
     early = source_facts(source, request.target.workload, None)
     require_fit(request.target, source.name, early)
     watcher.stage("Data")

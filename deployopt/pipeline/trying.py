@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.errors import DeviceError, StepError
+from deployopt.core.errors import DeviceError, IntegrityError, StepError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.metric import Kind
@@ -154,7 +154,8 @@ def _ask(candidate: Candidate, prepared: Prepared, reference: Reference, watcher
     )
     try:
         found = candidate_answers(prepared, artifact, Split.SEARCH, watcher.advance)
-    except DeviceError as error:
+    except (DeviceError, IntegrityError) as error:
+        # A file that the runtime cannot open is this candidate's fault: its bytes were compared.
         watcher.note(f"Candidate {candidate.recipe.name} failed: {error}")
         return Tried(candidate=msgspec.structs.replace(candidate, failure=str(error)))
     trial = accuracy_trial(prepared, artifact, Split.SEARCH, found, reference)

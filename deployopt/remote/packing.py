@@ -34,13 +34,14 @@ def small_install() -> tuple[str, ...]:
         declared = metadata.requires("deployopt") or []
     except metadata.PackageNotFoundError:
         declared = []
-    found = {_name(text): text for text in declared if "extra" not in text.partition(";")[2]}
-    if not set(_NAMES) <= set(found):
+    plain = [text for text in declared if "extra" not in text.partition(";")[2]]
+    # A name may have a line for older and one for newer Pythons: the device's own pip chooses.
+    if not set(_NAMES) <= {_name(text) for text in plain}:
         raise UnreachableError(
             "deployopt is not installed here as a package, so what it needs on a device is not "
             "known. Install it with pip."
         )
-    return tuple(found[name] for name in _NAMES)
+    return tuple(text for name in _NAMES for text in plain if _name(text) == name)
 
 
 class Code:

@@ -13,12 +13,27 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from deployopt.core.codec import encode_json
-from deployopt.core.errors import IntegrityError, UnreachableError
+from deployopt.core.errors import DeviceError, IntegrityError, UnreachableError
 from deployopt.core.measurement import Machine
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.device import Signs, unheard
-from deployopt.device.protocol import Evaluated, EvaluateRequest, Request, Timed, Working
-from deployopt.device.serving_words import Answer, bound_to, decode_word
+from deployopt.device.protocol import (
+    Evaluated,
+    EvaluateRequest,
+    Failed,
+    Request,
+    Timed,
+    TimeRequest,
+    Working,
+)
+from deployopt.device.serving_words import (
+    Answer,
+    Answers,
+    Ask,
+    AskInTurns,
+    bound_to,
+    decode_word,
+)
 from deployopt.device.setup import Limits
 from deployopt.remote.address import Address, parse_address
 from deployopt.remote.facts import clock_words
@@ -144,13 +159,30 @@ class SshDevice:
         result = request.result if isinstance(request, EvaluateRequest) else None
 
         def ask(session: Session) -> Timed | Evaluated:
-            files = [f for f in travelling.files.values() if f.sha256 not in self._known]
-            if files:
-                send_missing(session.link, files, signs)
-                self._known |= {file.sha256 for file in files}
+            self._send(session, [travelling], signs)
             return _asked(session, travelling, limits, signs, result)
 
         return self._insisting(ask, signs)
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        """Send what is missing, and let fresh children there take turns."""
+        travelling = [made_ready(request, self._memo) for request in requests]
+
+        def ask(session: Session) -> tuple[Timed | DeviceError, ...]:
+            self._send(session, travelling, signs)
+            return _asked_in_turns(session, travelling, limits, signs)
+
+        return self._insisting(ask, signs)
+
+    def _send(self, session: Session, travelling: Sequence[Travelling], signs: Signs) -> None:
+        """What these requests name and the device lacks."""
+        named = {file.sha256: file for one in travelling for file in one.files.values()}
+        files = [file for digest, file in named.items() if digest not in self._known]
+        if files:
+            send_missing(session.link, files, signs)
+            self._known |= {file.sha256 for file in files}
 
     def close(self) -> None:
         """Let the device go: its server ends with the connection."""
@@ -241,24 +273,50 @@ def _asked(
     result: Path | None,
 ) -> Timed | Evaluated:
     """One question; the answer must be bound to it."""
-    quiet_s = limits.quiet_s + _GRACE_S
-    deadline = time.monotonic() + limits.wall_s + _GRACE_S
-
-    def sign(working: Working) -> None:
-        if time.monotonic() > deadline:
-            raise UnreachableError(f"The device did not stop the model after {limits.wall_s:g} s.")
-        signs(working)
-
-    link = session.link
+    quiet_s, sign = limits.quiet_s + _GRACE_S, _until(limits.wall_s, signs)
     question = travelling.ask(limits)
-    answer = decode_word(link.ask("ask", question, "answer", quiet_s, sign), Answer)
-    if answer.bound != bound_to(session.nonce, link.number, encode_json(question)):
-        raise IntegrityError("The device's answer is not of the files that were asked about.")
+    answer = decode_word(session.link.ask("ask", question, "answer", quiet_s, sign), Answer)
+    _require_bound(session, question, answer.bound)
     if (result is None) != (answer.size == 0) or answer.size > _RESULT_BYTES_MAX:
         raise IntegrityError("The device's answer comes with a file that was not asked for.")
     if result is not None:
         _bring(session, answer, result)
     return answer.reply
+
+
+def _asked_in_turns(
+    session: Session, travelling: Sequence[Travelling], limits: Limits, signs: Signs
+) -> tuple[Timed | DeviceError, ...]:
+    """One question for all of them, as they share the device."""
+    most_s = len(travelling) * limits.wall_s
+    question = AskInTurns(asks=tuple(one.ask(limits) for one in travelling), limits=limits)
+    quiet_s, sign = limits.quiet_s + _GRACE_S, _until(most_s, signs)
+    body = session.link.ask("ask-in-turns", question, "answers", quiet_s, sign)
+    answers = decode_word(body, Answers)
+    _require_bound(session, question, answers.bound)
+    if len(answers.replies) != len(travelling):
+        raise IntegrityError("The device did not answer all that was asked.")
+    return tuple(
+        DeviceError(reply.message) if isinstance(reply, Failed) else reply
+        for reply in answers.replies
+    )
+
+
+def _until(wall_s: float, signs: Signs) -> Signs:
+    """Pass signs on for so long; later ones are of a model that was not stopped."""
+    deadline = time.monotonic() + wall_s + _GRACE_S
+
+    def sign(working: Working) -> None:
+        if time.monotonic() > deadline:
+            raise UnreachableError(f"The device did not stop the model after {wall_s:g} s.")
+        signs(working)
+
+    return sign
+
+
+def _require_bound(session: Session, question: Ask | AskInTurns, bound: str) -> None:
+    if bound != bound_to(session.nonce, session.link.number, encode_json(question)):
+        raise IntegrityError("The device's answer is not of the files that were asked about.")
 
 
 def _bring(session: Session, answer: Answer, result: Path) -> None:

@@ -8,6 +8,7 @@ from deployopt.core.result import CandidateResult
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Check, Verdict
+from deployopt.reports.foremost import foremost
 from deployopt.reports.layout import STYLES, at_commas, columns, joined, listing, styled
 from deployopt.reports.words import (
     MARKS,
@@ -22,6 +23,7 @@ from deployopt.reports.words import (
     sentences,
     show,
     show_bounds,
+    show_count,
     show_figure,
     show_interval,
     show_limit,
@@ -42,7 +44,7 @@ _MEASURES: Final = ("accuracy", "latency", "memory", "size")
 
 
 def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) -> None:
-    """One row each: loss and latency with their intervals, memory, size; then the reasons."""
+    """One row each, or of the foremost: loss, latency, memory, size; then the reasons."""
     loss = next((loss_words(c.accuracy) for c in candidates if c.accuracy), "accuracy lost")
     tail = next((tail_word(c.latency) for c in candidates if c.latency), "")
     table = columns(
@@ -54,16 +56,20 @@ def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) 
         ("size", 8),
     )
     shared = _shared_evidence(candidates)
-    for item in candidates:
+    shown = [candidates[place] for place in foremost(candidates)]
+    for item in shown:
         table.add_row(*_candidate_row(item, shared))
     console.print(table)
+    if len(shown) < len(candidates):
+        left = show_count(len(candidates) - len(shown))
+        console.print(styled(f"  and {left} more, slower or beaten, in the page", "dim"))
     for line in _evidence_lines(shared):
         console.print(styled(f"  {line}", "dim"))
     console.print()
     many = len(candidates) > _MANY
     listing(
         console,
-        ((c.recipe, _story(c, with_steps=c.chosen or not many)) for c in candidates),
+        ((c.recipe, _story(c, with_steps=c.chosen or not many)) for c in shown),
         _RECIPE,
     )
 

@@ -13,6 +13,7 @@ from deployopt.reports.ci_comparison import comparison_cases
 from deployopt.reports.ci_record import ACCEPTED, REJECTED, UNIT_NAMES, CiCase, CiFigure, CiSummary
 from deployopt.reports.comparison_words import in_short
 from deployopt.reports.search_words import search_facts
+from deployopt.reports.signing import authenticity_words
 from deployopt.reports.words import (
     budget_words,
     check_basis,
@@ -73,6 +74,7 @@ def verify_summary(result: VerifyResult) -> CiSummary:
         exit_code=result.exit_code,
         says=verdict_words(result.verdict),
         cases=verdict_cases(result.verdict),
+        facts=(("signature", authenticity_words(result.authenticity)),),
         bundle=result.bundle,
         seconds=_seconds(result.stages),
     )

@@ -21,10 +21,12 @@ from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
+from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.pareto import Point, draw_pareto
 from deployopt.reports.search_plot import draw_search
 from deployopt.reports.sensitivity import draw_sensitivity
+from deployopt.reports.signing import authenticity_words
 from deployopt.reports.spread import Arms, draw_distribution, draw_rounds
 from deployopt.reports.svg import SERIES, drawing, group, mark
 
@@ -32,8 +34,20 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATE: Final = "page.html.j2"
+MOST: Final = 1000
+"""Rows of one kind that a page holds; more would keep a browser busy and be read by nobody."""
+_ARMS: Final = 12
+"""Candidates whose rounds are drawn over one another."""
+_PAGE: Final = 100
 _MS: Final = 1e3
 _POINTS: Final = 1e2
+
+
+class _Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """Candidates by their places, under a heading that unfolds them; none: shown at once."""
+
+    heading: str
+    places: tuple[int, ...]
 
 
 class _Drawings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +61,8 @@ class _Drawings(msgspec.Struct, frozen=True, kw_only=True):
     distribution: str
     search: str
     sensitivity: str
+    arms: int
+    """Candidates whose rounds are drawn."""
     keys: tuple[str, ...]
 
 
@@ -63,15 +79,57 @@ def build_page(
         MissingExtraError: jinja2 is not installed.
     """
     page = _environment().get_template(_TEMPLATE)
+    result, left_out = _bounded(result)
     result = safe_record(result)
     text = page.render(
         r=result,
+        left_out=left_out,
+        rows=_rows(result.candidates),
         lineage=safe_record(lineage),
         verifications=[(v, _bars(v.verdict)) for v in safe_record(tuple(verifications))],
         drawings=_draw(result),
         made_with=safe_text(made_with),
     )
     return text.encode("utf-8")
+
+
+def _bounded(result: BuildResult) -> tuple[BuildResult, str]:
+    """At most MOST of everything, and what was left out."""
+    left = {"candidate": len(result.candidates) - MOST}
+    kept = tuple(result.candidates[place] for place in foremost(result.candidates, MOST))
+    search = result.search
+    if search is not None:
+        left |= {
+            "training": len(search.trainings) - MOST,
+            "shape": len(search.shapes) - MOST,
+            "layer": len(search.layers) - MOST,
+        }
+        search = msgspec.structs.replace(
+            search,
+            trainings=search.trainings[-MOST:],
+            shapes=tuple(search_words.shapes_in_order(search.shapes)[:MOST]),
+            layers=search.layers[:MOST],
+        )
+    gone = ", ".join(words.plural(number, name) for name, number in left.items() if number > 0)
+    return msgspec.structs.replace(result, candidates=kept, search=search), gone
+
+
+def _rows(candidates: Sequence[CandidateResult]) -> tuple[_Rows, ...]:
+    """The foremost at once, the others folded, a hundred under each heading."""
+    first = foremost(candidates)
+    seen = set(first)
+    others = [place for place in range(len(candidates)) if place not in seen]
+    pages = [others[start : start + _PAGE] for start in range(0, len(others), _PAGE)]
+    headings = [
+        f"{'The others' if len(pages) == 1 else f'Others, part {number} of {len(pages)}'}: "
+        f"{words.plural(len(page), 'candidate')}"
+        for number, page in enumerate(pages, start=1)
+    ]
+    folded = zip(headings, pages, strict=True)
+    return (
+        _Rows(heading="", places=tuple(first)),
+        *(_Rows(heading=heading, places=tuple(page)) for heading, page in folded),
+    )
 
 
 def _environment() -> "Environment":
@@ -99,6 +157,7 @@ def _made() -> "Environment":
         w=words,
         cw=comparison_words,
         sw=search_words,
+        authenticity=authenticity_words,
         foreseen=foreseen,
         share=Dimension.SHARE,
         time=Dimension.TIME,
@@ -115,6 +174,8 @@ def _draw(result: BuildResult) -> _Drawings:
     measured: Arms = [
         (k, c.latency) for k, c in enumerate(result.candidates) if c.latency is not None
     ]
+    near = set(foremost(result.candidates, _ARMS))
+    few = [(place, arm) for place, arm in measured if place in near]
     at_home = any(arm.tail.evidence is Evidence.TARGET for _, arm in measured)
     limit = next((b.limit for b in result.budgets if _is_latency(b.metric)), None)
     target_points = _measured_points(result) if at_home else _predicted_points(result)
@@ -125,10 +186,11 @@ def _draw(result: BuildResult) -> _Drawings:
         on_target=_plot(result, target_points, limit),
         on_target_evidence=words.evidence_words(evidence),
         here=_plot(result, here, None),
-        rounds=_svg(draw_rounds(measured)),
-        distribution=_svg(draw_distribution(measured, limit if at_home else None)),
+        rounds=_svg(draw_rounds(few)),
+        distribution=_svg(draw_distribution(few, limit if at_home else None)),
         search=_svg(draw_search(result, limit if at_home else None)),
         sensitivity=_svg(draw_sensitivity(result.search.layers if result.search else ())),
+        arms=len(few),
         keys=tuple(_key(k) for k in range(len(result.candidates))),
     )
 

@@ -11,6 +11,8 @@ import msgspec
 from deployopt.core.text import safe_text
 from deployopt.reports.svg import LETTER, Box, group, line, words
 
+CROWD: Final = 40
+"""With more points than this only the best keep names and bounds: the others' would hide them."""
 _NAME: Final = 36
 _LEADER: Final = 15.0
 """Distance in pixels from which a name is tied to its point by a line."""
@@ -33,9 +35,9 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw_labels(points: Sequence[Named], area: Box, reserved: Sequence[Box]) -> Iterator[str]:
-    """Names in the order of the points, each at the nearest free place inside `area`."""
+    """Names of the first points, each at the nearest free place inside `area`."""
     taken = [_around(p.at, _RING if p.chosen else _DOT) for p in points] + list(reserved)
-    for point in points:
+    for point in points[:CROWD]:
         name = safe_text(point.name, _NAME)
         place = _free(point, len(name) * LETTER * (_BOLD if point.chosen else 1.0), area, taken)
         if place is None:

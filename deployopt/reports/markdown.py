@@ -14,9 +14,11 @@ from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports.comparison_markdown import baseline_lines
+from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.markdown_text import ICONS, escape, table
 from deployopt.reports.search_words import effort_words, search_facts
+from deployopt.reports.signing import authenticity_words
 from deployopt.reports.words import (
     NOTHING,
     at_words,
@@ -70,7 +72,8 @@ def verify_markdown(result: VerifyResult) -> str:
     title = _title(result.verdict, result.name, result.target)
     warnings = [f"- {escape(w)}" for w in result.warnings]
     checks = _checks(result.verdict, result.predicted)
-    return "\n".join([title, "", *checks, "", machine, "", *warnings]) + "\n"
+    signature = f"Signature: {escape(authenticity_words(result.authenticity))}."
+    return "\n".join([title, "", *checks, "", machine, "", signature, "", *warnings]) + "\n"
 
 
 def verdict_markdown(verdict: Verdict, name: str) -> list[str]:
@@ -114,7 +117,7 @@ def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
     tail = next((tail_word(c.latency) for c in candidates if c.latency), "")
     head = ("candidate", loss, f"latency {tail}".strip(), "against float", "memory", "size")
     rows = []
-    for item in candidates:
+    for item in _foremost(candidates):
         name = escape(item.recipe)
         if item.failure is not None:
             rows.append([f"{name} (failed)", *([NOTHING] * 5)])
@@ -130,7 +133,13 @@ def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
                 _with_bounds(item.size, Dimension.SIZE),
             ]
         )
-    return [*table(head, rows)]
+    left = len(candidates) - len(rows)
+    more = ["", f"And {plural(left, 'candidate')} more, slower or beaten."] if left else []
+    return [*table(head, rows), *more]
+
+
+def _foremost(candidates: Sequence[CandidateResult]) -> list[CandidateResult]:
+    return [candidates[place] for place in foremost(candidates)]
 
 
 def _search(search: SearchResult) -> Iterator[str]:
@@ -167,7 +176,7 @@ def _with_bounds(figure: Figure | None, dimension: Dimension) -> str:
 def _details(result: BuildResult) -> Iterator[str]:
     yield "<details><summary>Details</summary>"
     yield ""
-    for item in result.candidates:
+    for item in _foremost(result.candidates):
         told = item.failure if item.failure is not None else item.why
         steps = f" ({', '.join(steps_words(item.steps))})" if item.steps else ""
         yield f"- {escape(item.recipe)}: {escape(f'{sentences(item.reason, told)}{steps}')}"

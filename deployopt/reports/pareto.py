@@ -11,13 +11,14 @@ from typing import Final
 
 import msgspec
 
-from deployopt.reports.labels import Named, draw_labels
+from deployopt.reports.labels import CROWD, Named, draw_labels
 from deployopt.reports.svg import (
     Box,
     Scale,
     drawing,
     frame,
     group,
+    hinted,
     line,
     mark,
     path,
@@ -55,15 +56,16 @@ def draw_pareto(
     pad = 0.08 * (high - low)
     y = Scale(low=low - pad, high=high + pad, start=_AREA.bottom, end=_AREA.top)
     front = _front(points)
+    best = {p for p in points if p.chosen} | set(front if len(points) > CROWD else points)
     named = [
         Named(name=p.name, series=p.series, at=(x.at(p.x[0]), y.at(p.y[0])), chosen=p.chosen)
-        for p in sorted(points, key=lambda p: (not p.chosen, p.y[0]))
+        for p in sorted(best, key=lambda p: (not p.chosen, p.y[0], p.x[0], p.name))
     ]
     parts = [
         frame(_AREA, x, y, titles),
         *_limits(x, y, (limits[0], shown, limits[1])),
         path(_steps(front, x, y), "front"),
-        *(_cross(p, x, y) for p in points),
+        *(_cross(p, x, y) for p in points if p in best),
         *(_dot(p, x, y) for p in points),
         *draw_labels(named, _AREA, _reserved(x, y, (limits[0], shown, limits[1]))),
     ]
@@ -150,4 +152,4 @@ def _dot(point: Point, x: Scale, y: Scale) -> str:
     here = (x.at(point.x[0]), y.at(point.y[0]))
     ring = [tag("circle", {"cx": here[0], "cy": here[1], "r": 9, "class": "ring"})]
     dot = mark(*here, point.series)
-    return group(point.series, *(ring if point.chosen else []), dot)
+    return hinted(point.name, group(point.series, *(ring if point.chosen else []), dot))

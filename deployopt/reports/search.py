@@ -13,7 +13,7 @@ from deployopt.core.search import SearchResult, TimedShape, TrainedShape
 from deployopt.core.text import safe_text
 from deployopt.reports.layout import at_commas, columns, facts, heading, joined, listing, styled
 from deployopt.reports.search_words import (
-    outcome_of,
+    outcomes_in,
     rungs_of,
     search_facts,
     shapes_in_order,
@@ -133,9 +133,11 @@ def _print_trainings(
         ("bounds", 17),
         ("outcome", 11),
     )
+    outcome_of = outcomes_in(result)
     for rung, group in rungs_of(trainings):
         for place, training in enumerate(group[:_OF_A_RUNG]):
-            table.add_row(str(rung) if place == 0 else "", *_training_row(training, result))
+            row = _training_row(training, outcome_of(training))
+            table.add_row(str(rung) if place == 0 else "", *row)
         if len(group) > _OF_A_RUNG:
             table.add_row("", styled(f"and {show_count(len(group) - _OF_A_RUNG)} more", "dim"))
     console.print()
@@ -147,8 +149,7 @@ def _print_trainings(
         _more(console, len(failed) - _FAILURES)
 
 
-def _training_row(training: TrainedShape, result: BuildResult) -> "list[Text]":
-    word = outcome_of(training, result)
+def _training_row(training: TrainedShape, word: str) -> "list[Text]":
     loss, bounds = show_loss(training)
     return [
         styled(at_commas(training.profile.words, _TRAINED)),

@@ -14,7 +14,7 @@ import msgspec
 from deployopt.core.result import BuildResult, CandidateResult
 from deployopt.core.search import Profile, SearchResult, TimedShape, TrainedShape
 from deployopt.core.units import Dimension
-from deployopt.reports.labels import Named, draw_labels
+from deployopt.reports.labels import CROWD, Named, draw_labels
 from deployopt.reports.svg import (
     Box,
     Scale,
@@ -71,12 +71,15 @@ def draw_search(result: BuildResult, limit_s: float | None) -> str:
     y = _y_scale(full, trained, limits[1])
     accuracy = next(loss_words(c.accuracy) for c in result.candidates if c.accuracy is not None)
     titles = ("time over the float model's, log scale", f"{accuracy} (pt)")
+    crowd = len(full) + len(trained) > CROWD
+    best = _best(full) if crowd else full
+    bounded = {*best} if crowd else {*full, *trained}
     parts = [
         frame(_AREA, x, y, titles, log_ticks(*across)),
         *_limits(x, y, limits, across),
         *(_tick(shape, x) for shape in rug),
-        *(_drawn(m, x, y) for m in (*trained, *full)),
-        *draw_labels(_names(full, trained, x, y), _AREA, _reserved(x, y, limits)),
+        *(_drawn(m, x, y, bounded=m in bounded) for m in (*trained, *full)),
+        *draw_labels(_names(best, [] if crowd else trained, x, y), _AREA, _reserved(x, y, limits)),
     ]
     return drawing(WIDTH, HEIGHT, "Loss against time of everything that was tried", *parts)
 
@@ -196,16 +199,30 @@ def _tick(shape: TimedShape, x: Scale) -> str:
     return hinted(told, line(place, _AREA.bottom - _RUG, place, _AREA.bottom, "rug"))
 
 
-def _drawn(item: _Mark, x: Scale, y: Scale) -> str:
+def _best(marks: Sequence[_Mark]) -> list[_Mark]:
+    """The chosen, the first, and those that none beats in both."""
+    best: list[_Mark] = []
+    least = math.inf
+    for item in sorted(marks, key=lambda m: (m.x[0], m.y[0])):
+        if item.y[0] < least or item.chosen or item.series == 0:
+            best.append(item)
+        least = min(least, item.y[0])
+    return best
+
+
+def _drawn(item: _Mark, x: Scale, y: Scale, *, bounded: bool) -> str:
     place, height = _place(item, x, y)
     across = [x.at(math.log10(v)) for v in item.x[1:]]
     up = [y.within(v) for v in item.y[1:]]
     shape = item.series is None
     css = "whisker strong" if item.chosen else "whisker"
     ring = tag("circle", {"cx": place, "cy": height, "r": 10, "class": "ring"})
-    parts = [
+    bounds = (
         line(across[0], height, across[1], height, css),
         line(place, up[0], place, up[1], css),
+    )
+    parts = [
+        *(bounds if bounded else ()),
         *([ring] if item.chosen else []),
         mark(place, height, item.series or 0, "open" if shape else "dot", 3.5 if shape else 5.5),
     ]

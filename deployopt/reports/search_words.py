@@ -6,7 +6,7 @@ read: rung after rung with the best first, the fastest shape first.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -89,25 +89,31 @@ def trained_words(result: BuildResult, search: SearchResult) -> str:
     """`14 trainings on 3 rungs in 28.7 min: 6 promoted, 2 finalists`."""
     rungs = len({t.rung for t in search.trainings})
     seconds = show_duration(math.fsum(t.seconds for t in search.trainings))
-    counts = Counter(outcome_of(t, result) for t in search.trainings)
+    counts = Counter(map(outcomes_in(result), search.trainings))
     told = ", ".join(f"{counts[word]} {word}" for word in OUTCOMES if counts[word])
     trained = f"{plural(len(search.trainings), 'training')} on {plural(rungs, 'rung')}"
     return f"{trained} in {seconds}: {told}"
 
 
-def outcome_of(training: TrainedShape, result: BuildResult) -> str:
-    """One of OUTCOMES."""
-    if training.failure is not None:
-        return "failed"
-    if training.promoted:
-        return "promoted"
-    if result.chosen is not None and result.chosen.recipe == training.recipe:
-        return "chosen"
-    if any(c.recipe == training.recipe for c in result.candidates):
-        return "finalist"
+def outcomes_in(result: BuildResult) -> Callable[[TrainedShape], str]:
+    """What says which of OUTCOMES became of a training of this build."""
+    chosen = result.chosen.recipe if result.chosen is not None else None
+    finalists = {c.recipe for c in result.candidates}
     limit = next((b.limit for b in result.budgets if b.metric == _ACCURACY), math.inf)
-    over = training.loss is not None and training.loss.lower > limit
-    return "over budget" if over else "beaten"
+
+    def outcome_of(training: TrainedShape) -> str:
+        if training.failure is not None:
+            return "failed"
+        if training.promoted:
+            return "promoted"
+        if training.recipe == chosen:
+            return "chosen"
+        if training.recipe in finalists:
+            return "finalist"
+        over = training.loss is not None and training.loss.lower > limit
+        return "over budget" if over else "beaten"
+
+    return outcome_of
 
 
 def rungs_of(trainings: Sequence[TrainedShape]) -> list[tuple[int, list[TrainedShape]]]:

@@ -36,6 +36,7 @@ from deployopt.reports.layout import (
     styled,
 )
 from deployopt.reports.search import print_search
+from deployopt.reports.signing import authenticity_words
 from deployopt.reports.words import (
     NOTHING,
     budget_words,
@@ -241,6 +242,7 @@ def _verify_facts(result: VerifyResult) -> Iterator[tuple[str, str]]:
     yield "Is target", "yes" if result.on_target else other
     yield "Budgets", _budgets(result.budgets)
     yield "Bundle", result.bundle_digest
+    yield "Signature", authenticity_words(result.authenticity)
     yield from (("Warning", warning) for warning in result.warnings)
 
 

@@ -5,7 +5,6 @@ the declared shapes and a seed. Out: feeds with a batch dimension of 1 each. Ref
 are pickles), other names, types or shapes than the graph's, and archives that grow too large.
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,8 +12,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from deployopt.core.errors import RefusedInputError, UsageError
+from deployopt.core.errors import UsageError
 from deployopt.core.interface import ArrayInput, ArrayInputs
+from deployopt.core.plain_arrays import read_arrays_of, read_one_array
 from deployopt.core.samples import Array, Feed
 from deployopt.sources.checks import check_regular
 
@@ -70,25 +70,13 @@ def read_arrays(folder: Path, names: tuple[str, ...], inputs: ArrayInputs) -> Ar
 
 
 def _load(path: Path, inputs: ArrayInputs, room: int) -> tuple[dict[str, Array], int]:
-    try:
-        if path.suffix == ".npy":
-            if path.stat().st_size > room:
-                raise RefusedInputError(f"{path} has more than {BYTES_MAX} bytes.")
-            if len(inputs.inputs) != 1:
-                raise UsageError(f"{path} holds one array, the graph takes {_named(inputs)}.")
-            one: Array = np.load(path, allow_pickle=False)
-            return {inputs.inputs[0].name: one}, room - one.nbytes
-        with zipfile.ZipFile(path) as archive:
-            room -= sum(entry.file_size for entry in archive.infolist())
-        if room < 0:
-            raise RefusedInputError(f"{path} would fill more than {BYTES_MAX} bytes.")
-        with np.load(path, allow_pickle=False) as opened:
-            return {key: opened[key] for key in opened.files}, room
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise RefusedInputError(
-            f"{path} is not a file of plain arrays: {error}. Save it with numpy.savez, without "
-            "objects."
-        ) from error
+    if path.suffix == ".npy":
+        if len(inputs.inputs) != 1:
+            raise UsageError(f"{path} holds one array, the graph takes {_named(inputs)}.")
+        found = {inputs.inputs[0].name: read_one_array(path, room)}
+    else:
+        found = read_arrays_of(path, room)
+    return found, room - sum(array.nbytes for array in found.values())
 
 
 def _check(

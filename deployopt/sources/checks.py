@@ -34,6 +34,7 @@ SMALL_FILES: Final[Mapping[str, int]] = {
     INDEX: CONFIG_MAX_BYTES,
 }
 _SHARD: Final = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+_PICKLED_WEIGHTS: Final = re.compile(r"pytorch_model(-\d{5}-of-\d{5})?\.bin")
 _PICKLED: Final = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
 _CODE_KEYS: Final = frozenset({"auto_map", "custom_pipelines", "trust_remote_code", "kernel_config",
     "use_kernels", "hub_kernels"})  # fmt: skip
@@ -42,8 +43,10 @@ _SAFE_CHOICES: Final = frozenset({"eager", "sdpa"})
 _QUANTIZED_KEYS: Final = frozenset({"quantization_config", "compression_config"})
 
 
-def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
+def wanted_files(names: Iterable[str], where: str, *, pickles: bool = False) -> tuple[str, ...]:
     """Which of the names make up a model: config, safetensors weights, tokenizer, preprocessor.
+
+    With `pickles` the weights may be pickles, where there are no others.
 
     Raises:
         RefusedInputError: the weights are pickles only.
@@ -52,11 +55,14 @@ def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
     names = sorted(set(names))
     weights = [name for name in names if _SHARD.fullmatch(name)]
     pickled = [name for name in names if is_pickled(name)]
+    if not weights and pickles:
+        weights = [name for name in pickled if _PICKLED_WEIGHTS.fullmatch(name)] or pickled[:1]
     if not weights and pickled:
         raise RefusedInputError(
             f"{where} holds its weights as {', '.join(pickled[:3])}: a pickle, which can run code "
             "when it is read, so it was not opened. Convert it where you trust it, with "
-            "`model.save_pretrained(folder, safe_serialization=True)`, and give that folder."
+            "`model.save_pretrained(folder, safe_serialization=True)`, and give that folder; or "
+            "let `build --unsafe-load-pickle` read it in a confined process."
         )
     if ADAPTER in names and not weights:
         raise UsageError(
@@ -76,7 +82,7 @@ def wanted_files(names: Iterable[str], where: str) -> tuple[str, ...]:
     if "model.safetensors" in weights:
         weights = ["model.safetensors"]
         names = [name for name in names if name != INDEX]
-    elif INDEX not in names:
+    elif INDEX not in names and not all(map(is_pickled, weights)):
         raise UsageError(f"{where} holds parts of the weights and no {INDEX}.")
     return tuple(sorted([*weights, *(name for name in names if name in SMALL_FILES)]))
 
@@ -86,14 +92,15 @@ def is_pickled(name: str) -> bool:
     return name.endswith(_PICKLED)
 
 
-def list_model_folder(folder: Path) -> tuple[str, ...]:
+def list_model_folder(folder: Path, *, pickles: bool = False) -> tuple[str, ...]:
     """The names in a local folder that make up the model, each a regular file inside it.
 
     Raises:
         RefusedInputError: a file that is needed is a link out of the folder, or no file.
         UsageError: not a model folder.
     """
-    wanted = wanted_files((child.name for child in folder.iterdir()), str(folder))
+    names = (child.name for child in folder.iterdir())
+    wanted = wanted_files(names, str(folder), pickles=pickles)
     for name in wanted:
         check_regular(folder / name, folder)
         limit = SMALL_FILES.get(name)
@@ -105,16 +112,21 @@ def list_model_folder(folder: Path) -> tuple[str, ...]:
 def check_regular(path: Path, folder: Path) -> None:
     """Refuse a link that leaves `folder`, a pipe, a device."""
     target = path.resolve()
-    # The hub's own cache keeps its files beside the snapshot, linked from it.
-    home = folder.resolve()
-    cache = home.parent.parent if home.parent.name == "snapshots" else home
-    if not target.is_relative_to(home) and not target.is_relative_to(cache / "blobs"):
+    if not any(target.is_relative_to(home) for home in readable_for(folder)):
         raise RefusedInputError(
             f"{path} is a link to {target}, outside its folder, and was not followed. Copy the "
             "file into the folder."
         )
     if not target.exists() or not stat.S_ISREG(target.stat().st_mode):
         raise RefusedInputError(f"{path} is not a regular file.")
+
+
+def readable_for(folder: Path) -> tuple[Path, ...]:
+    """Where the files of a folder may really lie."""
+    # The hub's own cache keeps its files beside the snapshot, linked from it.
+    home = folder.resolve()
+    cache = home.parent.parent if home.parent.name == "snapshots" else home
+    return home, cache / "blobs"
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -183,4 +195,4 @@ def _check_entry(key: str, value: object, name: str, where: str) -> None:
 def _safe_choice(value: object) -> bool:
     if isinstance(value, dict):
         return all(_safe_choice(inner) for inner in value.values())
-    return value is None or value in _SAFE_CHOICES
+    return value is None or (isinstance(value, str) and value in _SAFE_CHOICES)

@@ -16,7 +16,7 @@ from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs, Interface, Task, TextInputs
 from deployopt.sources.checks import INDEX, list_model_folder, read_object, read_vocabulary
 from deployopt.sources.preprocessing import read_preprocessor
-from deployopt.sources.tokenizer_files import TOKENIZER, read_tokenizer, write_tokenizer
+from deployopt.sources.tokenizer_files import TOKENIZER, Opener, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
 
 ENTRY: Final = "config.json"
@@ -68,8 +68,8 @@ def complete_folder(folder: Path) -> None:
         write_tokenizer(folder, model_type(config))
 
 
-def read_folder(folder: Path) -> FolderFacts:
-    """Check the folder and say what it is.
+def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
+    """Check the folder and say what it is; `opener` opens its tokenizer, None in confinement.
 
     Raises:
         RefusedInputError: it holds pickles, names code, or its weights are malformed.
@@ -87,7 +87,7 @@ def read_folder(folder: Path) -> FolderFacts:
     inputs: TextInputs | ImageInputs
     resample = None
     if task is Task.TEXT_CLASSIFICATION:
-        inputs = text_inputs(folder, config)
+        inputs = text_inputs(folder, config, opener)
     else:
         inputs, resample = image_inputs(folder, names)
     return FolderFacts(
@@ -184,9 +184,11 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
         )
 
 
-def text_inputs(folder: Path, config: Mapping[str, object]) -> TextInputs:
+def text_inputs(
+    folder: Path, config: Mapping[str, object], opener: Opener | None = None
+) -> TextInputs:
     """What a text model takes, by its tokenizer and its config."""
-    facts = read_tokenizer(folder, config)
+    facts = read_tokenizer(folder, config, opener)
     positions = config.get("max_position_embeddings", 512)
     if not isinstance(positions, int) or isinstance(positions, bool):
         raise UsageError(f"{folder / ENTRY}: max_position_embeddings is {positions!r}.")

@@ -7,7 +7,7 @@ from typing import Final
 
 from deployopt.core.examples import IMAGE, Example
 from deployopt.core.interface import ImageInputs
-from deployopt.sources.images import read_image
+from deployopt.sources.images import image_reader, read_image
 
 _CACHED_BYTES: Final = 2**29
 
@@ -22,6 +22,7 @@ class ImageList(Sequence[Example]):
         self._names = names
         self._inputs = inputs
         self._resample = resample
+        self._reader = image_reader(folder)
         side = max(inputs.resize or 0, inputs.height, inputs.width)
         kept = max(1, _CACHED_BYTES // (side * side * inputs.channels))
         self._read = functools.lru_cache(maxsize=kept)(self._decode)
@@ -33,7 +34,8 @@ class ImageList(Sequence[Example]):
         return self._read(at)
 
     def _decode(self, at: int) -> Example:
-        return {IMAGE: read_image(self._folder / self._names[at], self._inputs, self._resample)}
+        path = self._folder / self._names[at]
+        return {IMAGE: read_image(path, self._inputs, self._resample, self._reader)}
 
 
 class Chosen(Sequence[Example]):

@@ -2,9 +2,12 @@
 
 In: the folder, the size the model sees, and the filter it was trained with. Out: uint8 images
 `[height, width, 3]` at the model's short side, so that a bundle stays small and the device only
-crops. Refuses what is no image, and one that would fill the memory.
+crops. A confined process decodes them. Refuses what is no image, and one that would fill the memory
+or breaks the decoder.
 """
 
+import importlib.util
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,17 +15,29 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from deployopt.core.confined import Bounds, Reader
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs
 from deployopt.core.samples import Array
-from deployopt.sources.checks import check_regular
+from deployopt.sources.checks import check_regular, readable_for
+from deployopt.sources.trying import asked
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP")
 PIXELS_MAX: Final = 64_000_000
 FILE_MAX_BYTES: Final = 100 * 2**20
 BILINEAR: Final = 2
+MODULE: Final = "deployopt.sources.image_child"
+SHAPE: Final = struct.Struct(">II")
 _ASPECT_MAX: Final = 20
+
+
+class Decoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the decoding process is asked."""
+
+    path: str
+    inputs: ImageInputs
+    resample: int
 
 
 class ImageFile(msgspec.Struct, frozen=True):
@@ -65,19 +80,42 @@ def read_images(
         RefusedInputError: an image that is too large to be opened.
         MissingExtraError: Pillow is not installed.
     """
-    for file in files:
-        yield read_image(folder / file.name, inputs, resample)
+    with image_reader(folder) as reader:
+        for file in files:
+            yield read_image(folder / file.name, inputs, resample, reader)
 
 
-def read_image(path: Path, inputs: ImageInputs, resample: int = BILINEAR) -> Array:
-    """One image as uint8 `[height, width, 3]`, turned as its camera noted."""
+def image_reader(folder: Path) -> Reader:
+    """A process that decodes the images of this folder."""
+    if importlib.util.find_spec("PIL") is None:
+        raise MissingExtraError("Reading images", "build")
+    return Reader(MODULE, readable_for(folder), Bounds(wall_s=60.0, memory_bytes=2 * 2**30))
+
+
+def read_image(
+    path: Path, inputs: ImageInputs, resample: int = BILINEAR, reader: Reader | None = None
+) -> Array:
+    """One image as uint8 `[height, width, 3]`, turned as its camera noted.
+
+    Raises:
+        UsageError, RefusedInputError: as read_images.
+    """
+    if reader is None:
+        with image_reader(path.parent) as own:
+            return read_image(path, inputs, resample, own)
+    question = Decoding(path=str(path.absolute()), inputs=inputs, resample=resample)
+    said = asked(reader, msgspec.json.encode(question), path)
+    height, width = SHAPE.unpack_from(said)
+    pixels = np.frombuffer(said, dtype=np.uint8, offset=SHAPE.size)
+    return pixels.reshape(height, width, 3).copy()
+
+
+def decode_image(path: Path, inputs: ImageInputs, resample: int) -> Array:
+    """The same in this process."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Reading images", "build") from error
-    if path.stat().st_size > FILE_MAX_BYTES:
-        raise RefusedInputError(f"{path} has more than {FILE_MAX_BYTES} bytes.")
-    try:
+        _check_size(path)
         with Image.open(path, formats=FORMATS) as opened:
             width, height = opened.size
             if width * height > PIXELS_MAX or max(width, height) > _ASPECT_MAX * min(width, height):
@@ -94,6 +132,11 @@ def read_image(path: Path, inputs: ImageInputs, resample: int = BILINEAR) -> Arr
         raise RefusedInputError(f"{path} was not opened: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"{path} is not an image that can be read: {error}.") from error
+
+
+def _check_size(path: Path) -> None:
+    if path.stat().st_size > FILE_MAX_BYTES:
+        raise RefusedInputError(f"{path} has more than {FILE_MAX_BYTES} bytes.")
 
 
 def target_size(size: tuple[int, int], inputs: ImageInputs) -> tuple[int, int]:

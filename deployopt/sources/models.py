@@ -26,6 +26,8 @@ from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
 from deployopt.sources.locking import Lock, check_locked, locked_commit
 from deployopt.sources.naming import is_path, model_path
 from deployopt.sources.onnx_file import check_graph, onnx_files, onnx_precision, read_onnx
+from deployopt.sources.pickles import convert_pickles
+from deployopt.sources.tokenizer_files import tried_before
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
@@ -33,9 +35,16 @@ _VERSION: Final = 1
 
 
 def resolve_model(
-    name: str, *, store: Store, revision: str | None = None, lock: Lock | None = None
+    name: str,
+    *,
+    store: Store,
+    revision: str | None = None,
+    lock: Lock | None = None,
+    pickles: bool = False,
 ) -> SourceModel:
     """The model as files, checked; `revision` is for a model of the hub.
+
+    `pickles`: weights that are pickles are read too, by a confined process.
 
     Raises:
         UsageError: no such model, or it lacks something.
@@ -46,10 +55,14 @@ def resolve_model(
     """
     commit = locked_commit(name, lock)
     if name.startswith(PREFIX):
-        source = _from_hub(name, _at(parse_hub_name(name), commit or revision), store)
+        wanted = _at(parse_hub_name(name), commit or revision)
+        source = _from_hub(name, wanted, store, pickles=pickles)
     elif is_path(name):
         path = model_path(name)
-        source = (_from_folder if path.is_dir() else _from_onnx)(name, path, store)
+        if path.is_dir():
+            source = _from_folder(name, path, store, pickles=pickles)
+        else:
+            source = _from_onnx(name, path, store)
     else:
         source = _from_alias(name, find_entry(name), commit or revision, store)
     check_locked(source.origin, lock)
@@ -62,16 +75,16 @@ def _at(name: HubName, revision: str | None) -> HubName:
     return HubName(repository=name.repository, revision=revision or name.revision)
 
 
-def _from_folder(name: str, path: Path, store: Store) -> SourceModel:
-    entries = file_entries(path, list_model_folder(path), store)
+def _from_folder(name: str, path: Path, store: Store, *, pickles: bool = False) -> SourceModel:
+    entries = file_entries(path, list_model_folder(path, pickles=pickles), store)
     key = source_key("folder", entries)
     stored = adopt(path, entries, store, key=key, check=_check_model)
     return _model(name, stored, Origin(asked=name, resolved=f"folder {path.name}", files=entries))
 
 
-def _from_hub(name: str, wanted: HubName, store: Store) -> SourceModel:
+def _from_hub(name: str, wanted: HubName, store: Store, *, pickles: bool = False) -> SourceModel:
     listing = list_repository(wanted, store)
-    names = wanted_files((file.path for file in listing.files), wanted.written)
+    names = wanted_files((file.path for file in listing.files), wanted.written, pickles=pickles)
     stored = fetch_files(wanted, listing, names, store, _check_model)
     origin = Origin(
         asked=name,
@@ -130,12 +143,13 @@ def _demo(store: Store) -> SourceModel:
 
 
 def _check_model(staged: Path) -> None:
+    convert_pickles(staged)
     complete_folder(staged)
     read_folder(staged)
 
 
 def _model(name: str, stored: StoredObject, origin: Origin) -> SourceModel:
-    facts = read_folder(stored.folder)
+    facts = read_folder(stored.folder, tried_before)
     artifact = Artifact(
         format=Format.TRANSFORMERS,
         folder=stored.folder,

@@ -58,12 +58,11 @@ def onnx_files(path: Path) -> tuple[str, ...]:
         MissingExtraError: the packages for building are not installed.
     """
     try:
-        from deployopt.graph.external import external_files
-        from deployopt.graph.reading import read_graph
+        from deployopt.graph.checking import external_in_child
     except ModuleNotFoundError as error:
         raise MissingExtraError("Reading an ONNX model", "build") from error
 
-    files = [path.name, *external_files(read_graph(path), path)]
+    files = [path.name, *external_in_child(path)]
     beside = interface_path(path)
     if beside.exists():
         files.append(beside.name)
@@ -74,7 +73,7 @@ def onnx_files(path: Path) -> tuple[str, ...]:
 
 
 def check_graph(path: Path) -> None:
-    """Raise RefusedInputError unless the graph passes the checker, in a child process."""
+    """Raise RefusedInputError unless the graph is borne by its readers, in a confined process."""
     from deployopt.graph.reading import check_onnx
 
     check_onnx(path)

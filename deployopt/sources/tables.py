@@ -7,13 +7,13 @@ rows, missing columns, rows without text or label, and a file too large to be ev
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from deployopt.core.errors import MissingExtraError, UsageError
+from deployopt.core.errors import UsageError
 from deployopt.sources.checks import check_regular
 
 T = TypeVar("T")
@@ -55,13 +55,16 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
     if unknown:
         raise UsageError(f"columns names {unknown[0]!r}; only text and label can be chosen.")
     names = None
+    found: Iterable[Row]
     if path.suffix == ".parquet":
-        found, names = _parquet(path, chosen)
+        from deployopt.sources.parquet import read_parquet
+
+        found, names = read_parquet(path, chosen)
     elif path.suffix in (".csv", ".tsv"):
         found = _csv(path, chosen)
     else:
         found = _json_lines(path, chosen)
-    rows = tuple(_checked(path, row) for row in found)
+    rows = tuple(checked_row(path, row) for row in found)
     if not rows:
         raise UsageError(f"{path} holds no examples. Give a file with texts and their labels.")
     return Table(rows=rows, names=names)
@@ -87,7 +90,8 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _checked(path: Path, row: Row) -> Row:
+def checked_row(path: Path, row: Row) -> Row:
+    """The row, if it is a text with a label; raises UsageError."""
     if not isinstance(row.text, str):
         raise UsageError(f"{path}, line {row.line}: the text is {type(row.text).__name__}.")
     label = row.label
@@ -186,7 +190,7 @@ def _json_lines(path: Path, chosen: Mapping[str, str]) -> Iterator[Row]:
         if columns[0] not in item or columns[1] not in item:
             missing = columns[0] if columns[0] not in item else columns[1]
             raise UsageError(f"{path}, line {number}: there is no {missing!r}.")
-        # _checked looks at the type, with the line at hand.
+        # checked_row looks at the type, with the line at hand.
         yield Row(item[columns[0]], item[columns[1]], number)  # type: ignore[arg-type]
 
 
@@ -197,27 +201,6 @@ def _decode(text: str, kind: type[T], path: Path, line: int) -> T:
         raise UsageError(
             f"{path}, line {line}: {error}. One JSON object a line is read."
         ) from error
-
-
-def _parquet(path: Path, chosen: Mapping[str, str]) -> tuple[Iterator[Row], tuple[str, ...] | None]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"Reading {path.name}", "build") from error
-    try:
-        opened = pq.ParquetFile(path)
-        schema = opened.schema_arrow
-        columns = find_columns(schema.names, chosen, path)
-        if opened.metadata.num_rows > ROWS_MAX:
-            raise UsageError(f"{path} has more than {ROWS_MAX} rows. Take a random sample.")
-        table = opened.read(columns=list(columns))
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{path} is not a Parquet file that can be read: {error}.") from error
-    texts, labels = (table.column(name).to_pylist() for name in columns)
-    pairs = zip(texts, labels, strict=True)
-    rows = (Row(text, label, number) for number, (text, label) in enumerate(pairs, start=1))
-    return rows, class_names((schema.metadata or {}).get(b"huggingface"), columns[1])
 
 
 def class_names(metadata: bytes | None, column: str) -> tuple[str, ...] | None:

@@ -6,20 +6,42 @@ same folder, and what the model needs to know of it. Refuses a tokenizer whose w
 embedding does not have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from deployopt.core.confined import Bounds, Reader
 from deployopt.core.errors import UsageError
 from deployopt.sources.checks import read_object, read_vocabulary
+from deployopt.sources.tokenizer_making import made_from, text_option
+from deployopt.sources.trying import asked
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 TOKENIZER: Final = "tokenizer.json"
-_WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
-_BYTE_LEVEL: Final = frozenset({"roberta"})
 _PAD_TOKENS: Final = ("[PAD]", "<pad>")
-_PAIR: Final = 2
+CHILD: Final = "deployopt.sources.tokenizer_child"
+BOUNDS: Final = Bounds(wall_s=60.0, memory_bytes=2 * 2**30)
+_ID_MAX: Final = 2**31 - 1
+Opener = Callable[[Path], Mapping[str, int]]
+"""Opens a tokenizer and tells its words with their numbers."""
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="open"):
+    """The confined process opens a `tokenizer.json` and tries it."""
+
+    path: str
+
+
+class Making(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="make"):
+    """It makes one from the file `source`."""
+
+    folder: str
+    source: str
+    options: dict[str, object]
 
 
 class TokenizerFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,42 +57,74 @@ def write_tokenizer(folder: Path, model_type: str) -> None:
     Raises:
         UsageError: there is nothing to make it from.
     """
-    from tokenizers import Tokenizer
-
     target = folder / TOKENIZER
     if target.exists():
         return
-    options = _options(folder)
-    built: Tokenizer
-    if model_type in _WORD_PIECE and (folder / "vocab.txt").exists():
-        built = _word_piece(folder / "vocab.txt", options)
-    elif model_type in _BYTE_LEVEL and (folder / "vocab.json").exists():
-        built = _byte_level(folder, options)
-    else:
+    source = made_from(folder, model_type)
+    if source is None:
         raise UsageError(
             f"The model has no {TOKENIZER}, and none can be made for {model_type!r} from what is "
             "there. Write it once with transformers: "
             "`AutoTokenizer.from_pretrained(folder).save_pretrained(folder)`."
         )
-    target.write_text(built.to_str(), encoding="utf-8")
+    with Reader(CHILD, [folder], BOUNDS) as reader:
+        target.write_bytes(made_with(folder, source, reader))
 
 
-def read_tokenizer(folder: Path, config: Mapping[str, object]) -> TokenizerFacts:
-    """Check `tokenizer.json` against the model's config.
+def made_with(folder: Path, source: str, reader: Reader) -> bytes:
+    """What a confined process makes of the file `source`."""
+    question = Making(folder=str(folder.absolute()), source=source, options=_options(folder))
+    return asked(reader, msgspec.json.encode(question), folder / source)
+
+
+def read_tokenizer(
+    folder: Path, config: Mapping[str, object], opener: Opener | None = None
+) -> TokenizerFacts:
+    """Check `tokenizer.json` against the model's config; `opener` says who opens it.
 
     Raises:
-        RefusedInputError: the file holds a pickle or is nested too deeply.
+        RefusedInputError: the file holds a pickle, is nested too deeply, or breaks its reader.
         UsageError: not a tokenizer, or one for another model.
     """
-    from tokenizers import Tokenizer
-
     path = folder / TOKENIZER
     read_vocabulary(path)
+    words = (opener or in_confinement)(path)
+    return tokenizer_facts(folder, config, words)
+
+
+def in_confinement(path: Path) -> Mapping[str, int]:
+    """The words of a stranger's tokenizer, from a confined process of its own."""
+    with Reader(CHILD, [path.parent, path.resolve()], BOUNDS) as reader:
+        return tokenizer_words(path, reader)
+
+
+def tried_before(path: Path) -> Mapping[str, int]:
+    """The words of a tokenizer of the store's: it was opened in confinement before it came in."""
+    words: dict[str, int] = open_tokenizer(path).get_vocab()
+    return words
+
+
+def tokenizer_words(path: Path, reader: Reader) -> dict[str, int]:
+    """The words of a tokenizer with their numbers, from a confined process that used it."""
+    question = msgspec.json.encode(Opening(path=str(path.absolute())))
+    return msgspec.json.decode(asked(reader, question, path), type=dict[str, int])
+
+
+def open_tokenizer(path: Path) -> "Tokenizer":
+    """The tokenizer, in this process; raises UsageError where it is none."""
+    from tokenizers import Tokenizer
+
     try:
-        opened = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        return Tokenizer.from_str(path.read_bytes().decode("utf-8"))
     except Exception as error:  # tokenizers raises the bare class
         raise UsageError(f"{path} is not a tokenizer: {error}.") from error
-    vocabulary: Mapping[str, int] = opened.get_vocab(with_added_tokens=True)
+
+
+def tokenizer_facts(
+    folder: Path, config: Mapping[str, object], vocabulary: Mapping[str, int]
+) -> TokenizerFacts:
+    """What the interface needs; raises UsageError where the words are not the model's."""
+    path = folder / TOKENIZER
     rows = config.get("vocab_size")
     highest = max(vocabulary.values(), default=-1)
     if isinstance(rows, int) and highest >= rows:
@@ -80,8 +134,9 @@ def read_tokenizer(folder: Path, config: Mapping[str, object]) -> TokenizerFacts
         )
     options = _options(folder)
     pad_id = _pad_id(config, vocabulary, options)
-    if isinstance(rows, int) and pad_id >= rows:
-        raise UsageError(f"The padding token {pad_id} is beyond the model's {rows} embeddings.")
+    last = rows - 1 if isinstance(rows, int) else _ID_MAX
+    if pad_id > last:
+        raise UsageError(f"The padding token {pad_id} is beyond the model's {last + 1} embeddings.")
     limit = options.get("model_max_length")
     known = isinstance(limit, int) and 0 < limit < 2**20
     return TokenizerFacts(
@@ -97,99 +152,10 @@ def _pad_id(
     stated = config.get("pad_token_id")
     if isinstance(stated, int) and not isinstance(stated, bool) and stated >= 0:
         return stated
-    names = (_token(options, "pad_token", ""), *_PAD_TOKENS)
+    names = (text_option(options, "pad_token", ""), *_PAD_TOKENS)
     return next((vocabulary[name] for name in names if name in vocabulary), 0)
 
 
 def _options(folder: Path) -> dict[str, object]:
     path = folder / "tokenizer_config.json"
     return read_object(path) if path.exists() else {}
-
-
-def _token(options: Mapping[str, object], name: str, default: str) -> str:
-    """A special token, written as a text or as an object with its content."""
-    value = options.get(name, default)
-    if isinstance(value, dict):
-        value = value.get("content", default)
-    return value if isinstance(value, str) else default
-
-
-def _flag(options: Mapping[str, object], name: str, *, default: bool) -> bool:
-    value = options.get(name, default)
-    return value if isinstance(value, bool) else default
-
-
-# The two builders follow what transformers makes of the same files for these model types.
-def _word_piece(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-    words = _lines(path)
-    vocabulary = {word: at for at, word in enumerate(words)}
-    cls, sep = _token(options, "cls_token", "[CLS]"), _token(options, "sep_token", "[SEP]")
-    unknown = _token(options, "unk_token", "[UNK]")
-    _require(vocabulary, (cls, sep, unknown), path)
-    strip = options.get("strip_accents")
-    built = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
-    built.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=_flag(options, "tokenize_chinese_chars", default=True),
-        strip_accents=strip if isinstance(strip, bool) else None,
-        lowercase=_flag(options, "do_lower_case", default=True),
-    )
-    built.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    built.decoder = decoders.WordPiece(prefix="##")
-    built.post_processor = processors.TemplateProcessing(
-        single=f"{cls}:0 $A:0 {sep}:0",
-        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
-        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
-    )
-    special = [cls, sep, unknown, _token(options, "pad_token", "[PAD]"),
-        _token(options, "mask_token", "[MASK]")]  # fmt: skip
-    built.add_special_tokens([token for token in special if token in vocabulary])
-    return built
-
-
-def _byte_level(folder: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
-
-    path = folder / "vocab.json"
-    try:
-        vocabulary = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a vocabulary: {error}.") from error
-    pairs = [line.split(" ") for line in _lines(folder / "merges.txt")]
-    merges = [(pair[0], pair[1]) for pair in pairs if len(pair) == _PAIR and pair[0] != "#version:"]
-    cls, sep = _token(options, "cls_token", "<s>"), _token(options, "sep_token", "</s>")
-    _require(vocabulary, (cls, sep), path)
-    spaced = _flag(options, "add_prefix_space", default=False)
-    built = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, fuse_unk=False))
-    built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
-    built.decoder = decoders.ByteLevel()
-    built.post_processor = processors.RobertaProcessing(
-        (sep, vocabulary[sep]), (cls, vocabulary[cls]), add_prefix_space=spaced
-    )
-    special = [cls, sep, _token(options, "unk_token", "<unk>"),
-        _token(options, "pad_token", "<pad>")]  # fmt: skip
-    built.add_special_tokens([token for token in special if token in vocabulary])
-    mask = _token(options, "mask_token", "<mask>")
-    if mask in vocabulary:
-        built.add_special_tokens([AddedToken(mask, lstrip=True)])
-    return built
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.exists():
-        raise UsageError(f"{path.name} is missing beside {path.parent / 'vocab.json'}.")
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text (byte {error.start}).") from error
-    # Only line feeds end a word: some vocabularies hold other characters that Python splits at.
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    return lines[:-1] if lines and not lines[-1] else lines
-
-
-def _require(vocabulary: Mapping[str, int], tokens: tuple[str, ...], path: Path) -> None:
-    missing = [token for token in tokens if token not in vocabulary]
-    if missing:
-        raise UsageError(f"{path} lacks the tokens {', '.join(missing)}.")

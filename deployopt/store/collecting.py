@@ -12,13 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from deployopt.store.descriptors import descriptors
 from deployopt.store.layout import Layout
 from deployopt.store.locks import seize
 from deployopt.store.pointers import read_pointer
 from deployopt.store.records import read_record
 from deployopt.store.staging import remove_tree, staged_folder, unique_name
 
-# Each seized object costs a descriptor, of which a process has about a thousand.
+# Each seized object costs a descriptor; the keys are read again for each batch.
 _BATCH = 200
 
 
@@ -30,6 +31,10 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     quarantined: int = 0
     keys: int = 0
     records: int = 0
+    emulation: int = 0
+    """Folders of emulated systems; they go with `everything` only."""
+    emulation_bytes: int = 0
+    """Of those that stay."""
     freed_bytes: int = 0
     in_use: int = 0
     dry_run: bool = False
@@ -85,6 +90,7 @@ def collect(layout: Layout, *, everything: bool = False, dry_run: bool = False) 
     staging = sweep.unused(_children(layout.staging))
     objects = _collect_objects(layout, sweep, everything=everything)
     quarantined = sweep.remove(_children(layout.quarantine))
+    systems = sweep.unused(_children(layout.emulation)) if everything else 0
     idle = _Sweep(dry_run=dry_run)
     idle.unused(_children(layout.locks))
     return Collected(
@@ -93,6 +99,8 @@ def collect(layout: Layout, *, everything: bool = False, dry_run: bool = False) 
         quarantined=quarantined,
         keys=keys,
         records=records,
+        emulation=systems,
+        emulation_bytes=0 if everything else size_on_disk(layout.emulation),
         freed_bytes=sweep.freed_bytes,
         in_use=sweep.in_use,
         dry_run=dry_run,
@@ -110,16 +118,18 @@ def size_on_disk(path: Path) -> int:
 
 def _collect_objects(layout: Layout, sweep: _Sweep, *, everything: bool) -> int:
     named = frozenset[str]() if everything and sweep.dry_run else _named(layout)
-    waiting = iter([path for path in _children(layout.objects) if path.name not in named])
+    unnamed = [path for path in _children(layout.objects) if path.name not in named]
+    size = max(_BATCH, descriptors(len(unnamed)))
+    waiting = iter(unnamed)
     count = 0
-    while batch := list(islice(waiting, _BATCH)):
+    while batch := list(islice(waiting, size)):
         with ExitStack() as stack:
             seized = sweep.seized(batch, stack)
             # A build may have named one between the first look and the seizing; not after.
             if not (everything and sweep.dry_run):
                 named = _named(layout)
-            unnamed = [path for path in seized if path.name not in named]
-            count += _remove_objects(layout, unnamed, sweep)
+            garbage = [path for path in seized if path.name not in named]
+            count += _remove_objects(layout, garbage, sweep)
     return count
 
 

@@ -45,8 +45,13 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         """`locks/<key>`: held while somebody builds, to save others the work."""
         return self.root / "locks"
 
+    @property
+    def emulation(self) -> Path:
+        """What `emulate` fetched and made; not there before its first use."""
+        return self.root / "emulation"
+
     def folders(self) -> tuple[Path, ...]:
-        """All of them."""
+        """All that a store begins with."""
         return (
             self.objects,
             self.keys,

@@ -40,16 +40,21 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[str]]:
     path = folder / MANIFEST
     data = _read(path)
     problems = [] if _sealed(folder, data) else [f"{MANIFEST!r} is not what {SEAL!r} says"]
+    return manifest_from(data, str(path)), problems
+
+
+def manifest_from(data: bytes, where: str) -> Manifest:
+    """A manifest's bytes, read strictly; raises IntegrityError."""
     try:
         version = msgspec.json.decode(data, type=_Version).format_version
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         version = FORMAT_VERSION  # the strict reading below says what is wrong
     if version != FORMAT_VERSION:
         raise IntegrityError(
-            f"{path} has format version {version}; this deployopt reads {FORMAT_VERSION}. "
+            f"{where} has format version {version}; this deployopt reads {FORMAT_VERSION}. "
             "Read it with the version of deployopt that made it."
         )
-    return decode_json(data, Manifest, where=str(path)), problems
+    return decode_json(data, Manifest, where=where)
 
 
 def _seal(data: bytes) -> bytes:

@@ -7,6 +7,12 @@ from itertools import accumulate
 MANIFEST = "manifest.json"
 SEAL = "manifest.json.sha256"
 VERIFICATIONS = "verifications"
+SIGNATURE = "signature"
+RELEASE = "release.json"
+BILL = "mlbom.cdx.json"
+SIGNED = "model.sig"
+SIGNATURE_FILES = (BILL, SIGNED, RELEASE)
+"""All that is in `signature/`, sorted: none of them, or each."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _LENGTH_MAX = 200
@@ -22,7 +28,7 @@ def path_problem(path: str) -> str | None:
         return "is not a normal path"
     if len(path) > _LENGTH_MAX or len(parts) > _DEPTH_MAX:
         return f"is longer than {_LENGTH_MAX} characters or deeper than {_DEPTH_MAX} folders"
-    if parts[0].casefold() in {MANIFEST, SEAL, VERIFICATIONS}:
+    if parts[0].casefold() in {MANIFEST, SEAL, VERIFICATIONS, SIGNATURE}:
         return "is a name that bundles keep for themselves"
     return None
 

@@ -7,6 +7,7 @@ under NAME. Anything that is not a bundle is never touched.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from deployopt.core.bundle import FileEntry, Manifest
@@ -122,13 +123,28 @@ def _copy_listed(source: Path, entry: FileEntry, bundle: Path) -> None:
 
 
 def _put_in_place(bundle: Path, destination: Path) -> None:
-    previous = None
+    previous = destination.with_name(f"{destination.name}.previous-{unique_name()}")
     if not is_bundle(destination):
         bundle.rename(destination)  # over nothing or an empty folder; anything else makes it fail
-    elif not exchange(bundle, destination):
-        previous = destination.with_name(f"{destination.name}.previous-{unique_name()}")
+        moved = [(destination, bundle)]
+    elif exchange(bundle, destination):
+        moved = []
+    else:
         destination.rename(previous)
         bundle.rename(destination)
-    sync_folder(destination.parent)
-    if previous is not None:
-        remove_tree(previous)
+        moved = [(destination, bundle), (previous, destination)]
+    try:
+        sync_folder(destination.parent)
+    except OSError:
+        _put_back(bundle, destination, moved)
+        raise
+    remove_tree(previous)
+
+
+def _put_back(bundle: Path, destination: Path, moved: list[tuple[Path, Path]]) -> None:
+    """As it was: what is not certain to be on the disk was not published."""
+    with suppress(OSError):  # the disk's first error is the one to tell
+        if not moved:
+            exchange(bundle, destination)
+        for there, back in moved:
+            there.rename(back)

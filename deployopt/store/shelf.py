@@ -9,6 +9,7 @@ import msgspec
 
 from deployopt.core.bundle import FileEntry
 from deployopt.core.errors import StorageError
+from deployopt.store.descriptors import descriptors
 from deployopt.store.digests import DigestMemo
 from deployopt.store.layout import Layout
 from deployopt.store.locks import hold, is_same
@@ -92,11 +93,20 @@ class Shelf:
             if is_same(self.folder(digest), held):
                 return True
             self._release(digest)
+        self._make_room()
         descriptor = hold(self.folder(digest))
         if descriptor is None:
             return False
         self._held[digest] = descriptor
         return True
+
+    def _make_room(self) -> None:
+        """For one more; where the system gives none, what was taken first is let go.
+
+        Keys name it, so that only a collection of everything could now remove it.
+        """
+        while self._held and descriptors(len(self._held) + 1) <= len(self._held):
+            self._release(next(iter(self._held)))
 
     def _release(self, digest: str) -> None:
         os.close(self._held.pop(digest))

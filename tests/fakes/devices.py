@@ -1,10 +1,10 @@
 """A device whose rounds are made up, for the rules that need no model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine, Round
-from deployopt.device.device import Signs, unheard
+from deployopt.device.device import Signs, one_by_one, unheard
 from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
 from deployopt.device.setup import Limits
 from tests.fakes.results import MACHINE
@@ -29,6 +29,11 @@ class MadeUpDevice:
 
     def limits(self) -> Limits:
         return Limits()
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        return one_by_one(self, requests, limits, signs)
 
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         del limits, signs

@@ -1,11 +1,12 @@
 """This machine, whose answers are real and whose clock is made up: for what rests on timing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
-from deployopt.device.device import Signs, ThisMachine, unheard
+from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
 from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
 from deployopt.device.setup import Limits
 from tests.fakes.comparing import MIB, one_round
@@ -39,6 +40,11 @@ class PacedDevice:
 
     def limits(self) -> Limits:
         return self._here.limits()
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        return one_by_one(self, requests, limits, signs)
 
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         artifact = request.setup.artifact

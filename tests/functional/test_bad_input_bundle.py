@@ -35,7 +35,7 @@ def test_one_flipped_byte_is_found_by_every_command(
     done = invoke(command, bundle)
     assert done.code == 4, done.err
     assert "'model/model.onnx' has other bytes" in done.paragraph
-    assert "(1 mismatches)" in done.paragraph
+    assert "(1 mismatch)" in done.paragraph
     assert "Take a fresh copy, or build it again." in done.paragraph
     assert "Traceback" not in done.err
     assert not (bundle / "verifications").exists()

@@ -68,6 +68,7 @@ def teacher() -> Any:
         {"relation_weight": 1.0},
         {"cache_bytes": 0},
         {"hidden_weight": 0.0, "relation_weight": 1.0, "cache_bytes": 0},
+        {"bfloat16": True, "relation_weight": 1.0},
     ],
 )
 def test_a_student_comes_nearer_to_its_teacher(teacher: Any, options: dict[str, Any]) -> None:
@@ -81,6 +82,14 @@ def test_a_student_comes_nearer_to_its_teacher(teacher: Any, options: dict[str, 
     assert found.stopped == "epochs"
     assert found.steps == 3 * 16
     assert not student.training
+    assert {str(weight.dtype) for weight in student.parameters()} == {"torch.float32"}
+
+
+def test_bfloat16_is_what_products_are_worked_out_in(teacher: Any) -> None:
+    one, other = (teach(cut(teacher), teacher, epochs=1, bfloat16=b) for b in (False, True))
+    assert one.epochs[0] == other.epochs[0]
+    assert one.epochs[1].loss != other.epochs[1].loss
+    assert one.epochs[1].loss == pytest.approx(other.epochs[1].loss, rel=0.02)
 
 
 def test_what_is_cached_and_what_is_asked_again_teach_the_same(teacher: Any) -> None:
@@ -108,7 +117,7 @@ def test_a_narrower_student_learns_through_a_bridge(teacher: Any) -> None:
 
 def test_images_are_taught_too() -> None:
     teacher = encoders.encoder("vit", seed=3)
-    found = teach(cut(teacher), teacher, given=material("vit", 96), epochs=2)
+    found = teach(cut(teacher), teacher, given=material("vit", 96), epochs=2, bfloat16=True)
     assert found.epochs[found.best_epoch].divergence < found.epochs[0].divergence
 
 

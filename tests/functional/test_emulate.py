@@ -17,7 +17,7 @@ from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.setup import Limits
 from deployopt.planning.targets import load_target
 from deployopt.remote.emulation.device import EmulatedDevice
-from deployopt.remote.emulation.furnishing import KEPT, Bench, furnished
+from deployopt.remote.emulation.furnishing import Bench, furnished
 from deployopt.remote.emulation.installing import unpacked
 from deployopt.remote.emulation.processors import processor_of
 from deployopt.remote.emulation.tools import find_emulator
@@ -127,7 +127,7 @@ def test_a_runtime_that_dies_there_is_refused(store: Path, bundles: dict[str, Pa
 
 def test_and_it_does_die_there(store: Path, bundles: dict[str, Path]) -> None:
     """ONNX Runtime 1.21.0 uses an instruction that a Cortex-A72 lacks."""
-    home = store / KEPT
+    home = store / "emulation"
     packages = unpacked(home, "==1.21.0").folder
     device = EmulatedDevice(find_emulator(), processor_of(load_target("rpi4")), home, packages)
     opened = open_bundle(bundles["float"])

@@ -19,7 +19,14 @@ import numpy as np
 import psutil
 import pytest
 
-from deployopt.core.errors import DeployoptError, StorageError, UnreachableError, UsageError
+from deployopt.core.errors import (
+    DeployoptError,
+    DeviceError,
+    IntegrityError,
+    StorageError,
+    UnreachableError,
+    UsageError,
+)
 from deployopt.core.examples import Examples, encode_examples
 from deployopt.core.interface import Interface, Task, TextInputs
 from deployopt.core.samples import encode_samples
@@ -169,6 +176,22 @@ def test_only_what_is_missing_is_sent(client: Sshd, data: EvaluationSet, tmp_pat
             device.ask(_round(tmp_path), Limits(), listen)
     assert len([what for what in signs if "sending" in what]) == before
     evaluate(SETUP, data, tmp_path, ThisMachine())
+
+
+def test_children_there_take_turns_and_fail_alone(client: Sshd, tmp_path: Path) -> None:
+    one = msgspec.structs.replace(_round(tmp_path), turn_s=0.02)
+    lame = msgspec.structs.replace(one, setup=msgspec.structs.replace(SETUP, outputs=("none",)))
+    with connected(client.url) as device:
+        first, second = device.ask_in_turns([one, one], Limits())
+        assert isinstance(first, Timed)
+        assert isinstance(second, Timed)
+        assert min(len(reply.round.samples_s) for reply in (first, second)) >= 30
+        with pytest.raises(IntegrityError, match="no output"):
+            device.ask_in_turns([one, lame], Limits())
+        replies = device.ask_in_turns([one, one], Limits(memory_bytes=2**20))
+        assert [type(reply) for reply in replies] == [DeviceError, DeviceError]
+        assert isinstance(device.ask(_round(tmp_path), Limits()), Timed)
+    wait_for(lambda: _clean(client))
 
 
 @pytest.mark.slow

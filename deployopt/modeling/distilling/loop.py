@@ -103,8 +103,9 @@ class _Lesson:
             for own, other in self.parts.widths
         )
         self.weights = [*student.parameters(), *self.bridges.parameters()]
+        # In one pass over each weight: a third of the time of the loop over them.
         self.optimizer = torch.optim.AdamW(
-            self.weights, lr=options.learning_rate, weight_decay=options.weight_decay
+            self.weights, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
         )
         self.random = np.random.default_rng(options.seed)
         self.limit = options.time_limit_s
@@ -184,9 +185,10 @@ class _Lesson:
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * rate(share, self.options.warm_up)
         inputs = inputs_of(self.material.train, rows, self.material.interface)
-        with outputs_of(self.parts.student) as given:
-            logits = self.student(**inputs, return_dict=False)[0]
-        states = {name: as_tokens(state) for name, state in given.items()}
+        mixed = torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16)
+        with outputs_of(self.parts.student) as given, mixed:
+            logits = self.student(**inputs, return_dict=False)[0].float()
+        states = {name: as_tokens(state).float() for name, state in given.items()}
         loss = self._loss(logits, states, self.teacher.targets(rows), inputs, rows)
         value = float(loss.detach())
         if not np.isfinite(value):

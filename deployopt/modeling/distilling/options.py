@@ -19,6 +19,8 @@ class DistilOptions(msgspec.Struct, frozen=True, kw_only=True):
     time_limit_s: float | None = None
     warm_up: float = 0.06
     weight_decay: float = 0.01
+    bfloat16: bool = False
+    """Products in bfloat16 (torch's autocast); weights, losses and the optimizer stay float32."""
     seed: int = 0
     threads: int = 1
     cache_bytes: int = 2**31

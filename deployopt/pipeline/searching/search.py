@@ -14,11 +14,13 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.budget import limit_of
 from deployopt.core.codec import to_plain
+from deployopt.core.isa import multiplies_bfloat16
 from deployopt.core.metric import Kind
 from deployopt.core.recipe import Recipe
 from deployopt.core.search import Effort, SearchResult, TimedShape
 from deployopt.core.version import VERSION
 from deployopt.core.watching import Watcher
+from deployopt.device.machine import describe_machine
 from deployopt.pipeline.preparing import Prepared, effort_of
 from deployopt.pipeline.recipes import FLOAT, FLOATS, Form
 from deployopt.pipeline.searching.controlling import Controlled, control
@@ -230,7 +232,9 @@ def _teach(
     prepared = run.prepared
     labelled = prepared.material is not None and prepared.material.labelled
     able = [shape for shape in shapes if shape.verdict == TRIED]
-    room = Class(run=run, form=base.form, labelled=labelled)
+    here = describe_machine(runtime=False)
+    bfloat16 = multiplies_bfloat16(here.arch, here.isa)
+    room = Class(run=run, form=base.form, labelled=labelled, bfloat16=bfloat16)
     school = School(room, able, base.ratio, kept_s)
     school.run()
     recipes = []

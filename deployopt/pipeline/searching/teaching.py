@@ -35,6 +35,8 @@ class Class(msgspec.Struct, frozen=True, kw_only=True):
     run: SearchRun
     form: Form
     labelled: bool
+    bfloat16: bool = False
+    """Whether this machine, which teaches, has instructions for it."""
 
 
 def taught_steps(
@@ -49,6 +51,7 @@ def taught_steps(
         learning_rate=_LEARNING_RATE[kind] * _RESTART**rung,
         label_weight=_LABELS if school.labelled else 0.0,
         layers=profile.layers,
+        bfloat16=school.bfloat16,
         # The first epochs after a restart are worse than what they began with, and the last is
         # the best one: none is left out, and the best of all is kept.
         patience=epochs,

@@ -12,7 +12,7 @@ from pathlib import Path
 from deployopt.core.codec import decode_json
 from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
-from deployopt.device.device import Signs, unheard
+from deployopt.device.device import Signs, one_by_one, unheard
 from deployopt.device.machine import limits_here
 from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
 from deployopt.device.setup import Limits
@@ -74,6 +74,12 @@ class EmulatedDevice:
                 "device. Measure on the device itself, with deployopt verify."
             )
         return ask(request, limits, signs, self.command("-m", "deployopt.device.child"))
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        """Refused one by one."""
+        return one_by_one(self, requests, limits, signs)
 
     def command(
         self, *words: str, plugin: str | None = None, name: Path | None = None

@@ -20,9 +20,7 @@ from deployopt.remote.emulation.tools import (
     find_tools,
     refuse_arm_host,
 )
-
-KEPT = "emulation"
-"""The folder in the store."""
+from deployopt.store.layout import Layout
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +43,7 @@ def furnished(store: Path, target: Target, onnxruntime: str | None = None) -> Be
     """
     processor = processor_of(target)
     refuse_arm_host()
-    home = store / KEPT
+    home = Layout(root=store).emulation
     if not home.is_dir() or not any(home.iterdir()):
         find_tools(QEMU, MAKE_SYSTEM, COMPILER)
     emulator = find_emulator()

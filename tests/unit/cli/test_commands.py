@@ -10,6 +10,7 @@ from deployopt.core.errors import ExitCode
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
 from deployopt.pipeline import planning
+from deployopt.store.layout import default_root
 from tests.fakes.results import plan_result
 
 Asked = list[BuildRequest]
@@ -123,9 +124,12 @@ def test_what_is_missing_or_wrong_is_said(
     assert asked == []
 
 
-def test_the_store_may_come_from_the_environment(
+def test_the_environment_names_one_store_for_the_command_line_and_for_python(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEPLOYOPT_HOME", "/elsewhere")
     assert run(["plan", "-t", "rpi4", "-m", "x"]) == ExitCode.ACCEPTED
-    assert asked[0].store == Path("/elsewhere")
+    assert asked[0].store is None
+    assert default_root() == Path("/elsewhere/store-1")
+    assert run(["plan", "-t", "rpi4", "-m", "x", "--store", "/named"]) == ExitCode.ACCEPTED
+    assert asked[1].store == Path("/named")

@@ -1,6 +1,7 @@
 """`targets` and `gc` on stdout and stderr."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from deployopt.cli.main import run
 from deployopt.core.errors import ExitCode
 from deployopt.planning.targets import target_names
+from deployopt.store.locks import hold
 from deployopt.store.store import Store
 from deployopt.store.writing import write_new_file
 
@@ -39,6 +41,27 @@ def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_target_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["targets", "rpi-4"]) == ExitCode.USAGE
     assert "rpi4" in capsys.readouterr().err
+
+
+def test_an_emulated_system_is_told_and_goes_with_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    system = tmp_path / "emulation" / "debian-13"
+    system.mkdir(parents=True)
+    (system / "libc.so").write_bytes(b"x" * 2**20)
+    words = ["gc", "--store", str(tmp_path)]
+    assert run(words) == ExitCode.ACCEPTED
+    told = " ".join(capsys.readouterr().err.split())
+    assert "What `emulate` fetched stays, 1.00 MiB; --all removes it." in told
+    held = hold(system)
+    assert held is not None
+    assert run([*words, "--all"]) == ExitCode.ACCEPTED
+    assert "1 in use stay" in " ".join(capsys.readouterr().err.split())
+    assert system.is_dir()
+    os.close(held)
+    assert run([*words, "--all"]) == ExitCode.ACCEPTED
+    assert "1 emulated systems" in capsys.readouterr().err
+    assert not system.exists()
 
 
 def test_cleaning_says_what_went(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,9 @@ from deployopt.core.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
+    "sign",
+    "pack",
+    "unpack",
     "build",
     "plan",
     "fit",
@@ -143,6 +146,17 @@ def test_a_stop_is_a_sentence_and_a_code(
     assert capsys.readouterr().err == (
         f"\n{word}. What was finished is kept; run the same command to go on.\n"
     )
+
+
+def test_a_stop_of_what_keeps_nothing_does_not_promise_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(**_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "detect", stop)
+    assert run(["detect"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "\nInterrupted. Run the same command to begin again.\n"
 
 
 @pytest.mark.parametrize(

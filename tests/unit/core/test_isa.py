@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployopt.core.isa import ISA_KNOWN, known_features, saturates
+from deployopt.core.isa import ISA_KNOWN, known_features, multiplies_bfloat16, saturates
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,21 @@ def test_saturation_follows_the_instruction_set(
     arch: str, isa: tuple[str, ...], *, expected: bool
 ) -> None:
     assert saturates(arch, isa) is expected
+
+
+@pytest.mark.parametrize(
+    ("arch", "isa", "expected"),
+    [
+        ("x86_64", ("avx2", "avx512f"), False),
+        ("x86_64", ("avx512f", "avx512_bf16"), True),
+        ("x86_64", ("amx_bf16",), True),
+        ("aarch64", ("asimd", "bf16"), False),
+    ],
+)
+def test_bfloat16_pays_where_there_are_instructions_for_it(
+    arch: str, isa: tuple[str, ...], *, expected: bool
+) -> None:
+    assert multiplies_bfloat16(arch, isa) is expected
 
 
 def test_only_known_features_are_kept_in_one_order() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
@@ -17,7 +18,17 @@ DOCS = Path(__file__).parents[3] / "docs"
 @pytest.mark.parametrize("name", RESULTS)
 def test_the_published_schema_is_fresh(name: str) -> None:
     published = (DOCS / f"{name}.schema.json").read_bytes()
-    assert published == json_schema(name), f"write json_schema({name!r}) to docs/"
+    fresh = _in_order(json.loads(json_schema(name)))
+    assert _in_order(json.loads(published)) == fresh, f"write json_schema({name!r}) to docs/"
+
+
+def _in_order(schema: Any) -> Any:
+    """With alternatives sorted: versions of msgspec name them in another order."""
+    if isinstance(schema, dict):
+        return {key: _in_order(value) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return sorted((_in_order(one) for one in schema), key=json.dumps)
+    return schema
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Interleaved rounds: simulated ones for the rules, real ones for the path."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,15 +12,18 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Conditions, Machine, Round
 from deployopt.core.quantiles import least_requests
 from deployopt.device.accuracy import evaluate, timing_inputs
-from deployopt.device.device import Device, ThisMachine
+from deployopt.device.device import Device, Signs, ThisMachine, unheard
 from deployopt.device.latency import (
+    TURN_S,
     Place,
     Schedule,
     cores_for,
+    in_turns,
     measure,
     requests_per_round,
 )
-from deployopt.device.setup import Arm, EvaluationSet, Setup, TimingInputs
+from deployopt.device.protocol import Timed, TimeRequest
+from deployopt.device.setup import Arm, EvaluationSet, Limits, Setup, TimingInputs
 from tests.fakes.devices import MadeUpDevice, idle
 
 ROUND = Round(
@@ -161,6 +165,41 @@ def test_cores_are_the_last_ones_or_none(machine: Machine) -> None:
     four = msgspec.structs.replace(machine, affinity=(0, 1, 2, 3))
     assert cores_for(four, 2) == (2, 3)
     assert cores_for(four, 5) == ()
+
+
+def test_arms_take_turns_where_all_of_them_fit_in_memory(text_setup: Setup, tmp_path: Path) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"m" * 2**20)
+    (tmp_path / "model.onnx.data").write_bytes(b"d" * 9 * 2**20)
+    arms = _arms(msgspec.structs.replace(text_setup, model=model), 3)
+    # Three times the runtime's 150 MiB and three copies of 10 MiB.
+    needed = 3 * (150 + 3 * 10) * 2**20
+    enough = Schedule(limits=Limits(memory_bytes=needed))
+    assert in_turns(arms, enough)
+    assert not in_turns(arms, Schedule(limits=Limits(memory_bytes=needed - 1)))
+    assert not in_turns(arms[:1], enough)
+    assert not in_turns(arms, msgspec.structs.replace(enough, arrivals_per_s=5.0))
+
+
+class _Together(MadeUpDevice):
+    """Notes which arms were asked together."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(_same, machine)
+        self.together: list[str] = []
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        assert {request.turn_s for request in requests} == {TURN_S}
+        self.together.append("".join(request.setup.artifact for request in requests))
+        return super().ask_in_turns(requests, limits, signs)
+
+
+def test_the_first_of_a_round_changes(text_setup: Setup, place: Place) -> None:
+    device = _Together(place.device.machine)
+    measure(_arms(text_setup, 3), Schedule(looks=(4,)), _at(place, device))
+    assert device.together == ["012", "210", "012", "210"]
 
 
 def test_an_arm_without_inputs_is_refused(text_setup: Setup, place: Place) -> None:

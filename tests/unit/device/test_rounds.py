@@ -10,7 +10,7 @@ from deployopt.core.samples import Array, Feed
 from deployopt.device import timing
 from deployopt.device.rounds import RoundPlan, Warmed, arrivals, timed_parts, warmed
 from deployopt.device.session import Named
-from deployopt.device.timing import REQUESTS_MAX, TimedPart, pick_probes
+from deployopt.device.timing import REQUESTS_MAX, Pace, TimedPart, pick_probes
 
 
 class Timed:
@@ -38,7 +38,7 @@ FEEDS: list[Feed] = [{"x": np.full((1, 2), i, dtype=np.float32)} for i in range(
 
 def _count(session: Timed, plan: RoundPlan, guess_s: float) -> int:
     warm = Warmed(first_s=guess_s, warmup_s=(), steady=True, guess_s=guess_s, answer_bytes=8)
-    parts = timed_parts(session, None, FEEDS, plan, warm, session.clock)
+    parts = timed_parts(session, None, FEEDS, plan, warm, Pace(clock=session.clock))
     return sum(len(part.samples_s) for part in parts)
 
 
@@ -107,7 +107,7 @@ def served(service_s: float, rate: float, monkeypatch: pytest.MonkeyPatch) -> li
     monkeypatch.setattr(timing, "_sleep", sleep)
     plan = RoundPlan(requests=4000, min_s=1.0, seed=3, arrivals_per_s=rate)
     warm = Warmed(first_s=service_s, warmup_s=(), steady=True, guess_s=service_s, answer_bytes=8)
-    return timed_parts(session, None, FEEDS, plan, warm, session.clock)
+    return timed_parts(session, None, FEEDS, plan, warm, Pace(clock=session.clock))
 
 
 def test_arrivals_are_a_poisson_process_and_the_same_for_the_same_seed() -> None:

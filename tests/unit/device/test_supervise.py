@@ -16,25 +16,9 @@ from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.device.protocol import Evaluated, EvaluateRequest, Working
 from deployopt.device.setup import EvaluationSet, Limits, Setup
 from deployopt.device.supervise import ask, child_environment
+from tests.fakes.children import SPEAK
 
 LIMITS = Limits(wall_s=20, quiet_s=10)
-SPEAK = """\
-import json, os, signal, socket, struct, sys, time
-channel = socket.socket(fileno=int(sys.argv[1]))
-def say(**message):
-    body = json.dumps(message).encode()
-    channel.sendall(struct.pack(">I", len(body)) + body)
-def hear():
-    size = struct.unpack(">I", channel.recv(4))[0]
-    data = b""
-    while len(data) < size:
-        data += channel.recv(size - len(data))
-    return json.loads(data)
-def done():
-    say(type="evaluated", requests=1, examples=1, non_finite=0, peak_rss_bytes=1, base_rss_bytes=1,
-        seconds=0.1)
-hear()
-"""
 
 
 @pytest.fixture
@@ -75,6 +59,19 @@ def test_what_happened_is_said(request_: EvaluateRequest, code: str, says: str) 
         _ask(request_, code)
 
 
+def test_a_death_is_noticed_though_others_hold_the_channel_open(request_: EvaluateRequest) -> None:
+    code = """
+    if os.fork() == 0:
+        time.sleep(60)
+    os.write(1, b'before the end')
+    os.kill(os.getpid(), signal.SIGSEGV)
+    """
+    start = time.monotonic()
+    with pytest.raises(DeviceError, match="SIGSEGV.*before the end"):
+        _ask(request_, code)
+    assert time.monotonic() - start < 8  # and not after the 10 s without a sign of life
+
+
 def test_last_words_cannot_repaint_a_terminal(request_: EvaluateRequest) -> None:
     with pytest.raises(DeviceError, match="gone") as caught:
         _ask(request_, "print('\\x1b[2Jgone', file=sys.stderr); sys.exit(1)")
@@ -91,6 +88,27 @@ def test_a_child_that_hangs_is_stopped(request_: EvaluateRequest) -> None:
     with pytest.raises(DeviceError, match=r"no sign of life for 0\.5 s"):
         _ask(request_, "time.sleep(60)", Limits(wall_s=20, quiet_s=0.5))
     assert time.monotonic() - start < 5
+
+
+def test_a_parent_that_was_stopped_for_long_accuses_no_child(
+    request_: EvaluateRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-Z, or a machine that slept: what the child has said meanwhile is read first."""
+    real = time.monotonic
+    late = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + late[0])
+    code = """
+    say(type='working', share=0, what='')
+    time.sleep(0.5)
+    done()
+    """
+
+    def stopped(_: Working) -> None:
+        time.sleep(1.0)  # the child answers meanwhile
+        late[0] += 100.0
+
+    command = [sys.executable, "-c", SPEAK + textwrap.dedent(code)]
+    assert isinstance(ask(request_, Limits(quiet_s=10), stopped, command), Evaluated)
 
 
 def test_a_child_that_ignores_the_polite_signal_is_killed(request_: EvaluateRequest) -> None:
@@ -164,6 +182,9 @@ def _gone(pid: int) -> bool:
         ("", "os.kill(os.getpid(), signal.SIGKILL)"),
         ("os.setsid()", "time.sleep(60)"),
         ("os.setsid()", "done(); time.sleep(60)"),
+        ("os.setsid()", "os.kill(os.getpid(), signal.SIGKILL)"),
+        ("os.setsid()\n        if os.fork(): os._exit(0)", "time.sleep(60)"),
+        ("os.setsid()\n        if os.fork(): os._exit(0)", "done(); time.sleep(60)"),
     ],
 )
 def test_what_a_child_started_is_gone_with_it(

@@ -4,20 +4,29 @@ The session here is simulated, with a clock of its own: computing takes time by 
 """
 
 import gc
-import random
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
-from deployopt.core.samples import Array, Feed
+from benchmarks.gate_backends import (
+    Detecting,
+    DetectingAndMemoising,
+    Honest,
+    Memoising,
+    Skipping,
+    Truncating,
+    Zeros,
+    some_feeds,
+)
+from deployopt.core.samples import Array
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
-from deployopt.device.session import Named
 from deployopt.device.timing import (
     KEPT_LEAST,
     LONGEST_KEPT,
     PROBES,
     REPEAT_RATIO_MIN,
+    Pace,
     differing,
     draw_order,
     pick_probes,
@@ -37,114 +46,14 @@ def _quick_collection() -> Iterator[None]:
     gc.unfreeze()
 
 
-class Honest:
-    """Sums that depend on every token; 10 us and 1 us a token, with 30 % noise and rare spikes."""
-
-    def __init__(self, seed: int) -> None:
-        self.now = 0
-        self.lot = random.Random(seed)  # noqa: S311 -- noise, not a secret
-        self.calls = 0
-
-    def get_outputs(self) -> Sequence[Named]:
-        return []
-
-    def clock(self) -> int:
-        return self.now
-
-    def spend(self, ns: float) -> None:
-        spike = 20 if self.lot.random() < 0.02 else 1
-        self.now += int(ns * self.lot.uniform(0.7, 1.3) * spike)
-
-    def compute(self, feed: Mapping[str, Array]) -> list[Array]:
-        x = feed["x"]
-        self.spend(10_000 + 1_000 * x.size)
-        weights = np.linspace(0.5, 1.5, x.size, dtype=np.float32)
-        total = float((x[0] * weights).sum())
-        return [np.array([[total, 1.0 - total]], dtype=np.float32)]
-
-    def run(self, _: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        self.calls += 1
-        return self.compute(input_feed)
-
-
-class Memoising(Honest):
-    """Remembers every answer."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self.known: dict[bytes, list[Array]] = {}
-
-    def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        key = input_feed["x"].tobytes()
-        if key in self.known:
-            self.spend(2_000)
-            return self.known[key]
-        self.known[key] = super().run(names, input_feed)
-        return self.known[key]
-
-
-class Zeros(Honest):
-    """Computes nothing."""
-
-    def run(self, _: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        self.spend(1_000)
-        return [np.zeros((len(input_feed["x"]), 2), dtype=np.float32)]
-
-
-class Skipping(Honest):
-    """Gives every second request the answer before."""
-
-    last: list[Array]
-
-    def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        if self.calls % 2:
-            self.calls += 1
-            self.spend(1_000)
-            return self.last
-        self.last = super().run(names, input_feed)
-        return self.last
-
-
-class Truncating(Honest):
-    """Reads the first 40 tokens only, which is all of most inputs."""
-
-    def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        return super().run(names, {"x": input_feed["x"][:, :40]})
-
-
-class Detecting(Honest):
-    """Is honest for as long as a warm-up or an accuracy run may last, then makes answers up."""
-
-    def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        if self.calls < 76:
-            return super().run(names, input_feed)
-        self.spend(1_000)
-        return [np.array([[0.7, 0.3]], dtype=np.float32)]
-
-
-class DetectingAndMemoising(Memoising):
-    """Remembers answers only once it takes itself to be timed."""
-
-    def run(self, names: Sequence[str] | None, input_feed: Mapping[str, Array]) -> list[Array]:
-        if self.calls < 76:
-            return Honest.run(self, names, input_feed)
-        return super().run(names, input_feed)
-
-
-def _feeds(seed: int, count: int = 200) -> list[Feed]:
-    random_ = np.random.default_rng(seed)
-    lengths = [*random_.integers(4, 40, count - LONGEST_KEPT), *range(60, 60 + LONGEST_KEPT)]
-    return [{"x": random_.random((1, n), dtype=np.float32)} for n in lengths]
-
-
 def _caught(backend: type[Honest], seed: int) -> bool:
-    feeds = _feeds(seed)
+    feeds = some_feeds(seed)
     honest = Honest(seed)
     expected = [{"y": honest.compute(feed)[0]} for feed in feeds]
     session = backend(seed)
     ready = warmed(session, ["y"], feeds, seed, session.clock)
     plan = RoundPlan(requests=60, min_s=0.0, seed=seed)
-    parts = timed_parts(session, ["y"], feeds, plan, ready, session.clock)
+    parts = timed_parts(session, ["y"], feeds, plan, ready, Pace(clock=session.clock))
     kept = [item for part in parts for item in part.kept]
     ratio = parts[0].repeat_ratio
     assert ratio is not None
@@ -163,17 +72,17 @@ def test_an_honest_backend_is_never_accused() -> None:
 
 
 def test_memoising_is_caught_by_the_probes_and_not_by_luck() -> None:
-    feeds = _feeds(1)
+    feeds = some_feeds(1)
     session = Memoising(1)
     ready = warmed(session, None, feeds, 1, session.clock)
     plan = RoundPlan(requests=60, min_s=0.0, seed=1)
-    (part,) = timed_parts(session, None, feeds, plan, ready, session.clock)
+    (part,) = timed_parts(session, None, feeds, plan, ready, Pace(clock=session.clock))
     assert part.repeat_ratio is not None
     assert part.repeat_ratio < 0.3
 
 
 def test_probes_are_not_seen_before_the_timed_part() -> None:
-    feeds = _feeds(3)
+    feeds = some_feeds(3)
     seen: list[int] = []
 
     class Watching(Honest):
@@ -228,9 +137,9 @@ def test_only_the_answer_is_inside_the_clock_and_collection_is_off() -> None:
             return [input_feed["x"]]
 
     session = Watching(1)
-    feeds = _feeds(1, 20)
+    feeds = some_feeds(1, 20)
     order = draw_order([1] * 20, 40, (), seed=1)
-    part = time_requests(session, None, feeds, order, session.clock)
+    part = time_requests(session, None, feeds, order, Pace(clock=session.clock))
     assert part.samples_s == (0.001,) * 40
     assert not any(collecting)
     assert gc.isenabled()
@@ -247,12 +156,12 @@ def test_warm_up_ends_when_windows_are_alike_and_at_the_latest_after_ten() -> No
         drifts = False
 
     steady = Drifting(1)
-    durations, became = warm_up(steady, None, _feeds(1, 20), steady.clock)
+    durations, became = warm_up(steady, None, some_feeds(1, 20), steady.clock)
     assert (len(durations), became) == (75, True)
     assert durations[0] == 5e-6
     Drifting.drifts = True
     drifting = Drifting(1)
-    durations, became = warm_up(drifting, None, _feeds(1, 20), drifting.clock)
+    durations, became = warm_up(drifting, None, some_feeds(1, 20), drifting.clock)
     assert (len(durations), became) == (250, False)
 
 

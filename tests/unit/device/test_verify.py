@@ -1,5 +1,6 @@
 """Verifying a bundle on this machine, for real."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from deployopt.core.errors import DeviceError, IntegrityError, StorageError, Usa
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.experience import Foreseen
 from deployopt.core.measurement import Machine
+from deployopt.core.signature import Trust
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
 from deployopt.device import verify as module
 from deployopt.device.machine import describe_machine
 from deployopt.device.verify import Verification, verify
+from deployopt.signing.authenticate import Policy
+from deployopt.signing.sign import make_key, sign
 from deployopt.store.experiences import read_experiences
 from deployopt.store.verifying import verify_bundle
 from tests.fakes.devices import MadeUpDevice, idle
@@ -90,6 +94,52 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "measure", lambda *_, **__: (None,))
 
 
+@on_x86
+@pytest.mark.slow
+def test_an_accepted_release_is_remembered_and_an_older_one_refused(
+    make_bundle: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("model_signing")
+    _quick(monkeypatch)
+    make_key(tmp_path / "K")
+    policy, store = Policy(key=tmp_path / "K.pub"), tmp_path / "store"
+    new = make_bundle()
+    old = shutil.copytree(new, tmp_path / "old")
+    for release_seq, bundle in enumerate((old, new), start=1):
+        sign(bundle, tmp_path / "K", release_seq=release_seq, store=tmp_path / "signers")
+    result = verify(new, store=store, policy=policy)
+    assert result.exit_code == 0
+    assert result.authenticity is not None
+    assert result.authenticity.trust is Trust.VERIFIED
+    again = verify(new, store=store, policy=policy)
+    assert again.authenticity is not None
+    assert again.authenticity.previous_seq == 2
+    with pytest.raises(IntegrityError, match="release 2 was accepted here before"):
+        verify(old, store=store, policy=policy)
+    unasked = verify(old, store=store)
+    assert unasked.authenticity is not None
+    assert unasked.authenticity.trust is Trust.UNVERIFIED
+
+
+@pytest.mark.slow
+def test_what_a_proxy_accepts_is_not_remembered(
+    make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("model_signing")
+    _quick(monkeypatch)
+    make_key(tmp_path / "K")
+    board = msgspec.structs.replace(
+        target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
+    )
+    bundle = make_bundle(**{"target.json": encode_pretty(board).decode()})
+    sign(bundle, tmp_path / "K", store=tmp_path / "signers")
+    policy = Policy(key=tmp_path / "K.pub")
+    for _ in range(2):
+        result = verify(bundle, proxy=True, store=tmp_path / "store", policy=policy)
+        assert result.authenticity is not None
+        assert result.authenticity.previous_seq is None
+
+
 def test_a_proxy_is_said_to_be_one(
     make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +165,7 @@ def test_a_runtime_outside_of_the_target_s_range_is_refused_there(
 ) -> None:
     _quick(monkeypatch)
     old = msgspec.structs.replace(
-        target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.20.1,<1.21")
+        target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.10,<1.11")
     )
     with pytest.raises(DeviceError, match="pip install"):
         verify(make_bundle(**{"target.json": encode_pretty(old).decode()}))

@@ -8,6 +8,7 @@ from deployopt.core.gate import Findings, judge
 from deployopt.core.measurement import AccuracyTrial
 from deployopt.core.paired import loss_p_value
 from deployopt.core.verdict import Outcome, Verdict
+from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.judging import Finalist, decide
 from tests.fakes.candidates import candidate
 from tests.fakes.results import accuracy
@@ -40,9 +41,9 @@ def verdict_at(one: Finalist, level: float) -> Verdict:
 def decided(*finalists: Finalist) -> tuple[str, Verdict, tuple[str, ...]]:
     """The winner's name, its verdict, and who was asked; the most wanted first."""
     known = {one.candidate.recipe.name: one for one in finalists}
-    winner, verdict, asked = decide(
-        [one.candidate for one in finalists], lambda c: known[c.recipe.name], verdict_at
-    )
+    found = decide([one.candidate for one in finalists], lambda c: known[c.recipe.name], verdict_at)
+    assert found is not None
+    winner, verdict, asked = found
     return winner.candidate.recipe.name, verdict, tuple(a.candidate.recipe.name for a in asked)
 
 
@@ -81,3 +82,26 @@ def test_the_others_leave_a_tenth_of_alpha_to_float() -> None:
     assert alone == "a"
     name, _, _ = decided(finalist("a", lost, 0), finalist("float", 0, 0))
     assert name == "float"
+
+
+@pytest.mark.parametrize(
+    ("crashes", "name", "asked"),
+    [
+        ({"small"}, "int8", ("int8",)),
+        ({"int8"}, "float", ("float",)),
+        ({"int8", "float"}, None, ()),
+    ],
+)
+def test_one_that_crashes_at_the_gate_fails_alone(
+    crashes: set[str], name: str | None, asked: tuple[str, ...]
+) -> None:
+    """It ends the sequence, as one that loses too much does; what passed before it may win."""
+    finalists = [finalist("small", 0, 0), finalist("int8", 1, 1), finalist("float", 0, 0)]
+    known = {one.candidate.recipe.name: one for one in finalists}
+
+    def ask(c: Candidate) -> Finalist | None:
+        return None if c.recipe.name in crashes else known[c.recipe.name]
+
+    found = decide([one.candidate for one in finalists], ask, verdict_at)
+    assert (found and found[0].candidate.recipe.name) == name
+    assert tuple(one.candidate.recipe.name for one in (found[2] if found else ())) == asked

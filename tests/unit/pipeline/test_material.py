@@ -11,7 +11,6 @@ from PIL import Image
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import decode_examples
 from deployopt.core.request import BuildRequest
-from deployopt.core.samples import decode_samples
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.pipeline.material import Material, gather_material
 from deployopt.planning.targets import load_target
@@ -104,7 +103,6 @@ def test_texts_that_judge_teach_nothing(texts: Bench) -> None:
     with_leak = found.lesson.digest
     without = read(texts.gather(write_csv(texts.folder / "train.csv", fresh), plain))
     assert without.lesson.digest == with_leak
-    assert len(decode_samples(found.samples)) == min(256, len(train))
     assert found.lesson.teacher == texts.source.artifact.folder
 
 
@@ -162,7 +160,6 @@ def test_images_are_kept_as_pixels_and_apart_from_the_judges(images: Bench) -> N
     assert not isinstance(feed, str)
     assert feed["pixel_values"].dtype == np.uint8
     assert feed["pixel_values"].shape == (1, 3, 8, 8)
-    assert decode_samples(found.samples)[0]["pixel_values"].dtype == np.float32
     assert found.labelled
 
 

@@ -18,7 +18,14 @@ from deployopt.remote.packing import Code, small_install
 def test_the_small_install_is_what_the_device_path_imports() -> None:
     found = small_install()
     names = [text.split("<")[0].split(">")[0] for text in found]
-    assert names == ["msgspec", "numpy", "onnxruntime", "psutil", "tokenizers"]
+    assert list(dict.fromkeys(names)) == ["msgspec", "numpy", "onnxruntime", "psutil", "tokenizers"]
+
+
+def test_lines_of_one_name_for_several_pythons_all_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["numpy>=1; python_version < '3.13'", "numpy>=2; python_version >= '3.13'"]
+    others = ["msgspec", "onnxruntime", "psutil", "tokenizers", "torch; extra == 'build'"]
+    monkeypatch.setattr(metadata, "requires", lambda _: [*others, *lines])
+    assert small_install() == ("msgspec", *lines, "onnxruntime", "psutil", "tokenizers")
 
 
 def test_without_an_installed_package_nobody_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import io
 
 from rich.console import Console
 
+from benchmarks.load_parts import large_build
 from deployopt.reports.candidates import print_candidates, print_checks
 from tests.fakes import results
 
@@ -24,6 +25,16 @@ def test_each_candidate_has_a_row() -> None:
     for item in results.many().candidates:
         assert f" {item.recipe} " in text
     assert text.count("●") == 1
+
+
+def test_of_hundreds_the_foremost_have_rows_and_the_others_are_counted() -> None:
+    made = console()
+    print_candidates(made, large_build(300).candidates)
+    text = text_of(made)
+    assert "and 276 more, slower or beaten, in the page" in text
+    assert text.count("●") == 1
+    assert len(text.splitlines()) < 150
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_candidate_that_only_failed() -> None:

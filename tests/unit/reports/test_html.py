@@ -6,9 +6,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from benchmarks.load_parts import large_build
 from deployopt.core.errors import MissingExtraError
 from deployopt.core.result import BuildResult
+from deployopt.reports import html
 from deployopt.reports.html import build_page
+from deployopt.reports.words import unbroken
 from tests.fakes import results, search
 from tests.fakes.payloads import payloads
 
@@ -158,6 +161,39 @@ def test_every_payload_is_text() -> None:
         found = parsed(build_page(results.hostile(payload)))
         assert found.tags <= clean.tags, repr(payload)
         assert found.attributes <= clean.attributes, repr(payload)
+
+
+def test_of_many_candidates_the_foremost_are_shown_and_the_others_folded() -> None:
+    result = large_build(300)
+    page = page_of(result).decode()
+    parsed(page.encode())
+    section = page.partition("<h2>Candidates</h2>")[2].partition("<h2>Search</h2>")[0]
+    shown, *folded = re.split("<details><summary>", section)
+    assert shown.count('class="has') == 24
+    assert [part.partition("<")[0] for part in folded] == [
+        "Others, part 1 of 3: 100 candidates",
+        "Others, part 2 of 3: 100 candidates",
+        "Others, part 3 of 3: 76 candidates",
+    ]
+    for one in result.candidates:
+        assert section.count(f"<span>{unbroken(one.recipe)}</span>") == 1
+    assert "Shown are 12 of 300 candidates" in page
+    assert "<details open" not in page
+
+
+def test_a_page_has_an_end_and_says_what_is_beyond_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MOST", 40)
+    text = plain(page_of(large_build(50)))
+    left = "left out: 10 candidates, 10 trainings, 10 shapes"
+    assert f"More was tried than a page can show; {left}" in text
+    assert "More was tried" not in plain(page_of(large_build(40)))
+    assert "chosen" in text
+
+
+def test_twice_the_candidates_are_at_most_twice_the_page() -> None:
+    sizes = [len(page_of(large_build(count))) for count in (100, 200, 400)]
+    assert sizes[1] < 2.1 * sizes[0]
+    assert sizes[2] < 2.1 * sizes[1] < 3_000_000
 
 
 def test_the_small_install_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from tests.fakes import search
 
 def test_every_outcome_is_told_apart_and_explained() -> None:
     result = search.build()
-    words = {search_words.outcome_of(t, result) for t in search.trainings()}
+    words = set(map(search_words.outcomes_in(result), search.trainings()))
     assert words == set(search_words.OUTCOMES)
 
 
@@ -21,11 +21,11 @@ def test_over_budget_needs_the_whole_bound() -> None:
     unsure = search.training(search.profile(2), 1, 15)
     assert unsure.loss is not None
     assert unsure.loss.estimate > 0.01 > unsure.loss.lower
-    assert search_words.outcome_of(unsure, result) == "beaten"
+    assert search_words.outcomes_in(result)(unsure) == "beaten"
     without = msgspec.structs.replace(result, budgets=())
     sure = search.training(search.profile(2), 1, 60)
-    assert search_words.outcome_of(sure, result) == "over budget"
-    assert search_words.outcome_of(sure, without) == "beaten"
+    assert search_words.outcomes_in(result)(sure) == "over budget"
+    assert search_words.outcomes_in(without)(sure) == "beaten"
 
 
 def test_rungs_are_counted_from_one_the_best_first_and_failures_last() -> None:

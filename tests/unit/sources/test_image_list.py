@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from deployopt.core.errors import UsageError
 from deployopt.core.interface import ImageInputs
 from deployopt.sources.image_list import Chosen, ImageList
 
@@ -23,5 +24,5 @@ def test_images_are_decoded_once_and_chosen_by_position(tmp_path: Path) -> None:
     (tmp_path / "2.png").unlink()
     assert some[0] is first
     (tmp_path / "0.png").unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UsageError, match="No such file"):
         some[1]

@@ -7,6 +7,7 @@ import pytest
 
 from deployopt.core.errors import DeviceError, StorageError
 from deployopt.store.kept import kept_folder
+from deployopt.store.locks import seize
 
 
 def fill(folder: Path) -> None:
@@ -23,6 +24,16 @@ def test_it_is_made_once(tmp_path: Path) -> None:
 
     assert kept_folder(tmp_path / "home", "one", never) == made
     assert [path.name for path in made.parent.iterdir()] == ["one"]
+
+
+def test_it_is_held_while_the_process_lives(tmp_path: Path) -> None:
+    made = kept_folder(tmp_path, "one", fill)
+    assert seize(made) is None
+    # Removed behind its back it is made again, and held again.
+    (made / "file").unlink()
+    made.rmdir()
+    assert (kept_folder(tmp_path, "one", fill) / "file").read_text() == "made"
+    assert seize(made) is None
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:

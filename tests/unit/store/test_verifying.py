@@ -176,5 +176,5 @@ def test_verifications_may_be_added_and_nothing_else(publish: Publish) -> None:
     (bundle / "verifications/e x").write_bytes(b"")
     (bundle / "verifications/run.sh").write_bytes(b"")
     (bundle / "verifications/run.sh").chmod(0o755)
-    with pytest.raises(IntegrityError, match=r"\(4 mismatches\)"):
+    with pytest.raises(IntegrityError, match=r"\(5 mismatches\)"):
         verify_bundle(bundle)

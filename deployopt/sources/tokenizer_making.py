@@ -1,0 +1,128 @@
+"""A `tokenizer.json` made from the files that older models have, as transformers makes it.
+
+In: a folder with `vocab.txt` (WordPiece), or `vocab.json` and `merges.txt` (byte-level), and its
+options. Out: the text of `tokenizer.json`. It runs in the confined process: the library that builds
+is native code, and the files are strangers'.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.errors import UsageError
+
+WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
+BYTE_LEVEL: Final = frozenset({"roberta"})
+_PAIR: Final = 2
+
+
+def made_from(folder: Path, model_type: str) -> str | None:
+    """The file that this type of model brings its words in; None where it brings none."""
+    if model_type in WORD_PIECE and (folder / "vocab.txt").exists():
+        return "vocab.txt"
+    if model_type in BYTE_LEVEL and (folder / "vocab.json").exists():
+        return "vocab.json"
+    return None
+
+
+def make_tokenizer(folder: Path, source: str, options: Mapping[str, object]) -> str:
+    """The text of `tokenizer.json`; raises UsageError where the words are malformed."""
+    build = _word_piece if source == "vocab.txt" else _byte_level
+    try:
+        made: str = build(folder / source, options).to_str()
+    except UsageError:
+        raise
+    except Exception as error:  # tokenizers raises the bare class
+        raise UsageError(f"{folder / source} makes no tokenizer: {error}.") from error
+    return made
+
+
+# The two builders follow what transformers makes of the same files for these model types.
+def _word_piece(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+    words = _lines(path)
+    vocabulary = {word: at for at, word in enumerate(words)}
+    cls = text_option(options, "cls_token", "[CLS]")
+    sep = text_option(options, "sep_token", "[SEP]")
+    unknown = text_option(options, "unk_token", "[UNK]")
+    _require(vocabulary, (cls, sep, unknown), path)
+    strip = options.get("strip_accents")
+    built = Tokenizer(models.WordPiece(vocabulary, unk_token=unknown))
+    built.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=_flag(options, "tokenize_chinese_chars", default=True),
+        strip_accents=strip if isinstance(strip, bool) else None,
+        lowercase=_flag(options, "do_lower_case", default=True),
+    )
+    built.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    built.decoder = decoders.WordPiece(prefix="##")
+    built.post_processor = processors.TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(cls, vocabulary[cls]), (sep, vocabulary[sep])],
+    )
+    special = [cls, sep, unknown, text_option(options, "pad_token", "[PAD]"),
+        text_option(options, "mask_token", "[MASK]")]  # fmt: skip
+    built.add_special_tokens([token for token in special if token in vocabulary])
+    return built
+
+
+def _byte_level(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+
+    try:
+        vocabulary = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a vocabulary: {error}.") from error
+    pairs = [line.split(" ") for line in _lines(path.with_name("merges.txt"))]
+    merges = [(pair[0], pair[1]) for pair in pairs if len(pair) == _PAIR and pair[0] != "#version:"]
+    cls, sep = text_option(options, "cls_token", "<s>"), text_option(options, "sep_token", "</s>")
+    _require(vocabulary, (cls, sep), path)
+    spaced = _flag(options, "add_prefix_space", default=False)
+    built = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, fuse_unk=False))
+    built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=spaced)
+    built.decoder = decoders.ByteLevel()
+    built.post_processor = processors.RobertaProcessing(
+        (sep, vocabulary[sep]), (cls, vocabulary[cls]), add_prefix_space=spaced
+    )
+    special = [cls, sep, text_option(options, "unk_token", "<unk>"),
+        text_option(options, "pad_token", "<pad>")]  # fmt: skip
+    built.add_special_tokens([token for token in special if token in vocabulary])
+    mask = text_option(options, "mask_token", "<mask>")
+    if mask in vocabulary:
+        built.add_special_tokens([AddedToken(mask, lstrip=True)])
+    return built
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        raise UsageError(f"{path.name} is missing beside {path.parent / 'vocab.json'}.")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+    # Only line feeds end a word: some vocabularies hold other characters that Python splits at.
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def _require(vocabulary: Mapping[str, int], tokens: tuple[str, ...], path: Path) -> None:
+    missing = [token for token in tokens if token not in vocabulary]
+    if missing:
+        raise UsageError(f"{path} lacks the tokens {', '.join(missing)}.")
+
+
+def text_option(options: Mapping[str, object], name: str, default: str) -> str:
+    """A special token, written as a text or as an object with its content."""
+    value = options.get(name, default)
+    if isinstance(value, dict):
+        value = value.get("content", default)
+    return value if isinstance(value, str) else default
+
+
+def _flag(options: Mapping[str, object], name: str, *, default: bool) -> bool:
+    value = options.get(name, default)
+    return value if isinstance(value, bool) else default

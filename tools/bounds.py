@@ -1,0 +1,92 @@
+"""Try the small install at either end of its dependencies' bounds.
+
+    python -m tools.bounds --lowest [--python PYTHON]    each at its lower bound
+    python -m tools.bounds --highest [--python PYTHON]   each as new as its upper bound lets
+
+An environment of its own (`.venv-lowest`, `.venv-highest`) gets the small install and what the
+tests import, and runs the tests of core, device and store, which need nothing else of deployopt.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tomllib
+from typing import Final, NamedTuple
+
+from tools.check import ROOT, TESTING, install
+
+ROOMS: Final = ("core", "device", "store")
+_REQUIREMENT: Final = re.compile(
+    r"^(?P<name>[A-Za-z0-9._-]+)>=(?P<low>[0-9][0-9.]*),<(?P<high>[0-9][0-9.]*)"
+    r"(?P<marker>\s*;.*)?$"
+)
+
+
+class Bounds(NamedTuple):
+    """One requirement; `marker` with its semicolon, or empty."""
+
+    name: str
+    low: str
+    high: str
+    marker: str = ""
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment, then run the tests in it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    end = parser.add_mutually_exclusive_group(required=True)
+    end.add_argument("--lowest", action="store_true")
+    end.add_argument("--highest", action="store_true")
+    parser.add_argument("--python", default=sys.executable, help="The interpreter to try it with.")
+    asked = parser.parse_args(arguments)
+    folder = ROOT / (".venv-lowest" if asked.lowest else ".venv-highest")
+    python = folder / "bin" / "python"
+    pins = [f"{b.name}=={b.low}{b.marker}" for b in small_bounds()] if asked.lowest else []
+    for command in (
+        [asked.python, "-m", "venv", "--clear", folder],
+        [*install(python), "--upgrade", "-e", ".", *TESTING, *pins],
+        [python, "-m", "pip", "check"],
+        [python, "-m", "pip", "list", "--format=freeze"],
+        [python, "-m", "pytest", "-q", *(f"tests/unit/{room}" for room in ROOMS)],
+    ):
+        code = subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+def small_bounds() -> list[Bounds]:
+    """Of every dependency of the small install."""
+    return [bounds_of(line) for line in _project()["dependencies"]]
+
+
+def all_bounds() -> list[Bounds]:
+    """Of every dependency of every extra too."""
+    extras = _project()["optional-dependencies"].values()
+    return [*small_bounds(), *(bounds_of(line) for extra in extras for line in extra)]
+
+
+def bounds_of(requirement: str) -> Bounds:
+    """Both ends of `name>=1.2,<3`.
+
+    Raises:
+        ValueError: an end is missing.
+    """
+    match = _REQUIREMENT.match(requirement)
+    if match is None:
+        raise ValueError(f"{requirement!r} has not the form name>=1.2,<3")
+    return Bounds(match["name"], match["low"], match["high"], (match["marker"] or "").strip())
+
+
+def _project() -> dict[str, dict[str, list[str]]]:
+    project: dict[str, dict[str, list[str]]] = tomllib.loads(
+        (ROOT / "pyproject.toml").read_text("utf-8")
+    )["project"]
+    return project
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
