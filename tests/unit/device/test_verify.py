@@ -165,7 +165,7 @@ def test_a_runtime_outside_of_the_target_s_range_is_refused_there(
 ) -> None:
     _quick(monkeypatch)
     old = msgspec.structs.replace(
-        target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.10,<1.11")
+        target, runtime=msgspec.structs.replace(target.runtime, versions=">=1.98,<1.99")
     )
     with pytest.raises(DeviceError, match="pip install"):
         verify(make_bundle(**{"target.json": encode_pretty(old).decode()}))
