@@ -25,7 +25,7 @@ class Distil(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `layers` are the teacher's that the student was cut from; none: they are spread evenly. It ends
     after `epochs`, after `patience` of them without gain, or when `time_limit_s` is over. With
-    `bfloat16` products are worked out in it, which pays on processors that have instructions for it.
+    `bfloat16` products are worked out in it, for processors that have instructions for it.
     """
 
     name: ClassVar[str] = "distil"

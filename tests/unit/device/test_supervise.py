@@ -67,7 +67,7 @@ def test_a_death_is_noticed_though_others_hold_the_channel_open(request_: Evalua
     os.kill(os.getpid(), signal.SIGSEGV)
     """
     start = time.monotonic()
-    with pytest.raises(DeviceError, match="SIGSEGV.*before the end"):
+    with pytest.raises(DeviceError, match=r"SIGSEGV.*before the end"):
         _ask(request_, code)
     assert time.monotonic() - start < 8  # and not after the 10 s without a sign of life
 
