@@ -1,7 +1,8 @@
 """Is a bundle ever called worse than itself? Comparisons of one with itself, on the real clock.
 
-Run `python -m benchmarks.aa BUNDLE [--times 20] [--round-s 2] [--json FILE]` from the repository's
-root, on a machine with nothing else to do: a Markdown row a comparison on stdout, then the counts.
+Run `python -m benchmarks.aa BUNDLE [--times 20] [--without-turns] [--json FILE]` from the
+repository's root, on a machine with nothing else to do: a Markdown row a comparison on stdout, then
+the counts.
 Each is what `deployopt compare BUNDLE BUNDLE` does, except that the answers, which cannot differ,
 are asked once for all. Exit 1 where one is called regressed, or more than a tenth is undecided.
 """
@@ -12,19 +13,23 @@ import math
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median, stdev
 
 import msgspec
 
 from deployopt.core.comparison import Change, Comparison
+from deployopt.core.errors import DeviceError
 from deployopt.core.evidence import Evidence
 from deployopt.device import compare
 from deployopt.device.accuracy import evaluate
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.compare import Ring, Terms, compare_sides
-from deployopt.device.device import ThisMachine
+from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
 from deployopt.device.machine import matches
+from deployopt.device.protocol import Timed, TimeRequest
+from deployopt.device.setup import Limits
 from deployopt.device.sides import side_of
 from deployopt.reports.comparison_words import bounds_words, change_words
 from deployopt.store.staging import staged_folder
@@ -37,7 +42,8 @@ def main() -> int:
     asked = _arguments()
     if asked.round_s is not None:
         compare.ROUND_S.update(dict.fromkeys(Evidence, asked.round_s))
-    device, opened = ThisMachine(), open_bundle(asked.bundle)
+    device = OneByOne() if asked.without_turns else ThisMachine()
+    opened = open_bundle(asked.bundle)
     side = side_of(opened, device.machine)
     mismatch = matches(opened.target, device.machine)
     print("| # | latency p50 | bounds | outcome | memory | pairs | void | round noise | took |")
@@ -61,6 +67,16 @@ def main() -> int:
     return int(counts[Change.REGRESSED.value] > 0 or undecided > UNDECIDED_SHARE * asked.times)
 
 
+class OneByOne(ThisMachine):
+    """This machine, where each process works until it has done."""
+
+    def ask_in_turns(
+        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    ) -> tuple[Timed | DeviceError, ...]:
+        """As rounds were before there were turns."""
+        return one_by_one(self, requests, limits, signs)
+
+
 def _print_row(number: int, found: Comparison, seconds: float) -> None:
     latency, memory = found.differences[0], found.differences[2]
     pairs = [p for p in found.rounds if p.void is None and p.old_s > 0 and p.new_s > 0]
@@ -81,6 +97,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--margin", type=float, default=Terms().margin, help="a share of one")
     parser.add_argument("--round-s", type=float, help="least seconds a round; as shipped")
+    parser.add_argument(
+        "--without-turns", action="store_true", help="one process after the other, for contrast"
+    )
     parser.add_argument("--json", type=Path, help="append every comparison to this file, a line")
     parser.add_argument("--workdir", type=Path, default=Path.cwd())
     return parser.parse_args()

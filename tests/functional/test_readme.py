@@ -36,6 +36,8 @@ TAKES_BUNDLE = {"verify", "run", "report"}
 """Prose names these without their argument."""
 OTHER_OPTIONS = {
     "--all": "tools/check.py",
+    "--lowest": "tools/bounds.py",
+    "--highest": "tools/bounds.py",
     "--check": "tools/generate_docs.py",
     "--release": "examples/package/package.py",
     "--memory": "benchmarks/predict.py",
