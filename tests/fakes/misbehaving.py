@@ -149,7 +149,7 @@ def _flood(descriptor: int) -> Callable[[Acting, Feed], list[Array]]:
 
 def _babble(acting: Acting, feed: Feed) -> list[Array]:
     """Speak out of turn on every descriptor that it has."""
-    for descriptor in range(3, 64):
+    for descriptor in range(3, 1024):
         try:
             os.write(descriptor, b"\x00\x00\x00\x04nope")
         except OSError:

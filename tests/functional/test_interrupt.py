@@ -121,7 +121,7 @@ def test_while_measuring(
     begin: Begin, number: signal.Signals, mlp: Path, arrays: Path, here: Path
 ) -> None:
     build = begin("-t", here, "-m", mlp, "-d", arrays)
-    build.wait_for(lambda: build.staged("**/feeds-*.npz") and build.has_children())
+    build.wait_for(lambda: build.staged("**/feeds.npz") and build.has_children())
     check_stopped(build.stop(number), build, number)
 
 
@@ -174,6 +174,6 @@ def test_a_terminal_sends_ctrl_c_to_the_whole_group(
     begin: Begin, mlp: Path, arrays: Path, here: Path
 ) -> None:
     build = begin("-t", here, "-m", mlp, "-d", arrays)
-    build.wait_for(lambda: build.staged("**/feeds-*.npz") and build.has_children())
+    build.wait_for(lambda: build.staged("**/feeds.npz") and build.has_children())
     os.killpg(build.process.pid, signal.SIGINT)
     check_stopped(build.stop(signal.SIGINT), build, signal.SIGINT)

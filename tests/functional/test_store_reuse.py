@@ -140,7 +140,7 @@ def test_a_killed_build_goes_on(
     words = ("build", "-t", here, "-m", mlp, "-d", arrays, "-o", "b", "--store", store, "--quiet")
     process = started(*words)
     # While it times: everything before is in the store, and the feeds stand in a staging folder.
-    wait_for(lambda: seen(store, "staging/**/feeds-*.npz"), process)
+    wait_for(lambda: seen(store, "staging/**/feeds.npz"), process)
     process.kill()
     process.communicate()
     assert list(store.glob("staging/*"))
