@@ -37,6 +37,7 @@ TAKES_BUNDLE = {"verify", "run", "report"}
 OTHER_OPTIONS = {
     "--all": "tools/check.py",
     "--lowest": "tools/bounds.py",
+    "--without-turns": "benchmarks/aa.py",
     "--highest": "tools/bounds.py",
     "--check": "tools/generate_docs.py",
     "--release": "examples/package/package.py",
