@@ -2,6 +2,11 @@
 
 import os
 import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.fakes.figures import Figures
 
 # A process that tests beside others keeps to a core of its own, and so does all that it starts:
 # threads of one would wait for the other's, and what is timed would be the other's work too.
@@ -17,3 +22,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The service that runs these tests is not to be told what they judge.
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
     os.environ.pop(name, None)
+
+_FIGURES = "figures"
+
+
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Figures:
+    """Takes a line for the end of the run, which may be in another process."""
+    return lambda line: record_property(_FIGURES, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where no test's output is shown, what was tried is."""
+    lines = [
+        str(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == _FIGURES and getattr(report, "when", "") == "teardown"
+    ]
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -5,9 +5,7 @@ signs of life, then one reply, all on that descriptor. It dies with its parent, 
 stdout.
 """
 
-import ctypes
 import os
-import signal
 import socket
 import sys
 import time
@@ -19,7 +17,8 @@ import msgspec
 import numpy as np
 import psutil
 
-from deployopt.core.confinement import confine_measured
+from deployopt.confinement.confine import confine_measured
+from deployopt.confinement.parent import die_with, receive
 from deployopt.core.errors import (
     DeployoptError,
     ExitCode,
@@ -61,7 +60,6 @@ from deployopt.device.turns import Turns
 from deployopt.store.faults import storage_errors
 from deployopt.store.writing import write_new_file
 
-_PR_SET_PDEATHSIG: Final = 1
 _S: Final = 1e-9
 _SIGN_OF_LIFE_S: Final = 0.2
 _KIB: Final = 1024
@@ -78,14 +76,14 @@ Wait = Callable[[], None]
 def main(arguments: Sequence[str]) -> int:
     """Answer one request; the exit code only says whether a reply was given."""
     descriptor, parent = int(arguments[0]), int(arguments[1])
-    _die_with(parent)
+    die_with(parent)
     with socket.socket(fileno=descriptor) as channel:
 
         def say(reply: Reply) -> None:
             channel.sendall(frame(reply))
 
         def hear() -> bytes:
-            return _receive(channel, frame_length(_receive(channel, HEADER_BYTES)))
+            return receive(channel, frame_length(receive(channel, HEADER_BYTES)))
 
         def wait() -> None:
             say(Waiting())
@@ -122,24 +120,6 @@ def answer(request: Request, say: Say, wait: Wait = lambda: None) -> Reply:
     if isinstance(request, TimeRequest):
         return _time(request, say, wait)
     return _evaluate(request, say)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, however that happens."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(ExitCode.FAILED)
-
-
-def _receive(channel: socket.socket, length: int) -> bytes:
-    data = bytearray()
-    while len(data) < length:
-        part = channel.recv(length - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)
 
 
 class _Opened(msgspec.Struct):

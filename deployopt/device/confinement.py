@@ -3,7 +3,7 @@
 In: nothing. Out: a finding for `doctor`, after a process of its own has tried.
 """
 
-from deployopt.core.confinement import Confined, offered
+from deployopt.confinement.confine import Confined, offered
 from deployopt.core.diagnosis import Finding, State
 
 TOPIC = "confinement"

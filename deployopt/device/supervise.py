@@ -21,6 +21,7 @@ from typing import Final
 
 import psutil
 
+from deployopt.confinement.environment import bare_environment
 from deployopt.core.errors import (
     DeployoptError,
     DeviceError,
@@ -53,7 +54,7 @@ _TERM_S: Final = 1.0
 _TAIL_BYTES: Final = 4096
 _TAIL_LINES: Final = 5
 _PART: Final = 65536
-_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
 _SETTINGS: Final = {
     # numpy's threads would be counted as the model's, and take memory.
     "OMP_NUM_THREADS": "1",
@@ -297,11 +298,7 @@ def started(
 
 def child_environment() -> dict[str, str]:
     """The few variables that the child gets."""
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    if "PYTHONPATH" in passed:
-        parts = passed["PYTHONPATH"].split(os.pathsep)
-        passed["PYTHONPATH"] = os.pathsep.join(str(Path(part).absolute()) for part in parts if part)
-    return passed | _SETTINGS
+    return bare_environment(_PASSED_ON, _SETTINGS)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

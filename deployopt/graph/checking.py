@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.confined import Bounds, Reader, StoppedError
+from deployopt.confinement.reader import Bounds, Reader, StoppedError
 from deployopt.graph.limits import refuse
 
 DEADLINE_S: Final = 600.0

@@ -15,7 +15,7 @@ import onnx
 import onnx.checker
 import onnxruntime
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.core.freeing import release_memory
 from deployopt.graph.checking import Question
 from deployopt.graph.describing import describe_onnx

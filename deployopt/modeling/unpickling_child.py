@@ -10,7 +10,7 @@ import msgspec
 import safetensors.torch
 import torch
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.core.errors import RefusedInputError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")

@@ -8,12 +8,12 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import deployopt.core
 from deployopt.core.errors import UnreachableError
+from deployopt.core.requirements import requirements
 from deployopt.core.version import VERSION
 from deployopt.store.keys import frame_fields
 
@@ -21,7 +21,6 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _DOMAIN: Final = b"deployopt-code-1"
 _NAMES: Final = ("msgspec", "numpy", "onnxruntime", "psutil", "tokenizers")
 """What the device path imports. What these packages pull beside it is for other uses of them."""
-_WORD_ENDS: Final = "<>=!~ ;[("
 
 
 def small_install() -> tuple[str, ...]:
@@ -30,18 +29,13 @@ def small_install() -> tuple[str, ...]:
     Raises:
         UnreachableError: deployopt runs without being installed, so that nobody knows them.
     """
-    try:
-        declared = metadata.requires("deployopt") or []
-    except metadata.PackageNotFoundError:
-        declared = []
-    plain = [text for text in declared if "extra" not in text.partition(";")[2]]
-    # A name may have a line for older and one for newer Pythons: the device's own pip chooses.
-    if not set(_NAMES) <= {_name(text) for text in plain}:
+    found = requirements()
+    if not set(_NAMES) <= {one.name for one in found}:
         raise UnreachableError(
             "deployopt is not installed here as a package, so what it needs on a device is not "
             "known. Install it with pip."
         )
-    return tuple(text for name in _NAMES for text in plain if _name(text) == name)
+    return tuple(one.text for name in _NAMES for one in found if one.name == name)
 
 
 class Code:
@@ -73,8 +67,3 @@ def _files(root: Path) -> Iterator[tuple[str, bytes]]:
         yield f"deployopt/{path.relative_to(root).as_posix()}", path.read_bytes()
     facts = f"Metadata-Version: 2.1\nName: deployopt\nVersion: {VERSION}\n"
     yield f"deployopt-{VERSION}.dist-info/METADATA", facts.encode()
-
-
-def _name(requirement: str) -> str:
-    ends = [place for mark in _WORD_ENDS if (place := requirement.find(mark)) >= 0]
-    return requirement[: min(ends, default=None)].strip().lower()

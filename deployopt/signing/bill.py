@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,6 +17,7 @@ import msgspec
 
 from deployopt.core.bundle import FileEntry, Lineage, Manifest, Origin
 from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.requirements import requirements
 from deployopt.core.signature import Release
 from deployopt.core.target import Target
 from deployopt.core.text import safe_text
@@ -166,14 +166,9 @@ def _packages(facts: Facts) -> "Iterator[Component]":
 
 def _small_install() -> Iterator[tuple[str, str]]:
     """Name and versions of what the device path imports, as this package declares them."""
-    try:
-        declared = metadata.requires("deployopt") or []
-    except metadata.PackageNotFoundError:
-        declared = []
+    found = requirements()
     for name in _NAMES:
-        own = re.compile(rf"{name}(?![A-Za-z0-9._-])")
-        found = [text for text in declared if own.match(text) and "extra" not in text]
-        yield name, " or ".join(text[len(name) :].strip() for text in found)
+        yield name, " or ".join(one.versions for one in found if one.name == name)
 
 
 def _tools(lineage: Lineage) -> "Iterator[Component]":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.sources.images import SHAPE, Decoding, decode_image
 
 

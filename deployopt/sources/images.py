@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from deployopt.core.confined import Bounds, Reader
+from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.interface import ImageInputs
 from deployopt.core.samples import Array

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.confined import Bounds, Reader
+from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import MissingExtraError
 from deployopt.sources.tables import Row
 from deployopt.sources.trying import asked

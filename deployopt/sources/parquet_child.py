@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.core.errors import UsageError
 from deployopt.sources.parquet import Going, Opened, Opening
 from deployopt.sources.tables import ROWS_MAX, Row, checked_row, class_names, find_columns

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.confined import Bounds, Reader
+from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import MissingExtraError, RefusedInputError
 from deployopt.sources.checks import is_pickled
 from deployopt.sources.trying import asked

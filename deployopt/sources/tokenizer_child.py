@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.core.errors import UsageError
 from deployopt.sources.tokenizer_files import Making, Opening, open_tokenizer
 from deployopt.sources.tokenizer_making import make_tokenizer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from deployopt.core.confined import Bounds, Reader
+from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import UsageError
 from deployopt.sources.checks import read_object, read_vocabulary
 from deployopt.sources.tokenizer_making import made_from, text_option

@@ -6,7 +6,7 @@ file whose reader dies, hangs or takes too much memory is refused as one that co
 
 from pathlib import Path
 
-from deployopt.core.confined import Reader, StoppedError
+from deployopt.confinement.reader import Reader, StoppedError
 from deployopt.core.errors import RefusedInputError
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from deployopt.core.confined_child import main_if
+from deployopt.confinement.child import main_if
 from deployopt.core.errors import IntegrityError, RefusedInputError, UsageError
 
 

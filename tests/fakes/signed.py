@@ -13,27 +13,9 @@ from deployopt.core.target import Target
 from deployopt.core.verdict import Check, Outcome, Verdict
 from deployopt.store.publishing import publish_bundle
 from tests.fakes.bundles import manifest_of
+from tests.fakes.targets import target_toml
 
-TARGET = """
-name = "x86-cpu"
-title = "This machine"
-[match]
-arch = "x86_64"
-[hardware]
-arch = "x86_64"
-cpu = "any"
-cores = 1
-isa = ["avx2"]
-memory = "4 GiB"
-memory_usable = "3 GiB"
-bandwidth = "10 GB/s"
-[hardware.peak]
-fp32 = "10 GFLOP/s"
-[runtime]
-threads = 1
-versions = ">=1.20.1,<2"
-opset_max = 17
-"""
+TARGET = target_toml("x86-cpu")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILE = FileEntry(path="model.safetensors", size_bytes=7, sha256="a" * 64)
 LINEAGE = Lineage(

@@ -1,7 +1,4 @@
-"""What the fault tests build: one small bundle's worth of files, or a whole build of a graph.
-
-Their figures are printed at the end of a run, also where no test's output is.
-"""
+"""What the fault tests build: one small bundle's worth of files, or a whole build of a graph."""
 
 import os
 import platform
@@ -17,9 +14,7 @@ from tests.fakes.bundles import manifest_of
 from tests.faults.builds import Case, Warm, build_words, compile_shim, make_case
 
 PublishTo = Callable[[Path, bytes], None]
-Figures = Callable[[str], None]
 HERE = Path(__file__).parent
-_FIGURES = "fault figures"
 EXAMPLES = 60
 """Few, so that most of a build is what it does to the disk."""
 
@@ -78,12 +73,6 @@ def case(
         yield make_case(warm, words, folder)
 
 
-@pytest.fixture
-def figures(record_property: Callable[[str, object], None]) -> Figures:
-    """Say a line of figures, to be printed at the end of the run."""
-    return lambda line: record_property(_FIGURES, line)
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Asked for this folder alone, the whole short form is meant, its slow part included."""
     given = config.invocation_params.args
@@ -91,18 +80,3 @@ def pytest_configure(config: pytest.Config) -> None:
     marked = any(arg.startswith(("-m", "-k")) for arg in given)
     if asked and not marked and all(path == HERE for path in asked):
         config.option.markexpr = "not long"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print them."""
-    lines = [
-        str(value)
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
-        if name == _FIGURES and getattr(report, "when", "") == "teardown"
-    ]
-    if lines:
-        terminalreporter.section("faults")
-        for line in lines:
-            terminalreporter.write_line(line)

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.figures import Figures
 from tests.faults.builds import (
     DONE,
     OUTPUT,
@@ -27,7 +28,6 @@ from tests.faults.builds import (
     said,
     store_problems,
 )
-from tests.faults.conftest import Figures
 
 BUILDERS = 8
 SEEDS = 4

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.figures import Figures
 from tests.faults.builds import (
     DONE,
     OUTPUT,
@@ -25,7 +26,6 @@ from tests.faults.builds import (
     said,
     store_problems,
 )
-from tests.faults.conftest import Figures
 from tests.faults.replay import read_trace
 
 KINDS = ("kill", "tear", "eio", "enospc", "full")

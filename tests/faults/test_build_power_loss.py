@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.figures import Figures
 from tests.faults.builds import DONE, OUTPUT, Case, bundle_problems, place, said
-from tests.faults.conftest import Figures
 from tests.faults.replay import Call, Disk, Judge, Tree, read_trace
 
 LEAST_STATES = 500

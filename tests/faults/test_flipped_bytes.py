@@ -13,8 +13,8 @@ from deployopt.store.digests import DigestMemo
 from deployopt.store.objects import read_object
 from deployopt.store.records import read_record
 from deployopt.store.verifying import verify_bundle
+from tests.fakes.figures import Figures
 from tests.faults.builds import DONE, OUTPUT, STORE, Case, bundle_problems, place, said
-from tests.faults.conftest import Figures
 
 LEAST_A_FILE = 4
 """Small files would hardly be met by chance."""

@@ -22,7 +22,7 @@ import msgspec
 import pytest
 
 from deployopt.cli.main import main as command
-from deployopt.core.confined import Reader
+from deployopt.confinement.reader import Reader
 from deployopt.core.errors import DeviceError
 from deployopt.device import child
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from deployopt.core.confined import Bounds, Reader
+from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.interface import ImageInputs
 

@@ -4,7 +4,6 @@ Nothing of it is run, nothing half-written stays in the store.
 """
 
 import json
-import os
 import pickle  # noqa: TID251 - the canaries
 import tarfile
 import zipfile
@@ -18,6 +17,7 @@ import pytest
 from deployopt.core.errors import DeployoptError, ExitCode, RefusedInputError
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
+from tests.fakes.canary import Canary
 from tests.fakes.model_folder import text_config, write_json, write_text_model
 from tests.hostile.subjects import Case, Data
 
@@ -30,16 +30,6 @@ MACH_O: Final = b"\xcf\xfa\xed\xfe\x07\0\0\x01" + bytes(64)
 UNIVERSAL: Final = b"\xca\xfe\xba\xbe\0\0\0\x02" + bytes(64)
 PLAN: Final = b"ptrt" + bytes(range(256)) * 4
 PROGRAMS: Final = {"elf": ELF, "pe": PE, "mach-o": MACH_O, "universal": UNIVERSAL, "plan": PLAN}
-
-
-class Canary:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.figures import Figures
 from tests.hostile.bases import bases_of, mutant
-from tests.hostile.conftest import Figures
 from tests.hostile.subjects import SUBJECTS, Case, Subject, fault
 
 SHORT = 300

@@ -5,7 +5,6 @@ packages, and what is in it. Made once for each set of requirements.
 """
 
 import hashlib
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -15,6 +14,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import DeviceError, UsageError
+from deployopt.core.requirements import requirements
 from deployopt.core.target import Target
 from deployopt.core.versions import matches
 from deployopt.remote.emulation.system import PYTHON
@@ -23,7 +23,6 @@ from deployopt.store.faults import require_space
 from deployopt.store.kept import kept_folder
 
 RUNTIME: Final = "onnxruntime"
-_OURS: Final = "deployopt"
 _PLATFORMS: Final = (
     *("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64"),
     *("manylinux2014_aarch64",),
@@ -34,9 +33,6 @@ _BYTECODE: Final = (
 )
 """Only the same version's can be used there, and then it saves the emulator a second a start."""
 _UNKNOWN: Final = "No matching distribution found"
-
-
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,17 +89,14 @@ def unpacked(home: Path, versions: str) -> Installed:
 
 def _requirements(versions: str) -> Iterator[str]:
     """What `pip install deployopt` asks for, with this range of ONNX Runtime."""
-    if not _has(_OURS):
+    found = requirements()
+    if not found:
         raise DeviceError(
             "deployopt is not installed here, so that nobody knows what it needs on the device. "
             "Install it: pip install deployopt, or pip install -e . in its source."
         )
-    for requirement in metadata.requires(_OURS) or ():
-        if "extra ==" in requirement:
-            continue
-        name = _NAME.match(requirement)
-        is_runtime = name is not None and name[0] == RUNTIME
-        yield f"{RUNTIME}{versions}" if is_runtime else requirement
+    for one in found:
+        yield f"{RUNTIME}{versions}" if one.name == RUNTIME else one.text
 
 
 def _unpack(folder: Path, wanted: Sequence[str]) -> None:

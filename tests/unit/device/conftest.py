@@ -22,29 +22,11 @@ from deployopt.device.reference import encode_reference, reference_of
 from deployopt.device.setup import EvaluationSet, Setup
 from deployopt.store.digests import entries_digest, file_entry
 from deployopt.store.publishing import publish_bundle
+from tests.fakes.targets import target_toml
 
 ASSETS = Path(__file__).parents[2] / "assets"
 WORDS = "a an and bad boring dull film fine fun good great it movie of sad the warm".split()  # noqa: SIM905
-TARGET = """
-name = "here"
-title = "This machine"
-[match]
-arch = "x86_64"
-[hardware]
-arch = "x86_64"
-cpu = "any"
-cores = 1
-isa = ["avx2"]
-memory = "4 GiB"
-memory_usable = "3 GiB"
-bandwidth = "10 GB/s"
-[hardware.peak]
-fp32 = "10 GFLOP/s"
-[runtime]
-threads = 1
-versions = ">=1.20.1,<2"
-opset_max = 17
-"""
+TARGET = target_toml("here")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployopt.core.confinement import Confined
+from deployopt.confinement.confine import Confined
 from deployopt.core.diagnosis import State
 from deployopt.device.confinement import look_at_confinement
 

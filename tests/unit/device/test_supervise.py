@@ -230,8 +230,8 @@ def test_no_orphan_is_left_when_the_parent_is_stopped(
     code = f"""
 import sys
 sys.argv = ["child", sys.argv[1], sys.argv[2]]
-from deployopt.device.child import _die_with
-_die_with(int(sys.argv[2]))
+from deployopt.confinement.parent import die_with
+die_with(int(sys.argv[2]))
 import os, time
 open({str(note)!r}, "w").write(str(os.getpid()))
 time.sleep(60)

@@ -1,8 +1,7 @@
 """Pickled weights: refused, or read in a confined process where a person says so."""
 
-import os
 import pickle  # noqa: TID251 - the canary
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,19 +9,10 @@ import pytest
 from deployopt.core.errors import RefusedInputError
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
+from tests.fakes.canary import Canary
 from tests.fakes.model_folder import write_text_model
 
 pytestmark = pytest.mark.torch
-
-
-class Canary:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        return os.mkdir, (str(self.path),)
 
 
 @pytest.fixture

@@ -5,19 +5,18 @@ kind. Before the first question the process gives up what `confinement` says; it
 parent.
 """
 
-import ctypes
-import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from deployopt.core.confined import ANSWER, ERROR, HEADER, READY, Complaint, ErrorKind, Terms
-from deployopt.core.confinement import confine_reader, limit_resources, limit_time
+from deployopt.confinement.confine import confine_reader, limit_resources, limit_time
+from deployopt.confinement.parent import die_with, receive
+from deployopt.confinement.reader import ANSWER, ERROR, HEADER, READY, Complaint, ErrorKind, Terms
 from deployopt.core.errors import (
     DeployoptError,
     ExitCode,
@@ -26,7 +25,6 @@ from deployopt.core.errors import (
     UsageError,
 )
 
-_PR_SET_PDEATHSIG: Final = 1
 _QUESTION_MAX: Final = 16 * 2**20
 _KINDS: Final[dict[type[DeployoptError], ErrorKind]] = {
     UsageError: "usage",
@@ -39,21 +37,20 @@ Answer = Callable[[bytes], bytes]
 def serve(answer: Answer, arguments: Sequence[str]) -> int:
     """Answer until the parent closes the channel."""
     descriptor, terms = int(arguments[0]), msgspec.json.decode(arguments[1], type=Terms)
-    _die_with(terms.parent)
+    die_with(terms.parent)
     limit_resources(terms.bounds.memory_bytes + terms.bounds.headroom_bytes)
     confine_reader([Path(path) for path in terms.readable])
     with socket.socket(fileno=descriptor) as channel:
         channel.sendall(HEADER.pack(READY, 0))
-        while True:
-            head = _receive(channel, HEADER.size)
-            if head is None:
-                return ExitCode.ACCEPTED
-            length = HEADER.unpack(head)[1]
-            question = _receive(channel, length) if length <= _QUESTION_MAX else None
-            if question is None:
-                return ExitCode.FAILED
-            limit_time(int(terms.bounds.wall_s) + 1)
-            channel.sendall(_answered(answer, question))
+        with suppress(EOFError):
+            while True:
+                length = HEADER.unpack(receive(channel, HEADER.size))[1]
+                if length > _QUESTION_MAX:
+                    return ExitCode.FAILED
+                question = receive(channel, length)
+                limit_time(int(terms.bounds.wall_s) + 1)
+                channel.sendall(_answered(answer, question))
+    return ExitCode.ACCEPTED
 
 
 def _answered(answer: Answer, question: bytes) -> bytes:
@@ -75,22 +72,6 @@ def _answered(answer: Answer, question: bytes) -> bytes:
 def _framed(kind: ErrorKind, message: str) -> bytes:
     body = msgspec.json.encode(Complaint(kind=kind, message=message[:20_000]))
     return HEADER.pack(ERROR, len(body)) + body
-
-
-def _receive(channel: socket.socket, length: int) -> bytes | None:
-    data = bytearray()
-    while len(data) < length:
-        part = channel.recv(length - len(data))
-        if not part:
-            return None
-        data += part
-    return bytes(data)
-
-
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(ExitCode.FAILED)
 
 
 def main_if(name: str, answer: Answer) -> None:

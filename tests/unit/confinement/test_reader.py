@@ -9,8 +9,8 @@ import msgspec
 import psutil
 import pytest
 
-from deployopt.core.confined import Bounds, Reader, StoppedError
-from deployopt.core.confinement import offered
+from deployopt.confinement.confine import offered
+from deployopt.confinement.reader import Bounds, Reader, StoppedError
 from deployopt.core.errors import IntegrityError, RefusedInputError, UsageError
 
 ROOT = Path(__file__).parents[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.confinement import Confined, offered
+from deployopt.confinement.confine import Confined, offered
 
 HELD = offered() or Confined(no_network=False, no_new_privileges=False, landlock=0, seccomp=False)
 
@@ -31,7 +31,7 @@ def test_a_timed_process_writes_where_it_was_told_alone(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from deployopt.core.confinement import confine_measured
+from deployopt.confinement.confine import confine_measured
 good, bad = Path(sys.argv[1]) / "good", Path(sys.argv[1]) / "bad"
 good.mkdir(), bad.mkdir()
 (bad / "there").write_text("x")
@@ -54,7 +54,7 @@ open("/dev/null", "w").write("x")
 def test_a_timed_process_has_no_network() -> None:
     code = """
 import os
-from deployopt.core.confinement import confine_measured
+from deployopt.confinement.confine import confine_measured
 before = os.readlink("/proc/self/ns/net")
 user = os.getuid()
 print(confine_measured(None).no_network, os.readlink("/proc/self/ns/net") != before)
@@ -67,7 +67,7 @@ def test_limits_hold(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
-from deployopt.core.confinement import limit_resources, limit_time
+from deployopt.confinement.confine import limit_resources, limit_time
 limit_resources(64 << 20)
 limit_time(5)
 print(resource.getrlimit(resource.RLIMIT_CORE)[0], resource.getrlimit(resource.RLIMIT_CPU)[0] >= 5)
@@ -89,7 +89,7 @@ except OSError:
 def test_a_user_without_rights_stays_who_it_is_and_dies_with_its_parent() -> None:
     code = """
 import ctypes, os, signal
-from deployopt.core.confinement import confine_measured
+from deployopt.confinement.confine import confine_measured
 if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)

@@ -24,6 +24,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from deployopt.confinement.environment import bare_environment
 from deployopt.core.errors import (
     DeployoptError,
     IntegrityError,
@@ -43,6 +44,15 @@ _PART: Final = 2**18
 _TAIL: Final = 400
 _MIB: Final = 2**20
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH")
+_SETTINGS: Final = {
+    "LC_ALL": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 ErrorKind = Literal["usage", "refused", "integrity", "failed"]
 _ERRORS: Final[dict[ErrorKind, type[DeployoptError]]] = {
     "usage": UsageError,
@@ -187,7 +197,7 @@ class _Running:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 cwd=Path("/"),
-                env=_environment(),
+                env=bare_environment(_PASSED_ON, _SETTINGS),
             )  # fmt: skip
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._channel, selectors.EVENT_READ)
@@ -282,19 +292,3 @@ def _stop(
     channel.close()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def _environment() -> dict[str, str]:
-    """Nothing of ours but where to find Python's packages."""
-    passed = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    if paths:
-        passed["PYTHONPATH"] = os.pathsep.join(str(Path(path).absolute()) for path in paths)
-    return passed | {
-        "LC_ALL": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "RAYON_NUM_THREADS": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-    }

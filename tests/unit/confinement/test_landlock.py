@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.landlock import landlock_version
+from deployopt.confinement.landlock import landlock_version
 
 CODE = """
 import os, sys
 from pathlib import Path
-from deployopt.core.landlock import keep_to_files
+from deployopt.confinement.landlock import keep_to_files
 folder = Path(sys.argv[1])
 print(keep_to_files([folder / "seen", folder / "missing", Path("/usr")], [folder / "seen/own"]))
 def tried(what):

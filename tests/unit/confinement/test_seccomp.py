@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from deployopt.core.confinement import offered
-from deployopt.core.seccomp import _ALLOW, _MACHINES, _REFUSE, _filter
+from deployopt.confinement.confine import offered
+from deployopt.confinement.seccomp import _ALLOW, _MACHINES, _REFUSE, _filter
 
 CODE = """
 import ctypes, os, socket, threading
 libc = ctypes.CDLL(None)
 libc.prctl(38, 1, 0, 0, 0)
-from deployopt.core.seccomp import refuse_calls
+from deployopt.confinement.seccomp import refuse_calls
 print(refuse_calls())
 def tried(what):
     try:

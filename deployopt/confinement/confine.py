@@ -17,8 +17,8 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.landlock import keep_to_files
-from deployopt.core.seccomp import refuse_calls
+from deployopt.confinement.landlock import keep_to_files
+from deployopt.confinement.seccomp import refuse_calls
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
@@ -129,7 +129,7 @@ def offered() -> Confined | None:
     """What this machine puts in force, tried in a process of its own; None where that fails."""
     try:
         said = subprocess.run(
-            [sys.executable, "-P", "-m", "deployopt.core.confinement"],
+            [sys.executable, "-P", "-m", "deployopt.confinement.confine"],
             capture_output=True,
             timeout=_TRY_S,
             check=True,
