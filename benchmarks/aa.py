@@ -28,7 +28,7 @@ from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.compare import Ring, Terms, compare_sides
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
 from deployopt.device.machine import matches
-from deployopt.device.protocol import Timed, TimeRequest
+from deployopt.device.protocol import Timed, Timing
 from deployopt.device.setup import Limits
 from deployopt.device.sides import side_of
 from deployopt.reports.comparison_words import bounds_words, change_words
@@ -71,7 +71,7 @@ class OneByOne(ThisMachine):
     """This machine, where each process works until it has done."""
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """As rounds were before there were turns."""
         return one_by_one(self, requests, limits, signs)

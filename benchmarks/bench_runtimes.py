@@ -30,8 +30,8 @@ from deployopt.core.artifact import Artifact, Format, RuntimeName, SessionOption
 from deployopt.core.interface import ImageInputs, Interface, Task, TextInputs
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import Feed, encode_samples
-from deployopt.device.child import peak_rss_bytes
 from deployopt.device.machine import describe_machine
+from deployopt.device.readings import peak_rss_bytes
 from deployopt.device.session import import_runtime, open_session
 from deployopt.device.setup import Setup, setup_of
 from deployopt.pipeline.recipes import INT8, arithmetic_for, forms_for, recipes_for

@@ -23,7 +23,7 @@ from deployopt.core.samples import Array, Feed
 from deployopt.core.verdict import Outcome
 from deployopt.device.device import Signs, one_by_one, unheard
 from deployopt.device.latency import Place, Schedule, measure
-from deployopt.device.protocol import Request, Timed, TimeRequest
+from deployopt.device.protocol import Request, Timed, TimeRequest, Timing
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
 from deployopt.device.session import Named
 from deployopt.device.setup import Arm, Limits, Setup, TimingInputs
@@ -177,7 +177,7 @@ class SimulatedDevice:
         return Limits()
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """One after the other: each has a clock of its own."""
         return one_by_one(self, requests, limits, signs)

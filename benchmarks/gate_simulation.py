@@ -36,6 +36,13 @@ from benchmarks.gate_graders import (
     planned,
     point_rule_accepts,
 )
+from benchmarks.gate_texts import (
+    HEAVY_TEXTS,
+    USUAL_TEXTS,
+    agreement_accepts,
+    plain_t_accepts,
+    score_accepts,
+)
 from deployopt.core.comparison import Change
 
 RUNS: Final = 10_000
@@ -102,6 +109,7 @@ def questions() -> list[Question]:
         *_about_ratios(),
         *_about_comparing(),
         *_about_losses(),
+        *_about_texts(),
         *_about_backends(),
     ]
 
@@ -218,6 +226,28 @@ def _about_losses() -> Iterator[Question]:
             partial(family_accepts, share),
             NOMINAL,
         )
+
+
+def _about_texts() -> Iterator[Question]:
+    for documents in (24, 128):
+        for texts, lost in ((USUAL_TEXTS, "skewed losses"), (HEAVY_TEXTS, "a few lose most")):
+            about = f"budget 2 %, {documents} documents, {lost}"
+            at = partial(score_accepts, texts, documents)
+            yield Question(f"NLL 2 % up, {about}: accepted", at, NOMINAL)
+            plain = partial(plain_t_accepts, texts, documents)
+            yield Question(f"NLL 2 % up, {about}: accepted by a plain t bound", plain, CONTRAST)
+            for increase, words, allowed in ((0.005, "0.5 %", USUAL), (0.04, "4 %", RARE)):
+                accepts = partial(score_accepts, texts, documents, increase=increase)
+                yield Question(f"NLL {words} up, {about}: accepted", accepts, allowed)
+    for prompts in (24, 32, 128):
+        for shape, differ in ((20.0, "alike"), (1.0, "a few differ most")):
+            words = f"95 % of tokens agree, budget 95 %, {prompts} prompts, {differ}: accepted"
+            yield Question(words, partial(agreement_accepts, shape, prompts), NOMINAL)
+    yield Question(
+        "99 % of tokens agree, budget 95 %, 128 prompts, alike: accepted",
+        partial(agreement_accepts, 20.0, 128, agreement=0.99),
+        USUAL,
+    )
 
 
 def _about_backends() -> Iterator[Question]:

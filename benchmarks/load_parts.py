@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from deployopt.core.codec import decode_json, encode_json
-from deployopt.core.result import BuildResult, CandidateResult, Figure
+from deployopt.core.figure import Figure
+from deployopt.core.result import BuildResult, CandidateResult
 from deployopt.core.search import TimedShape
 from deployopt.pipeline.candidates import candidate_result
 from deployopt.pipeline.choosing import choose

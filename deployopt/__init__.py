@@ -4,6 +4,7 @@ Names are looked up when they are first used: pytest imports this package in eve
 that has it installed, for its plugin, and should not wait for what such a run does not use.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from deployopt.core.gating import GateResult
+    from deployopt.core.generation import Sampling
     from deployopt.core.result import BuildResult, CompareResult, PlanResult, VerifyResult
     from deployopt.core.target import Target
     from deployopt.core.verdict import Outcome, Verdict
@@ -61,6 +63,7 @@ __all__ = [
     "Outcome",
     "PlanResult",
     "RefusedInputError",
+    "Sampling",
     "Target",
     "UnreachableError",
     "UsageError",
@@ -86,6 +89,10 @@ __all__ = [
     "unpack",
     "verify",
 ]
+# ONNX Runtime and onnxruntime-genai read this when they are imported: without it they tell their
+# makers of every run, and keep a number for this machine in the home folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 _HOMES: Final = {
     "Budget": "core.budget",
     "BuildResult": "core.result",
@@ -98,6 +105,7 @@ _HOMES: Final = {
     "Outcome": "core.verdict",
     "PlanResult": "core.result",
     "RefusedInputError": "core.errors",
+    "Sampling": "core.generation",
     "Target": "core.target",
     "UnreachableError": "core.errors",
     "UsageError": "core.errors",

@@ -20,12 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FULL = ROOT / ".venv"
 SMALL = ROOT / ".venv-small"
-EXTRAS = "build,dev,openvino,sign"
+EXTRAS = "build,chat,dev,openvino,sign"
 OTHERS = ("3.12", "3.13")
 TESTING = (
     *("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "optuna", "pytest>=9"),
     *("pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub"),
-    *("model-signing", "pyopenssl", "cyclonedx-python-lib"),
+    *("model-signing", "pyopenssl", "cyclonedx-python-lib", "onnxruntime-genai>=0.18,<0.19"),
 )
 """What the tests that need no torch import."""
 PROGRAMS = ("ssh", "sshd", "qemu-aarch64", "mmdebstrap", "gcc")

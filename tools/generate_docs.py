@@ -6,7 +6,7 @@ python tools/generate_docs.py --check   writes nothing; exit 1 and a list where 
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from deployopt.cli.main import command_line
 from deployopt.core import errors
 from deployopt.core.counts import show_short
 from deployopt.core.errors import DeployoptError, ExitCode
+from deployopt.core.judging.suitable import OF_LANGUAGE, OF_OTHERS
 from deployopt.core.metric import METRICS
 from deployopt.core.result import RESULTS, json_schema
 from deployopt.core.target import Price, Runtime, Target
@@ -73,6 +74,11 @@ def targets_page() -> str:
     )
 
 
+def _listed(names: Iterable[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def metrics_page() -> str:
     """Every metric that a budget can limit, and every unit."""
     rows = [
@@ -80,13 +86,22 @@ def metrics_page() -> str:
         for m in METRICS.values()
     ]
     units = [(d.value, ", ".join(f"`{u}`" for u in UNITS[d])) for d in Dimension]
+    language, others = (
+        _listed(m.name for m in METRICS.values() if m.kind in kinds)
+        for kinds in (OF_LANGUAGE, OF_OTHERS)
+    )
     return "\n".join(
         (
             NOTE,
             "# Metrics",
             "",
             'A budget is a limit on a metric, as in `latency_p95 = "60 ms"`: an upper one, and a',
-            "lower one for `throughput`. The whole one-sided 95 % bound must lie inside it.",
+            f"lower one for {_listed(m.name for m in METRICS.values() if m.higher)}. The whole",
+            "one-sided 95 % bound must lie inside it.",
+            "",
+            f"Of language models alone: {language}.",
+            f"Of all others alone: {others}.",
+            "`decode_tps_min` may be a plain number.",
             "",
             *_table(("metric", "meaning", "units"), rows),
             "",

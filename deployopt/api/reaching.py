@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployopt.core.artifact import RuntimeName
-from deployopt.core.quiet import OPENVINO_VERSIONS
+from deployopt.core.quiet import GENAI_VERSIONS, OPENVINO_VERSIONS
 from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 
@@ -34,6 +34,8 @@ def reached(
     packages = [f"onnxruntime{target.runtime.versions}"]
     if "openvino" in runtimes:
         packages.append(f"openvino{OPENVINO_VERSIONS}")
+    if "onnxruntime-genai" in runtimes:
+        packages.append(f"onnxruntime-genai{GENAI_VERSIONS}")
     arch = target.hardware.arch
     with connected(address, arch=arch, packages=packages, watcher=watcher) as device:
         yield device

@@ -19,6 +19,7 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.text import safe_text
 
 DEMO: Final = "demo-sentiment"
+DEMO_CHAT: Final = "demo-chat"
 PAGE: Final = "docs/models.md"
 FILE: Final = Path(__file__).with_name("models.toml")
 Tier = Literal["light", "middle", "large"]

@@ -22,6 +22,7 @@ from deployopt.cli.app import (
     asked,
     asked_budgets,
 )
+from deployopt.cli.chatting import MaxTokensOption, SeedOption, TemperatureOption
 from deployopt.cli.ci_options import (
     Ci,
     CiOption,
@@ -35,6 +36,7 @@ from deployopt.cli.columns import read_columns
 from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.errors import ExitCode
+from deployopt.core.generation import Sampling
 from deployopt.core.project import read_project
 from deployopt.core.search import Effort
 
@@ -199,7 +201,7 @@ def verify(  # noqa: PLR0913 -- one parameter an option
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913 -- one parameter an option
     bundle: BundleArgument,
     inputs: Annotated[list[str] | None, typer.Argument(help="Texts, or image files.")] = None,
     *,
@@ -212,12 +214,20 @@ def run(
             help="A file of inputs: a text a line, .npy, .npz, or an image.",
         ),
     ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", metavar="TEXT", help="As an argument. Repeatable.")
+    ] = None,
+    temperature: TemperatureOption = None,
+    seed: SeedOption = None,
+    max_tokens: MaxTokensOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Predict with a bundle."""
+    """Predict with a bundle; a language model answers each text."""
     from deployopt.cli.running import predict_and_print
 
-    return predict_and_print(bundle, inputs or [], input_file, json=json)
+    sampling = Sampling(temperature=temperature, seed=seed, max_tokens=max_tokens)
+    given = [*(inputs or []), *(text or [])]
+    return predict_and_print(bundle, given, input_file, sampling=sampling, json=json)
 
 
 @app.command()

@@ -19,6 +19,7 @@ _SHOWN: Final = 200
 _ROOMS: Final = (
     "deployopt.cli.commands",
     "deployopt.cli.comparing",
+    "deployopt.cli.chatting",
     "deployopt.cli.advising",
     "deployopt.cli.distilling",
     "deployopt.cli.emulating",

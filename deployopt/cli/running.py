@@ -1,19 +1,22 @@
-"""`run`: read the inputs, predict, print a line or an object each."""
+"""`run`: read the inputs, predict, print a line or an object each; a language model's answers."""
 
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deployopt import api
 from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import ExitCode, RefusedInputError, UsageError
-from deployopt.core.interface import ArrayInputs, Interface, TextInputs
+from deployopt.core.flowing_text import escaped_json, safe_lines
+from deployopt.core.generation import GenerateResult, Sampling
+from deployopt.core.interface import ArrayInputs, Interface, PromptInputs, TextInputs
 from deployopt.core.plain_arrays import read_arrays_of, read_one_array
 from deployopt.core.text import safe_text
 
 if TYPE_CHECKING:
-    from deployopt.device.run import Given, Prediction
+    from deployopt.device.run import Given, Prediction, Predictor
 
 _FILE_MAX: Final = 256 * 2**20
 _ARRAYS_MAX: Final = 4 * 2**30
@@ -21,11 +24,19 @@ _ARRAYS_MAX: Final = 4 * 2**30
 _SHOWN: Final = 60
 
 
-def predict_and_print(bundle: Path, inputs: list[str], file: Path | None, *, json: bool) -> int:
+def predict_and_print(
+    bundle: Path,
+    inputs: list[str],
+    file: Path | None,
+    *,
+    sampling: Sampling | None = None,
+    json: bool,
+) -> int:
     """Answer every input, in order.
 
     Raises:
-        UsageError: no input, or a file that the model cannot take.
+        UsageError: no input, or a file that the model cannot take; or `sampling` says something
+            to a model that draws no tokens.
     """
     predictor = api.Bundle.open(bundle)
     given: list[Given] = list(inputs)
@@ -36,12 +47,37 @@ def predict_and_print(bundle: Path, inputs: list[str], file: Path | None, *, jso
             'There is nothing to predict. Give inputs behind the bundle, such as "some text", or '
             "a file with --input."
         )
+    if predictor.interface.generates:
+        texts = [one for one in given if isinstance(one, str)]
+        return _generate(predictor, texts, sampling or Sampling(), json=json)
+    if sampling is not None and sampling.says_something:
+        raise UsageError(
+            "--temperature, --seed and --max-tokens are for language models, and this bundle is of "
+            "another kind. Leave them out."
+        )
     predictions = predictor.predict(given)
     if json:
         sys.stdout.write(encode_pretty(predictions).decode())
     else:
         for one, prediction in zip(given, predictions, strict=True):
             sys.stdout.write(_line(one, prediction))
+    return ExitCode.ACCEPTED
+
+
+def _generate(
+    predictor: "Predictor", texts: Sequence[str], sampling: Sampling, *, json: bool
+) -> int:
+    """Each text by itself, without what came before."""
+    answers = []
+    for text in texts:
+        answer = predictor.generate(text, sampling=sampling)
+        answers.append(answer)
+        if not json:
+            sys.stdout.write(f"{safe_lines(answer.text)}\n")
+            sys.stdout.flush()
+    if json:
+        result = GenerateResult(answers=tuple(answers))
+        sys.stdout.write(escaped_json(encode_pretty(result)).decode())
     return ExitCode.ACCEPTED
 
 
@@ -55,7 +91,7 @@ def read_inputs(path: Path, interface: Interface) -> "list[Given]":
         raise UsageError(f"There is no file {path}. Give one that exists with --input.")
     if path.stat().st_size > _FILE_MAX:
         raise UsageError(f"{path} is larger than {_FILE_MAX // 2**20} MiB. Split it.")
-    if isinstance(interface.inputs, TextInputs):
+    if isinstance(interface.inputs, TextInputs | PromptInputs):
         return _lines(path)
     if path.suffix in {".npy", ".npz"}:
         return _arrays(path, interface)

@@ -2,11 +2,11 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-RuntimeName = Literal["onnxruntime", "openvino"]
+RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai"]
 """What opens a model on the device."""
 
 
@@ -16,6 +16,7 @@ class Format(StrEnum):
     TRANSFORMERS = "transformers"  # config.json, safetensors, tokenizer
     ONNX = "onnx"  # model.onnx, and model.onnx.data when over 2 GB
     OPENVINO = "openvino"  # model.xml and model.bin
+    GENAI = "genai"  # genai_config.json, a decoder's model.onnx and its data, tokenizer files
 
 
 class Precision(StrEnum):
@@ -66,4 +67,10 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def runtime(self) -> RuntimeName:
         """What opens it."""
-        return "openvino" if self.format is Format.OPENVINO else "onnxruntime"
+        return _RUNTIMES.get(self.format, "onnxruntime")
+
+
+_RUNTIMES: Final[dict[Format, RuntimeName]] = {
+    Format.OPENVINO: "openvino",
+    Format.GENAI: "onnxruntime-genai",
+}

@@ -1,12 +1,16 @@
 """A budget: a limit on a metric, as in `latency_p95 = "60 ms"` or `throughput = "100 /s"`."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from deployopt.core.errors import UsageError
 from deployopt.core.metric import Kind, Metric, find_metric
 from deployopt.core.units import parse_quantity, show_quantity
+
+_MAY_BE_ZERO: Final = frozenset({Kind.ACCURACY, Kind.SCORE})
+"""A model whose answers are the reference's own loses nothing."""
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,10 +53,11 @@ def parse_budget(name: str, text: str) -> Budget:
         limit = parse_quantity(text, metric.dimension)
     except ValueError as error:
         raise UsageError(f"The budget {name} is wrong: {error}.") from error
-    if limit == 0 and metric.name != "accuracy_drop":
-        raise UsageError(
-            f"The budget {name} is zero, which nothing can meet. Give a limit above 0."
-        )
+    if limit == 0 and metric.kind not in _MAY_BE_ZERO:
+        meets = "everything meets" if metric.higher else "nothing can meet"
+        raise UsageError(f"The budget {name} is zero, which {meets}. Give a limit above 0.")
+    if limit > 1 and metric.kind is Kind.AGREEMENT:
+        raise UsageError(f"The budget {name} is {text}, and more than 100 % of nothing can agree.")
     return Budget(metric=name, limit=limit)
 
 

@@ -1,6 +1,7 @@
 """How examples become a model's inputs, and its outputs an answer: data, never code."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,7 @@ class Task(StrEnum):
 
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
+    TEXT_GENERATION = "text-generation"
     ANY = "any"  # an ONNX file whose outputs are compared with the reference's
 
 
@@ -60,11 +62,24 @@ class ArrayInputs(
     inputs: tuple[ArrayInput, ...]
 
 
+class PromptInputs(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prompt"
+):
+    """Token ids of the model's own tokenizer, int64 `[1, length]`; it goes on where they end.
+
+    `context` is the most tokens of prompt and answer together; `chat` says whether the tokenizer
+    has a template for turns.
+    """
+
+    context: int
+    chat: bool
+
+
 class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contract between an example and an answer; written into every bundle."""
 
     task: Task
-    inputs: TextInputs | ImageInputs | ArrayInputs
+    inputs: TextInputs | ImageInputs | ArrayInputs | PromptInputs
     outputs: tuple[str, ...]
     labels: tuple[str, ...] = ()
     """The label of each logit, in order; empty where the task has none."""
@@ -72,4 +87,12 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @property
     def classifies(self) -> bool:
         """Whether right and wrong can be told by labels; else outputs are compared as they are."""
-        return self.task is not Task.ANY or bool(self.labels)
+        return self.task in _CLASSIFYING or bool(self.labels)
+
+    @property
+    def generates(self) -> bool:
+        """Whether it goes on with a text, token by token."""
+        return self.task is Task.TEXT_GENERATION
+
+
+_CLASSIFYING: Final = frozenset({Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION})

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
+from deployopt.core.answers import AnswerTimes
 from deployopt.core.evidence import Evidence
 
 
@@ -72,6 +73,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Far below 1, answers are remembered.
     """
+    answers: AnswerTimes | None = None
+    """Of a language model: what `samples_s` are made of."""
     elapsed_s: float | None = None
     """Of the timed requests with the waiting between them; None where none waits."""
     energy_j: float | None = None

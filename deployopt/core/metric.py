@@ -20,6 +20,10 @@ class Kind(StrEnum):
     SIZE = "size"  # bytes of the files that are deployed, exact
     ENERGY = "energy"  # joules a request
     THROUGHPUT = "throughput"  # examples a second, bounded from below
+    FIRST_TOKEN = "first_token"  # noqa: S105 -- a quantile over answers of the time to it
+    DECODE = "decode"  # tokens a second after the first, bounded from below
+    SCORE = "score"  # paired increase of the NLL, documents being clusters
+    AGREEMENT = "agreement"  # share of the reference's own tokens, bounded from below
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +41,16 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def sign(self) -> str:
         """Between the metric and its limit, for a person."""
         return "≥" if self.higher else "≤"
+
+
+def _first_token(name: str, quantile: float) -> Metric:
+    return Metric(
+        name=name,
+        kind=Kind.FIRST_TOKEN,
+        dimension=Dimension.TIME,
+        title=f"time to first token, {quantile * 100:g}th percentile",
+        quantile=quantile,
+    )
 
 
 def _latency(name: str, quantile: float) -> Metric:
@@ -86,6 +100,28 @@ METRICS: Final[dict[str, Metric]] = {
             kind=Kind.THROUGHPUT,
             dimension=Dimension.RATE,
             title="examples a second, one batch after another",
+            higher=True,
+        ),
+        _first_token("ttft_p50", 0.50),
+        _first_token("ttft_p95", 0.95),
+        Metric(
+            name="decode_tps_min",
+            kind=Kind.DECODE,
+            dimension=Dimension.TOKEN_RATE,
+            title="tokens a second after the first",
+            higher=True,
+        ),
+        Metric(
+            name="nll_increase",
+            kind=Kind.SCORE,
+            dimension=Dimension.PERCENT,
+            title="increase of the negative log-likelihood against the reference",
+        ),
+        Metric(
+            name="agreement",
+            kind=Kind.AGREEMENT,
+            dimension=Dimension.PERCENT,
+            title="share of the reference's tokens that it would choose too",
             higher=True,
         ),
     )

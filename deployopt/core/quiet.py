@@ -14,6 +14,8 @@ _TELEMETRY: Final = "openvino_telemetry"
 
 OPENVINO_VERSIONS: Final = ">=2026.4,<2027"
 """Those that were tried; as the extra `openvino` of this package asks for them."""
+GENAI_VERSIONS: Final = ">=0.18,<0.19"
+"""Those of onnxruntime-genai; as the extra `chat` asks for them."""
 OpenvinoSettings = Mapping[str, str | int | bool]
 
 
@@ -37,6 +39,14 @@ def openvino_missing(why: str) -> str:
     return (
         f"The model runs on OpenVINO, which cannot be used here: {why}. Install it with: "
         f"pip install 'openvino{OPENVINO_VERSIONS}'"
+    )
+
+
+def genai_missing(why: str) -> str:
+    """The paragraph for whoever has a language model and nothing to run it."""
+    return (
+        f"The model runs on onnxruntime-genai, which cannot be used here: {why}. Install it with: "
+        "pip install 'deployopt[chat]'"
     )
 
 

@@ -13,9 +13,12 @@ from deployopt.core.budget import Budget
 from deployopt.core.comparison import Comparison, FailOn
 from deployopt.core.distill_result import DistillResult
 from deployopt.core.emulation import EmulateResult
-from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.evidence import Estimate
+from deployopt.core.figure import Figure
 from deployopt.core.fit import Fit
 from deployopt.core.gating import GateResult
+from deployopt.core.generation import ChatTurn, GenerateResult
+from deployopt.core.language_result import GenerationSummary, ScoreSummary
 from deployopt.core.measurement import AccuracyTrial, Machine
 from deployopt.core.packing import PackResult
 from deployopt.core.plan import Forecast, Plan
@@ -28,20 +31,6 @@ from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
 
 SCHEMA_VERSION: Final = 1
-
-
-class Figure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One number for a person: its value, its one-sided bounds, and where it comes from.
-
-    `value` is None where too little was measured to say; a bound is None where there is none.
-    """
-
-    value: float | None
-    lower: float | None = None
-    upper: float | None = None
-    confidence: float | None = None
-    samples: int = 0
-    evidence: Evidence
 
 
 class StepResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,7 +96,11 @@ class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Metric name to what was expected on the target."""
     accuracy: AccuracySummary | None = None
     """On the search split."""
+    scores: ScoreSummary | None = None
+    """Of a language model, in its place."""
     latency: LatencySummary | None = None
+    generation: GenerationSummary | None = None
+    """Of a language model: what `latency`, of whole answers, is made of."""
     memory: Figure | None = None
     size: Figure | None = None
     failure: str | None = None
@@ -154,6 +147,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     candidates: tuple[CandidateResult, ...] = ()
     gate: AccuracySummary | None = None
     """The chosen candidate on the gate split, which is used once."""
+    gate_scores: ScoreSummary | None = None
+    """The same of a language model."""
     verdict: Verdict | None = None
     baseline: Comparison | None = None
     """The chosen candidate against an earlier bundle; None where none was named."""
@@ -202,7 +197,9 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     device: str | None = None
     """The address of the machine that measured; None where it is this one."""
     accuracy: AccuracySummary | None = None
+    scores: ScoreSummary | None = None
     latency: LatencySummary | None = None
+    generation: GenerationSummary | None = None
     memory: Figure | None = None
     size: Figure | None = None
     predicted: dict[str, Estimate] = {}
@@ -274,6 +271,8 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "emulate-result": EmulateResult,
     "sign-result": SignResult,
     "pack-result": PackResult,
+    "generate-result": GenerateResult,
+    "chat-turn": ChatTurn,
     "error-result": ErrorResult,
     "verdict": Verdict,
 }

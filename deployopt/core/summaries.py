@@ -7,16 +7,20 @@ from typing import Final
 
 import numpy as np
 
+from deployopt.core.answer_rounds import decode_rates, first_tokens
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
 from deployopt.core.experience import Measured
+from deployopt.core.figure import Figure
+from deployopt.core.judging.stored import peaks_of
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.paired import loss_bounds
 from deployopt.core.quantiles import least_rounds, quantile_bounds
 from deployopt.core.relative import RelativeJudgement, judge_relative
-from deployopt.core.result import AccuracySummary, Figure, LatencySummary, RoundSummary
+from deployopt.core.result import AccuracySummary, LatencySummary, RoundSummary
+from deployopt.core.scores import ScoreTrial
 
 TAIL: Final = 0.95
 """The quantile shown where no budget names one."""
@@ -73,8 +77,8 @@ def latency_summary(
         return None
     return LatencySummary(
         quantile=quantile,
-        median=_quantile_figure(samples, 0.5, trial.evidence),
-        tail=_quantile_figure(samples, quantile, trial.evidence),
+        median=quantile_figure(samples, 0.5, trial.evidence),
+        tail=quantile_figure(samples, quantile, trial.evidence),
         rounds=tuple(
             RoundSummary(
                 order=arm + arms * index,
@@ -88,26 +92,29 @@ def latency_summary(
         spread_s=tuple(float(x) for x in np.quantile(samples, np.linspace(0, 1, 101)))
         if samples.size
         else (),
-        ratio=None if base is None else _ratio_figure(trial, base),
+        ratio=None if base is None else ratio_figure(log_ratios(trial, base), trial.evidence),
         load_s=median(r.load_s for r in trial.rounds),
         first_s=median(r.first_s for r in trial.rounds),
         threads=trial.threads,
         batch=trial.batch,
         arrivals_per_s=trial.arrivals_per_s,
-        throughput=_over_rounds(trial.rates, trial.evidence),
-        energy=_over_rounds(trial.joules, trial.evidence),
+        throughput=over_rounds(trial.rates, trial.evidence),
+        energy=over_rounds(trial.joules, trial.evidence),
     )
 
 
-def memory_figure(trial: Trial) -> Figure | None:
+def memory_figure(trial: Trial, scores: ScoreTrial | None = None) -> Figure | None:
     """Peak resident bytes of the fresh processes: the middle one, the least and the most.
 
-    With five or more the extremes bound the median at 95 % (the sign test: 2^-5 = 3.1 %).
+    With five or more the extremes bound the median at 95 % (the sign test: 2^-5 = 3.1 %). Of a
+    language model with a full context, which `scores` has, and None without it.
     """
-    return _over_rounds([float(r.peak_rss_bytes) for r in trial.rounds], trial.evidence)
+    peaks = peaks_of(trial, scores)
+    return None if peaks is None else over_rounds([float(p) for p in peaks], trial.evidence)
 
 
-def _over_rounds(values: Sequence[float], evidence: Evidence) -> Figure | None:
+def over_rounds(values: Sequence[float], evidence: Evidence) -> Figure | None:
+    """One value a round: the middle one, the least and the most; None of none."""
     ordered = sorted(values)
     if not ordered:
         return None
@@ -122,26 +129,35 @@ def _over_rounds(values: Sequence[float], evidence: Evidence) -> Figure | None:
 
 
 def measured_of(
-    trial: Trial, budgets: Sequence[Budget], size_bytes: float | None = None
+    trial: Trial,
+    budgets: Sequence[Budget],
+    size_bytes: float | None = None,
+    scores: ScoreTrial | None = None,
 ) -> dict[str, Measured]:
-    """What each budget's metric came to; a latency only where enough rounds count."""
+    """What each budget's metric came to, times and rates only where enough rounds count.
+
+    What only a paired test says, accuracy and scores, no device changes: it is not among them.
+    """
+    rounds: dict[Kind, Sequence[Sequence[float] | float]] = {
+        Kind.LATENCY: [one.samples_s for one in trial.counted],
+        Kind.FIRST_TOKEN: first_tokens(trial),
+        Kind.THROUGHPUT: trial.rates,
+        Kind.DECODE: decode_rates(trial),
+        Kind.ENERGY: trial.joules,
+    }
+    memory = memory_figure(trial, scores)
     found: dict[str, Measured] = {}
-    samples = np.asarray([s for r in trial.counted for s in r.samples_s])
-    memory = memory_figure(trial)
     for budget in budgets:
-        kind, quantile = budget.definition.kind, budget.definition.quantile
-        if kind is Kind.LATENCY and quantile is not None:
-            if len(trial.counted) >= least_rounds() and samples.size:
-                value = float(np.quantile(samples, quantile))
-                found[budget.metric] = Measured(value=value, samples=int(samples.size))
-        elif kind is Kind.MEMORY and memory is not None and memory.value is not None:
+        kind = budget.definition.kind
+        if kind is Kind.MEMORY and memory is not None and memory.value is not None:
             found[budget.metric] = Measured(value=memory.value, samples=memory.samples)
-        elif kind is Kind.THROUGHPUT and len(trial.rates) >= least_rounds():
-            found[budget.metric] = Measured(value=median(trial.rates), samples=len(trial.rates))
-        elif kind is Kind.ENERGY and len(trial.joules) >= least_rounds():
-            found[budget.metric] = Measured(value=median(trial.joules), samples=len(trial.joules))
         elif kind is Kind.SIZE and size_bytes is not None:
             found[budget.metric] = Measured(value=size_bytes, samples=1)
+        elif len(rounds.get(kind, ())) >= least_rounds():
+            samples = np.concatenate([np.atleast_1d(one) for one in rounds[kind]])
+            if samples.size:
+                value = float(np.quantile(samples, budget.definition.quantile or 0.5))
+                found[budget.metric] = Measured(value=value, samples=int(samples.size))
     return found
 
 
@@ -151,9 +167,10 @@ def size_figure(size_bytes: int) -> Figure:
     return Figure(value=value, lower=value, upper=value, evidence=Evidence.EXACT)
 
 
-def _quantile_figure(
+def quantile_figure(
     samples: "np.ndarray[tuple[int], np.dtype[np.float64]]", quantile: float, evidence: Evidence
 ) -> Figure:
+    """A quantile of the samples with its one-sided bounds."""
     bounds = quantile_bounds(samples, quantile, CONFIDENCE)
     return Figure(
         value=bounds.estimate,
@@ -165,8 +182,9 @@ def _quantile_figure(
     )
 
 
-def _ratio_figure(trial: Trial, base: Trial) -> Figure | None:
-    judged = compare_trials(trial, base)
+def ratio_figure(logs: Sequence[float], evidence: Evidence) -> Figure | None:
+    """A ratio from one logarithm a pair of interleaved rounds; None of too few."""
+    judged = judge_relative(logs)
     if judged.ratio is None:
         return None
     return Figure(
@@ -175,5 +193,5 @@ def _ratio_figure(trial: Trial, base: Trial) -> Figure | None:
         upper=judged.high,
         confidence=CONFIDENCE,
         samples=judged.rounds,
-        evidence=trial.evidence,
+        evidence=evidence,
     )

@@ -23,6 +23,8 @@ class Dimension(StrEnum):
     POWER = "power"  # W
     ENERGY = "energy"  # J
     RATE = "rate"  # 1/s
+    PERCENT = "percentage"  # of one, relative; 1 % is 0.01
+    TOKEN_RATE = "token rate"  # noqa: S105 -- 1/s
 
 
 UNITS: Final[dict[Dimension, dict[str, float]]] = {
@@ -43,7 +45,11 @@ UNITS: Final[dict[Dimension, dict[str, float]]] = {
     Dimension.POWER: {"mW": 1e-3, "W": 1.0, "kW": 1e3},
     Dimension.ENERGY: {"uJ": 1e-6, "mJ": 1e-3, "J": 1.0, "Wh": 3600.0},
     Dimension.RATE: {"/s": 1.0, "/min": 1 / 60},
+    Dimension.PERCENT: {"%": 1e-2},
+    Dimension.TOKEN_RATE: {"tok/s": 1.0, "/s": 1.0},
 }
+BARE: Final = frozenset({Dimension.TOKEN_RATE})
+"""Where a number may stand alone, in the first unit: the metric's own name says what it counts."""
 _NUMBER: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]{1,3})?)\s*([A-Za-z%/]*)\s*")
 _LONGEST: Final = 64
 
@@ -63,6 +69,8 @@ def parse_quantity(text: str, dimension: Dimension) -> float:
             f'write for example "60 {_example(dimension)}" (units: {wanted})'
         )
     number, unit = match.groups()
+    if not unit and dimension in BARE:
+        unit = next(iter(units))
     if unit not in units:
         found = f"the unit {unit!r}" if unit else "no unit"
         raise ValueError(f"{text!r} has {found}; a {dimension} is given in {wanted}")
@@ -75,7 +83,8 @@ def parse_quantity(text: str, dimension: Dimension) -> float:
 def quantity_pattern(dimension: Dimension) -> str:
     """A regular expression (ECMA 262 too) of what `parse_quantity` reads."""
     units = "|".join(re.escape(unit) for unit in UNITS[dimension])
-    return rf"^\s*[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{{1,3}})?\s*({units})\s*$"
+    bare = "?" if dimension in BARE else ""
+    return rf"^\s*[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{{1,3}})?\s*({units}){bare}\s*$"
 
 
 def _exactly(scale: float) -> Fraction:
@@ -96,6 +105,8 @@ _SHOWN: Final[dict[Dimension, tuple[tuple[str, float], ...]]] = {
     Dimension.POWER: (("kW", 1e3), ("W", 1.0)),
     Dimension.ENERGY: (("J", 1.0), ("mJ", 1e-3), ("uJ", 1e-6)),
     Dimension.RATE: (("/s", 1.0),),
+    Dimension.PERCENT: (("%", 1e-2),),
+    Dimension.TOKEN_RATE: (("tok/s", 1.0),),
 }
 
 

@@ -22,6 +22,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     batch: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 1
     length: Annotated[int, msgspec.Meta(ge=1, le=131072)] | Literal["real"] = "real"
+    answer: Annotated[int, msgspec.Meta(ge=2, le=4096)] = 32
+    """Tokens that a language model answers a request with."""
+    context: Annotated[int, msgspec.Meta(ge=16, le=1048576)] | None = None
+    """Tokens of prompt and answer that a language model has to have room for; None: 2,048, or what
+    it takes where that is less."""
     image_size: Annotated[int, msgspec.Meta(ge=8, le=4096)] | None = None
 
     def __post_init__(self) -> None:

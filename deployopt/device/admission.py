@@ -9,7 +9,12 @@ from typing import Final
 
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.measurement import Machine
-from deployopt.core.quiet import OPENVINO_VERSIONS, openvino_missing
+from deployopt.core.quiet import (
+    GENAI_VERSIONS,
+    OPENVINO_VERSIONS,
+    genai_missing,
+    openvino_missing,
+)
 from deployopt.core.versions import matches as version_matches
 from deployopt.device.bundle_reader import OpenBundle
 from deployopt.device.device import Device
@@ -42,6 +47,15 @@ def runtime_warnings(bundle: OpenBundle, machine: Machine, mismatch: str | None)
     """
     if bundle.manifest.runtime == "openvino":
         return openvino_warnings(machine)
+    generates = bundle.manifest.runtime == "onnxruntime-genai"
+    return (
+        *(genai_warnings(machine) if generates else ()),
+        *_onnxruntime(bundle, machine, mismatch),
+    )
+
+
+def _onnxruntime(bundle: OpenBundle, machine: Machine, mismatch: str | None) -> tuple[str, ...]:
+    """Of the package that a language model's runtime stands on, too."""
     wanted = bundle.target.runtime.versions
     found = next((machine.packages[n] for n in _RUNTIMES if n in machine.packages), None)
     if found is None:
@@ -62,13 +76,24 @@ def runtime_warnings(bundle: OpenBundle, machine: Machine, mismatch: str | None)
 
 def openvino_warnings(machine: Machine) -> tuple[str, ...]:
     """A target's range is of ONNX Runtime's versions, so another OpenVINO is no more than said."""
-    found = machine.packages.get("openvino")
-    if found is None:
+    if "openvino" not in machine.packages:
         raise DeviceError(openvino_missing("it is not installed"))
+    return _tried("openvino", machine, OPENVINO_VERSIONS)
+
+
+def genai_warnings(machine: Machine) -> tuple[str, ...]:
+    """What is odd about onnxruntime-genai there; raises DeviceError where it is missing."""
+    if "onnxruntime-genai" not in machine.packages:
+        raise DeviceError(genai_missing("it is not installed"))
+    return _tried("onnxruntime-genai", machine, GENAI_VERSIONS)
+
+
+def _tried(package: str, machine: Machine, versions: str) -> tuple[str, ...]:
+    found = machine.packages[package]
     try:
-        tried = version_matches(found, OPENVINO_VERSIONS)
+        tried = version_matches(found, versions)
     except ValueError:
         tried = False
     if tried:
         return ()
-    return (f"openvino {found} is outside of the range that was tried ({OPENVINO_VERSIONS}).",)
+    return (f"{package} {found} is outside of the range that was tried ({versions}).",)

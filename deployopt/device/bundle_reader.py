@@ -64,7 +64,12 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gate(self) -> EvaluationSet | None:
-        """The gate split; None where the bundle holds no reference answers."""
+        """The gate split; None where the bundle holds no reference answers.
+
+        None of a language model's too, whose gate device/generating/bundled.py reads.
+        """
+        if self.manifest.interface.generates:
+            return None
         listed = {f.path for f in self.manifest.files}
         examples = next((name for name in _EXAMPLES if name in listed), None)
         if examples is None or REFERENCE not in listed:

@@ -33,17 +33,23 @@ from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
 from deployopt.core.steady import WINDOW
 from deployopt.core.text import safe_text
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
+from deployopt.device.generating.reading import score_texts
+from deployopt.device.generating.rounds import answer_round
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import (
     HEADER_BYTES,
+    AnswerRequest,
+    Asking,
     Evaluated,
     EvaluateRequest,
     Failed,
     Kind,
     Reply,
     Request,
+    Say,
     Timed,
     TimeRequest,
+    Wait,
     Waiting,
     Working,
     decode_request,
@@ -51,7 +57,7 @@ from deployopt.device.protocol import (
     frame,
     frame_length,
 )
-from deployopt.device.readings import SYSTEM, read_text
+from deployopt.device.readings import peak_rss_bytes
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
 from deployopt.device.session import Session, import_runtime, open_session
 from deployopt.device.setup import Setup
@@ -62,15 +68,12 @@ from deployopt.store.writing import write_new_file
 
 _S: Final = 1e-9
 _SIGN_OF_LIFE_S: Final = 0.2
-_KIB: Final = 1024
 _CPU: Final = "cpu"
 _KINDS: Final[tuple[tuple[tuple[type[DeployoptError], ...], Kind], ...]] = (
     ((IntegrityError, RefusedInputError), "integrity"),
     ((UsageError,), "usage"),
     ((StorageError,), "storage"),
 )
-Say = Callable[[Reply], None]
-Wait = Callable[[], None]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -112,14 +115,18 @@ def _written(request: Request) -> tuple[Path, ...] | None:
     """Where the child writes; None where a GPU's driver does as well."""
     if request.setup.provider != _CPU:
         return None
-    return (request.result.parent,) if isinstance(request, EvaluateRequest) else ()
+    return (request.result.parent,) if isinstance(request, Asking) else ()
 
 
 def answer(request: Request, say: Say, wait: Wait = lambda: None) -> Reply:
     """Do what was asked; `wait` returns when its turn has come."""
     if isinstance(request, TimeRequest):
         return _time(request, say, wait)
-    return _evaluate(request, say)
+    if isinstance(request, EvaluateRequest):
+        return _evaluate(request, say)
+    if isinstance(request, AnswerRequest):
+        return answer_round(request, say, wait)
+    return score_texts(request, say)
 
 
 class _Opened(msgspec.Struct):
@@ -250,14 +257,6 @@ def count_non_finite(result: dict[str, Array], size: int) -> int:
         elif not np.isfinite(array).all():
             bad[:] = True
     return int(bad.sum())
-
-
-def peak_rss_bytes() -> int:
-    """The most memory that this process has had resident (VmHWM)."""
-    for line in (read_text(SYSTEM / "proc/self/status") or "").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * _KIB
-    return int(psutil.Process().memory_info().rss)
 
 
 if __name__ == "__main__":

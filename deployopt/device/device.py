@@ -15,7 +15,7 @@ from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
 from deployopt.device.in_turns import ask_in_turns
 from deployopt.device.machine import describe_machine, limits_here
-from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest, Working
+from deployopt.device.protocol import Evaluated, Request, Timed, Timing, Working
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import ask
 
@@ -56,7 +56,7 @@ class Device(Protocol):
         ...
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """Give each request to a fresh child there, and let them work in turns of `turn_s`.
 
@@ -66,7 +66,7 @@ class Device(Protocol):
 
 
 def one_by_one(
-    device: Device, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+    device: Device, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
 ) -> tuple[Timed | DeviceError, ...]:
     """Each request to a fresh child, the next when the one before has ended; as `ask_in_turns`."""
     found: list[Timed | DeviceError] = []
@@ -111,7 +111,7 @@ class ThisMachine:
         return ask(request, limits, signs)
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """In children of this process."""
         return ask_in_turns(requests, limits, signs)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from deployopt.core.errors import DeviceError
-from deployopt.device.protocol import Evaluated, Timed, TimeRequest, Waiting, Working
+from deployopt.device.protocol import Evaluated, Timed, Timing, Waiting, Working
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import CHILD, Progress, Watched, started
 
@@ -19,7 +19,7 @@ _SIGN_OF_LIFE_S: Final = 1.0
 
 
 def ask_in_turns(
-    requests: Sequence[TimeRequest],
+    requests: Sequence[Timing],
     limits: Limits,
     progress: Progress = lambda _: None,
     command: Sequence[str] = CHILD,
@@ -56,7 +56,7 @@ class _Entrant:
 
     def __init__(
         self,
-        request: TimeRequest,
+        request: Timing,
         limits: Limits,
         progress: Progress,
         command: Sequence[str],

@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import IMAGE, Example
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, TextInputs
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
 from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
@@ -41,6 +41,8 @@ def feeds(
         return (encode.feed(batch) for batch in batches)
     if isinstance(inputs, ImageInputs):
         return (_image_feed(batch, inputs) for batch in batches)
+    if isinstance(inputs, PromptInputs):
+        raise UsageError("The model goes on with texts, and has no requests of fixed inputs.")
     return (_array_feed(batch, inputs) for batch in batches)
 
 
@@ -53,7 +55,7 @@ class TextEncoder:
     def __init__(self, inputs: TextInputs, folder: Path, workload: Workload) -> None:
         self._inputs = inputs
         self._fixed = None if workload.length == "real" else int(workload.length)
-        self._tokenizer = _open_tokenizer(folder / inputs.tokenizer)
+        self._tokenizer = open_tokenizer(folder / inputs.tokenizer)
         longest = min(inputs.max_length, self._fixed or inputs.max_length)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=longest)
@@ -99,7 +101,8 @@ def _types(item: Encoding) -> list[int]:
 _COLUMNS: Final = {"input_ids": _ids, "attention_mask": _mask, "token_type_ids": _types}
 
 
-def _open_tokenizer(path: Path) -> Tokenizer:
+def open_tokenizer(path: Path) -> Tokenizer:
+    """Read a stranger's tokenizer.json; raises IntegrityError where it is none."""
     try:
         data = path.read_bytes() if path.stat().st_size <= _TOKENIZER_BYTES_MAX else b""
         return Tokenizer.from_str(data.decode("utf-8"))

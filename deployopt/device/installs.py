@@ -56,6 +56,7 @@ EXTRAS: Final = (
         enables="build, distill, finetune",
     ),
     Extra(name="openvino", packages=("openvino", "nncf"), enables="OpenVINO as a second runtime"),
+    Extra(name="chat", packages=("onnxruntime-genai",), enables="language models"),
 )
 PROGRAMS: Final = (
     Program(names=("ssh",), package="openssh-client", enables="--device ssh://…"),

@@ -20,10 +20,19 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.gate import VOID_SHARE_MAX
 from deployopt.core.measurement import Machine, Round, Trial
 from deployopt.core.quantiles import least_requests, least_rounds
-from deployopt.core.samples import encode_samples
+from deployopt.core.samples import Feed, encode_samples
 from deployopt.device.device import Device, one_by_one
-from deployopt.device.protocol import TimeRequest, Working
-from deployopt.device.setup import Arm, Limits, Setup, silent
+from deployopt.device.generating.asking import expected_bytes, write_prompts
+from deployopt.device.protocol import AnswerRequest, TimeRequest, Timing, Working
+from deployopt.device.setup import (
+    Answering,
+    Arm,
+    Limits,
+    PromptPool,
+    Setup,
+    TimingInputs,
+    silent,
+)
 from deployopt.device.timing import REPEAT_RATIO_MIN
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import write_new_file
@@ -54,6 +63,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     min_round_s: float = 2.0
     batch: int = 1
     seed: int = 0
+    answering: Answering | None = None
+    """Of language models, whose arms have prompts."""
     arrivals_per_s: float | None = None
     wall_s: float | None = None
     limits: Limits = Limits()
@@ -87,10 +98,10 @@ def measure(
     """Measure the arms against each other; one Trial each, in their order.
 
     Raises:
-        UsageError: an arm without inputs.
+        UsageError: an arm without inputs, or one that is asked otherwise than the schedule says.
         IntegrityError: a model's files are not what they should be.
     """
-    if not all(arm.inputs.feeds for arm in arms):
+    if not all(_inputs(arm, schedule) for arm in arms):
         raise UsageError("There are no inputs to measure latency with.")
     with staged_folder(place.workdir.absolute()) as folder:
         turn_s = TURN_S if in_turns(arms, schedule) else None
@@ -107,7 +118,7 @@ class _Measurement:
 
     def __init__(
         self,
-        requests: Sequence[TimeRequest],
+        requests: Sequence[Timing],
         schedule: Schedule,
         place: Place,
     ) -> None:
@@ -174,7 +185,7 @@ class _Measurement:
                 )
         return void
 
-    def _request(self, index: int, number: int) -> TimeRequest:
+    def _request(self, index: int, number: int) -> Timing:
         return msgspec.structs.replace(
             self._requests[index], seed=self._schedule.seed + 1000 * number
         )
@@ -219,35 +230,70 @@ def in_turns(arms: Sequence[Arm], schedule: Schedule) -> bool:
     if len(arms) == 1 or schedule.arrivals_per_s is not None:
         return False
     most = schedule.limits.memory_bytes
-    return most is None or sum(_expected_bytes(arm.setup) for arm in arms) <= most
+    return most is None or sum(_expected_bytes(arm.setup, schedule) for arm in arms) <= most
 
 
-def _expected_bytes(setup: Setup) -> int:
+def _inputs(arm: Arm, schedule: Schedule) -> Sequence[Feed]:
+    """What the arm is asked."""
+    inputs = arm.inputs
+    if isinstance(inputs, PromptPool) != (schedule.answering is not None):
+        raise UsageError("Language models and other models are not measured beside each other.")
+    return inputs.prompts if isinstance(inputs, PromptPool) else inputs.feeds
+
+
+def _expected_bytes(setup: Setup, schedule: Schedule) -> int:
     """Of the process, cautiously, by the files that lie with the model."""
+    if schedule.answering is not None:
+        return _RUNTIME_BYTES + expected_bytes(setup, schedule.answering)
     files = (path for path in setup.model.parent.glob(f"{setup.model.stem}*") if path.is_file())
     return _RUNTIME_BYTES + _COPIES * sum(path.stat().st_size for path in files)
 
 
 def _prepare(
     arm: Arm, schedule: Schedule, place: Place, folder: Path, turn_s: float | None
-) -> TimeRequest:
+) -> Timing:
+    """The files of the arm's rounds, and the request that names them."""
     folder.mkdir()
-    feeds = folder / "feeds.npz"
-    write_new_file(feeds, encode_samples(arm.inputs.feeds))
-    expected = None
-    if arm.inputs.expected is not None:
-        if len(arm.inputs.expected) != len(arm.inputs.feeds):
-            raise IntegrityError("The timed inputs and the answers expected of them do not fit.")
-        expected = folder / "expected.npz"
-        write_new_file(expected, encode_samples(arm.inputs.expected))
-    return TimeRequest(
-        setup=msgspec.structs.replace(arm.setup, model=arm.setup.model.absolute()),
-        feeds=feeds,
+    inputs = arm.inputs
+    setup = msgspec.structs.replace(arm.setup, model=arm.setup.model.absolute())
+    cores = cores_for(place.device.machine, setup.threads)
+    if isinstance(inputs, TimingInputs):
+        feeds, expected = _written(inputs, folder)
+        return TimeRequest(
+            setup=setup,
+            feeds=feeds,
+            expected=expected,
+            requests=schedule.requests,
+            min_s=schedule.min_round_s,
+            seed=schedule.seed,
+            arrivals_per_s=schedule.arrivals_per_s,
+            turn_s=turn_s,
+            cores=cores,
+        )
+    if schedule.answering is None or schedule.arrivals_per_s is not None:
+        raise UsageError("Language models are asked one request after another.")
+    prompts, expected = write_prompts(inputs, folder)
+    return AnswerRequest(
+        setup=setup,
+        prompts=prompts,
         expected=expected,
+        context=schedule.answering.context,
+        tokens=schedule.answering.tokens,
         requests=schedule.requests,
         min_s=schedule.min_round_s,
         seed=schedule.seed,
-        arrivals_per_s=schedule.arrivals_per_s,
         turn_s=turn_s,
-        cores=cores_for(place.device.machine, arm.setup.threads),
+        cores=cores,
     )
+
+
+def _written(inputs: TimingInputs, folder: Path) -> tuple[Path, Path | None]:
+    feeds = folder / "feeds.npz"
+    write_new_file(feeds, encode_samples(inputs.feeds))
+    if inputs.expected is None:
+        return feeds, None
+    if len(inputs.expected) != len(inputs.feeds):
+        raise IntegrityError("The timed inputs and the answers expected of them do not fit.")
+    expected = folder / "expected.npz"
+    write_new_file(expected, encode_samples(inputs.expected))
+    return feeds, expected

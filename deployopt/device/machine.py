@@ -25,6 +25,7 @@ from deployopt.device.setup import Limits
 _PACKAGES: Final = (
     "onnxruntime",
     "onnxruntime-gpu",
+    "onnxruntime-genai",
     "openvino",
     "numpy",
     "tokenizers",

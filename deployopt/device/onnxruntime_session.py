@@ -11,12 +11,13 @@ from typing import Final
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from deployopt.core.errors import DeviceError, IntegrityError, RefusedInputError
+from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
 from deployopt.core.versions import Version, opset_read_by
 from deployopt.device.onnx_header import OnnxHeader, read_onnx_header
 from deployopt.device.session import Named, Session
+from deployopt.device.session_entries import allowed_entries
 from deployopt.device.setup import Setup
 
 _PROVIDERS: Final[dict[str, str]] = {
@@ -25,25 +26,6 @@ _PROVIDERS: Final[dict[str, str]] = {
     "tensorrt": "TensorrtExecutionProvider",
     "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
 }
-_ENTRIES_ALLOWED: Final = frozenset(
-    {
-        "session.disable_prepacking",
-        "session.dynamic_block_base",
-        "session.force_spinning_stop",
-        "session.inter_op.allow_spinning",
-        "session.intra_op.allow_spinning",
-        "session.qdqisint8allowed",
-        "session.set_denormal_as_zero",
-        "session.use_device_allocator_for_initializers",
-        "session.use_env_allocators",
-        "mlas.enable_gemm_fastmath_arm64_bfloat16",
-        "optimization.disable_specified_optimizers",
-        "optimization.enable_gelu_approximation",
-        "optimization.minimal_build_optimizations",
-    }
-)
-"""Entries that change arithmetic or scheduling only; others name files or load libraries."""
-
 ORT_FAILURES: Final = (
     state.EPFail,
     state.EngineError,
@@ -117,12 +99,7 @@ def _options(setup: Setup) -> onnxruntime.SessionOptions:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _QUIET
-    for key, value in sorted(setup.session.config_entries.items()):
-        if key not in _ENTRIES_ALLOWED:
-            raise RefusedInputError(
-                f"The session entry {safe_text(key, 80)!r} is not one that a bundle may set. "
-                f"Allowed: {', '.join(sorted(_ENTRIES_ALLOWED))}."
-            )
+    for key, value in allowed_entries(setup.session):
         options.add_session_config_entry(key, value)
     return options
 

@@ -5,6 +5,7 @@ runtime that prints, or a model that does, cannot speak for the child.
 """
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -48,7 +49,54 @@ class EvaluateRequest(
     result: Path
 
 
-Request = TimeRequest | EvaluateRequest
+class AnswerRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="answer"
+):
+    """One round of a language model: `tokens` greedy tokens to each prompt, on `cores` only.
+
+    `prompts` holds token ids, `expected` the answers that the accuracy run gave to them (both
+    core/samples.py); `context` tokens are set aside for a prompt and its answer.
+    """
+
+    setup: Setup
+    prompts: Path
+    expected: Path | None
+    context: int
+    tokens: int
+    requests: int
+    min_s: float
+    seed: int
+    cores: tuple[int, ...] = ()
+    turn_s: float | None = None
+    """As in TimeRequest; a turn may end between two tokens, not within a prompt."""
+
+
+class ScoreRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="score"
+):
+    """What a language model says of documents (core/scores.py); goes to the file `result`.
+
+    `documents` holds token ids, as do `asked` (prompts) and `chosen` (the reference's answers to
+    them), and `timed`, prompts that are answered with `tokens` tokens each. `fill` says whether a
+    context is filled to its end, for the memory that this takes.
+    """
+
+    setup: Setup
+    documents: Path
+    asked: Path
+    chosen: Path
+    timed: Path
+    context: int
+    tokens: int
+    fill: bool
+    result: Path
+
+
+Timing = TimeRequest | AnswerRequest
+"""What is answered with a round."""
+Asking = EvaluateRequest | ScoreRequest
+"""What is answered with a file."""
+Request = Timing | Asking
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="turn"):
@@ -94,6 +142,8 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 Reply = Working | Waiting | Timed | Evaluated | Failed
+Say = Callable[[Reply], None]
+Wait = Callable[[], None]
 
 
 def _path_hook(kind: type, value: object) -> object:

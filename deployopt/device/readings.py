@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 SYSTEM: Final = Path("/")
 """The root below which /proc and /sys are looked for; another one in tests."""
 
 _LONGEST: Final = 1 << 20
+_KIB: Final = 1024
 
 
 def read_text(path: Path) -> str | None:
@@ -26,3 +29,11 @@ def read_number(path: Path) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
+
+
+def peak_rss_bytes() -> int:
+    """The most memory that this process has had resident (VmHWM)."""
+    for line in (read_text(SYSTEM / "proc/self/status") or "").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * _KIB
+    return int(psutil.Process().memory_info().rss)

@@ -8,7 +8,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from deployopt.device.protocol import EvaluateRequest, Request
+from deployopt.device.protocol import (
+    AnswerRequest,
+    EvaluateRequest,
+    Request,
+    ScoreRequest,
+)
 
 Move = Callable[[Path], Path]
 
@@ -21,5 +26,17 @@ def relocated(request: Request, move: Move, result: Path) -> Request:
             request.data, folder=move(request.data.folder), examples=move(request.data.examples)
         )
         return EvaluateRequest(setup=setup, data=data, result=result)
+    if isinstance(request, ScoreRequest):
+        return replace(
+            request,
+            setup=setup,
+            documents=move(request.documents),
+            asked=move(request.asked),
+            chosen=move(request.chosen),
+            timed=move(request.timed),
+            result=result,
+        )
     expected = None if request.expected is None else move(request.expected)
+    if isinstance(request, AnswerRequest):
+        return replace(request, setup=setup, prompts=move(request.prompts), expected=expected)
     return replace(request, setup=setup, feeds=move(request.feeds), expected=expected)

@@ -1,13 +1,13 @@
 """Predict with a bundle: `Predictor.open(path).predict(["a warm, funny film"])`.
 
 In: a bundle, then texts, images or arrays. Out: a label with its score, or the outputs of a graph
-of unknown meaning. Refuses a bundle whose bytes changed, and inputs of another kind than the
-model's.
+of unknown meaning; of a language model an answer, or a conversation. Refuses a bundle whose bytes
+changed, and inputs of another kind than the model's.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.examples import IMAGE, Example
+from deployopt.core.generation import Answer, Sampling
 from deployopt.core.interface import ArrayInput, ArrayInputs, ImageInputs, Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.core.workload import Workload
@@ -23,6 +24,10 @@ from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
 from deployopt.device.reference import logits_of
 from deployopt.device.session import Session, open_session
+
+if TYPE_CHECKING:
+    from deployopt.device.chatting.conversation import Conversation
+    from deployopt.device.chatting.process import ModelProcess
 
 Given = str | Path | Array | Mapping[str, Array]
 
@@ -40,20 +45,23 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 class Predictor:
     """An open bundle; not for several threads at once."""
 
-    def __init__(self, bundle: OpenBundle, session: Session) -> None:
+    def __init__(self, bundle: OpenBundle, session: Session | None) -> None:
         self._bundle = bundle
         self._session = session
+        self._model: ModelProcess | None = None
 
     @classmethod
     def open(cls, bundle: Path) -> "Predictor":
-        """Check the digests and open the model.
+        """Check the digests and open the model; a language model when it is asked first.
 
         Raises:
             IntegrityError: the bundle is not the one that was built, or is too new for the runtime.
             DeviceError: the runtime cannot open it here.
         """
         opened = open_bundle(bundle)
-        return cls(opened, open_session(opened.setup))
+        # A language model is opened by whoever talks with it, in a process of its own.
+        generates = opened.manifest.interface.generates
+        return cls(opened, None if generates else open_session(opened.setup))
 
     @property
     def interface(self) -> Interface:
@@ -69,11 +77,68 @@ class Predictor:
         Raises:
             UsageError: an input is not what the model takes.
         """
+        if self._session is None:
+            raise UsageError(
+                "A language model predicts no labels. Use generate for one prompt, chat for turns."
+            )
         if isinstance(inputs, str | bytes):
             raise UsageError("predict takes a list of inputs, so that one text is given as [text].")
         examples = [self._example(given) for given in inputs]
         requests = feeds(self.interface, self._bundle.folder, examples, self._workload())
-        return [self._answer(feed) for feed in requests]
+        return [self._answer(self._session, feed) for feed in requests]
+
+    def generate(
+        self, prompt: str, *, sampling: Sampling | None = None, threads: int | None = None
+    ) -> Answer:
+        """A language model's answer to one prompt, as the first message of a conversation.
+
+        The model stays open for the next prompt, on the threads of the first.
+
+        Raises:
+            UsageError: it is no language model; the prompt is empty or too long.
+            MissingExtraError: the extra `chat` is not installed.
+            DeviceError, IntegrityError: the model cannot be opened here.
+        """
+        from deployopt.device.chatting.conversation import Conversation
+        from deployopt.device.chatting.opening import open_model
+
+        if self._model is None or not self._model.close.alive:
+            self._model = open_model(self._bundle, threads=threads)
+        return Conversation(self._model, sampling=sampling).say(prompt)
+
+    def chat(
+        self,
+        *,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        threads: int | None = None,
+        context: int | None = None,
+    ) -> "Conversation":
+        """A conversation with a language model, in a confined process of its own.
+
+        Args:
+            system: what the model is told before all turns.
+            sampling: how tokens are chosen; by default as the model's own files say.
+            threads: by default the target's.
+            context: tokens of all turns and the answer together; by default what the bundle's
+                memory was judged with.
+
+        Raises:
+            UsageError: it is no language model, or has no such context or system prompt.
+            MissingExtraError: the extra `chat` is not installed.
+            DeviceError, IntegrityError: the model cannot be opened here.
+        """
+        from deployopt.device.chatting.conversation import Conversation
+        from deployopt.device.chatting.opening import open_model
+
+        process = open_model(self._bundle, threads=threads, context=context)
+        try:
+            return Conversation(
+                process, system=system, sampling=sampling, bundle=self._bundle.folder
+            )
+        except UsageError:
+            process.close()
+            raise
 
     def _workload(self) -> Workload:
         return msgspec.structs.replace(self._bundle.target.workload, batch=1)
@@ -97,9 +162,9 @@ class Predictor:
             raise UsageError("The model takes text.")
         return given
 
-    def _answer(self, feed: Feed) -> Prediction:
+    def _answer(self, session: Session, feed: Feed) -> Prediction:
         names = self.interface.outputs
-        values = self._session.run(list(names), feed)
+        values = session.run(list(names), feed)
         outputs = dict(zip(names, values, strict=True))
         if not self.interface.classifies or not self.interface.labels:
             plain = {name: value.tolist() for name, value in outputs.items()}

@@ -34,9 +34,9 @@ from deployopt.device.framing import Channel, ConnectionEndedError
 from deployopt.device.in_turns import ask_in_turns
 from deployopt.device.machine import describe_machine, limits_here
 from deployopt.device.protocol import (
-    EvaluateRequest,
+    Asking,
     Failed,
-    TimeRequest,
+    Timing,
     Working,
     decode_request,
 )
@@ -178,7 +178,7 @@ class Server:
             asked = decode_request(bytes(question.request))
             request = relocated(asked, self._inside, results / "outputs.npz")
             reply = ask(request, question.limits, sign)
-            result = request.result if isinstance(request, EvaluateRequest) else None
+            result = request.result if isinstance(request, Asking) else None
             self._say(
                 number,
                 "answer",
@@ -199,12 +199,12 @@ class Server:
     def _ask_in_turns(self, number: int, body: bytes) -> None:
         """Place the files, and let fresh children take turns."""
         question = decode_word(body, AskInTurns)
-        requests: list[TimeRequest] = []
+        requests: list[Timing] = []
         for one in question.asks:
             self._place(one)
             asked = decode_request(bytes(one.request))
             request = relocated(asked, self._inside, self._folder / "none")
-            if not isinstance(request, TimeRequest):
+            if not isinstance(request, Timing):
                 raise DeviceError("Only what is timed takes turns.")
             requests.append(request)
 

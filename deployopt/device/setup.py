@@ -63,11 +63,25 @@ class TimingInputs(msgspec.Struct, frozen=True, kw_only=True):
     expected: tuple[Feed, ...] | None = None
 
 
+class PromptPool(msgspec.Struct, frozen=True, kw_only=True):
+    """Prompts to be timed (token ids), and the answers that a score had of each, if any."""
+
+    prompts: tuple[Feed, ...]
+    expected: tuple[tuple[int, ...], ...] | None = None
+
+
+class Answering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A language model's request: so many tokens to a prompt, in a context of so many."""
+
+    tokens: int
+    context: int
+
+
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """One artifact in an interleaved measurement."""
 
     setup: Setup
-    inputs: TimingInputs
+    inputs: TimingInputs | PromptPool
 
 
 def silent(done: float, what: str) -> None:

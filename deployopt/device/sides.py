@@ -50,9 +50,15 @@ def side_of(bundle: OpenBundle, machine: Machine) -> Side:
     """A bundle as it runs on this machine.
 
     Raises:
-        UsageError: it holds no gate split, so that it cannot be asked anything.
+        UsageError: it holds no gate split, so that it cannot be asked anything; or it is of a
+            language model, which cannot be compared yet.
     """
     manifest, data = bundle.manifest, bundle.gate
+    if manifest.interface.generates:
+        raise UsageError(
+            f"{bundle.folder} is of a language model, and bundles of language models are not "
+            "compared yet. Run `deployopt verify` on each of them."
+        )
     if data is None:
         raise UsageError(
             f"{bundle.folder} holds no gate split, so there is nothing to compare it by. Build it "

@@ -13,13 +13,15 @@ import msgspec
 
 from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import ExitCode, StorageError
-from deployopt.core.evidence import Evidence
-from deployopt.core.examples import decode_examples
 from deployopt.core.experience import Seat, experiences_of, machine_digest, runtime_words
 from deployopt.core.gate import Findings, judge
-from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
-from deployopt.core.metric import Kind
+from deployopt.core.language_summaries import (
+    generation_summary,
+    score_summary,
+)
+from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.result import VerifyResult
+from deployopt.core.scores import ScoreTrial
 from deployopt.core.signature import Authenticity
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import (
@@ -31,20 +33,11 @@ from deployopt.core.summaries import (
     tail_quantile,
 )
 from deployopt.core.watching import SILENT, Watcher
-from deployopt.device.accuracy import (
-    Evaluation,
-    Judged,
-    compare_with_reference,
-    evaluate,
-    timing_inputs,
-)
 from deployopt.device.admission import require_target, runtime_warnings
-from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
+from deployopt.device.bundle_measuring import Asked, Bench, ask_gate, time_bundle
+from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import Device, ThisMachine, address_of
-from deployopt.device.latency import Place, Schedule, measure, requests_per_round
-from deployopt.device.machine import exact_for, matches
-from deployopt.device.reference import decode_reference
-from deployopt.device.setup import Arm, EvaluationSet
+from deployopt.device.machine import matches
 from deployopt.signing.authenticate import Policy, accept_release, authenticate
 from deployopt.store.experiences import keep_experiences
 from deployopt.store.faults import storage_errors
@@ -52,8 +45,6 @@ from deployopt.store.paths import VERIFICATIONS
 from deployopt.store.publishing import add_verification
 from deployopt.store.staging import staged_folder
 
-_ROUNDS: Final = 5
-_MIN_ROUND_S: Final = 2.0
 _UNVERIFIED: Final = Policy()
 
 
@@ -64,24 +55,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     result: VerifyResult
     latency: Trial | None
     accuracy: AccuracyTrial | None
-
-
-class _Here(msgspec.Struct, frozen=True, kw_only=True):
-    """The bundle, the device, and how they fit."""
-
-    bundle: OpenBundle
-    device: Device
-    mismatch: str | None
-    workdir: Path
-    authenticity: Authenticity
-
-    @property
-    def machine(self) -> Machine:
-        return self.device.machine
-
-    @property
-    def evidence(self) -> Evidence:
-        return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
+    scores: ScoreTrial | None = None
+    """Of a language model, in its place."""
 
 
 def verify(  # noqa: PLR0913 -- what the command line offers
@@ -124,88 +99,29 @@ def verify(  # noqa: PLR0913 -- what the command line offers
         require_target(opened, device, mismatch, "verify BUNDLE")
     warnings = runtime_warnings(opened, device.machine, mismatch)
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
-        here = _Here(
-            bundle=opened,
-            device=device,
-            mismatch=mismatch,
-            workdir=workdir,
-            authenticity=authenticity,
-        )
-        stages.stage("Accuracy")
-        evaluation, accuracy = _accuracy(here, watcher)
+        here = Bench(bundle=opened, device=device, mismatch=mismatch, workdir=workdir)
+        stages.stage("Quality" if opened.manifest.interface.generates else "Accuracy")
+        asked = ask_gate(here, watcher, seed)
         stages.stage("Latency", quiet=True)
-        latency = _latency(here, evaluation, watcher, seed)
-    result = _result(here, accuracy, latency, accept_predicted=accept_predicted)
-    kept = None if latency is None else _remember(here, latency, store)
+        latency = None if asked is None else time_bundle(here, asked, watcher, seed)
+    result = _result(
+        here, asked, latency, authenticity=authenticity, accept_predicted=accept_predicted
+    )
+    scores = None if asked is None else asked.scores
+    kept = None if latency is None else _remember(here, latency, scores, store)
     warnings = warnings if kept is None else (*warnings, kept)
     result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
     if result.on_target and result.exit_code == ExitCode.ACCEPTED:
         accept_release(opened.manifest, authenticity, policy)
-    return _write(bundle, Verification(result=result, latency=latency, accuracy=accuracy))
-
-
-def _accuracy(
-    here: _Here, watcher: Watcher
-) -> tuple[tuple[EvaluationSet, Evaluation] | None, AccuracyTrial | None]:
-    bundle = here.bundle
-    data = bundle.gate
-    if data is None:
-        return None, None
-    evaluation = evaluate(
-        bundle.setup_on(here.machine),
-        data,
-        here.workdir,
-        here.device,
-        limits=here.device.limits(),
-        progress=watcher.advance,
+    accuracy = None if asked is None else asked.accuracy
+    return _write(
+        bundle, Verification(result=result, latency=latency, accuracy=accuracy, scores=scores)
     )
-    judged = Judged(
-        artifact=bundle.manifest.artifact,
-        split=Split.GATE,
-        evidence=here.evidence,
-        interface=bundle.manifest.interface,
-        labels=decode_examples(data.examples).labels,
-        exact_arithmetic=exact_for(
-            bundle.target,
-            here.machine,
-            bundle.manifest.precision,
-            reduced_range=bundle.reduced_range(),
-        ),
-        synthetic=bundle.lineage().data is None,
-    )
-    reference = decode_reference(bundle.folder / REFERENCE)
-    return (data, evaluation), compare_with_reference(judged, reference, evaluation)
 
 
-def _latency(
-    here: _Here,
-    evaluated: tuple[EvaluationSet, Evaluation] | None,
-    watcher: Watcher,
-    seed: int,
-) -> Trial | None:
-    if evaluated is None:
-        return None
-    bundle = here.bundle
-    quantiles = [
-        b.definition.quantile
-        for b in bundle.budgets
-        if b.definition.kind is Kind.LATENCY and b.definition.quantile is not None
-    ]
-    arm = Arm(setup=bundle.setup_on(here.machine), inputs=timing_inputs(*evaluated, seed=seed))
-    schedule = Schedule(
-        looks=(_ROUNDS,),
-        requests=requests_per_round(quantiles, _ROUNDS),
-        min_round_s=_MIN_ROUND_S,
-        batch=bundle.target.workload.batch,
-        arrivals_per_s=bundle.target.workload.requests_per_s,
-        seed=seed,
-        limits=here.device.limits(),
-    )
-    place = Place(device=here.device, evidence=here.evidence, workdir=here.workdir)
-    return measure([arm], schedule, place, progress=watcher.advance)[0]
-
-
-def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
+def _remember(
+    here: Bench, latency: Trial, scores: ScoreTrial | None, store: Path | None
+) -> str | None:
     """Keep what the target was measured to take; why it could not be kept, or None."""
     bundle, foreseen = here.bundle, here.bundle.foreseen()
     if here.mismatch is not None or foreseen is None or latency.failure is not None:
@@ -221,14 +137,21 @@ def _remember(here: _Here, latency: Trial, store: Path | None) -> str | None:
         artifact=bundle.manifest.artifact,
         precision=bundle.manifest.precision,
     )
-    measured = measured_of(latency, bundle.budgets, bundle.size_bytes)
+    measured = measured_of(latency, bundle.budgets, bundle.size_bytes, scores)
     return keep_experiences(experiences_of(seat, foreseen, measured), store)
 
 
 def _result(
-    here: _Here, accuracy: AccuracyTrial | None, latency: Trial | None, *, accept_predicted: bool
+    here: Bench,
+    asked: Asked | None,
+    latency: Trial | None,
+    *,
+    authenticity: Authenticity,
+    accept_predicted: bool,
 ) -> VerifyResult:
     bundle, manifest = here.bundle, here.bundle.manifest
+    accuracy = None if asked is None else asked.accuracy
+    scores = None if asked is None else asked.scores
     verdict = judge(
         bundle.target.name,
         bundle.budgets,
@@ -236,18 +159,18 @@ def _result(
             artifact=manifest.artifact,
             latency=latency,
             accuracy=accuracy,
+            scores=scores,
             size_bytes=bundle.size_bytes,
             predictions=bundle.predictions(),
         ),
     )
-    quantile = tail_quantile(bundle.budgets)
     settle = f"deployopt verify BUNDLE, run on: {bundle.target.title}"
     return VerifyResult(
         bundle=str(bundle.folder),
         bundle_digest=manifest.bundle_digest,
         name=manifest.name,
         target=bundle.target.name,
-        authenticity=here.authenticity,
+        authenticity=authenticity,
         on_target=here.mismatch is None,
         mismatch=here.mismatch,
         budgets=bundle.budgets,
@@ -255,8 +178,12 @@ def _result(
         machine=here.machine,
         device=address_of(here.device),
         accuracy=None if accuracy is None else accuracy_summary(accuracy),
-        latency=None if latency is None else latency_summary(latency, quantile),
-        memory=None if latency is None else memory_figure(latency),
+        latency=None
+        if latency is None
+        else latency_summary(latency, tail_quantile(bundle.budgets)),
+        scores=None if scores is None else score_summary(scores),
+        generation=None if latency is None else generation_summary(latency),
+        memory=None if latency is None else memory_figure(latency, scores),
         size=size_figure(bundle.size_bytes),
         predicted=bundle.predictions(),
         settle=settle if here.mismatch is not None else None,

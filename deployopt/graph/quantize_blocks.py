@@ -36,12 +36,13 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class BlockOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """As the step quantize-weights."""
+    """As the step quantize-weights; `only` are patterns of the nodes that it is to be."""
 
     bits: int = 4
     block: int = 32
     embeddings: bool = True
     exclude: tuple[str, ...] = ()
+    only: tuple[str, ...] = ("*",)
 
 
 def quantize_blocks(model: onnx.ModelProto, options: BlockOptions) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ def quantize_blocks(model: onnx.ModelProto, options: BlockOptions) -> tuple[str,
     tables: dict[str, tuple[str, str]] = {}
     names = []
     for node in list(model.graph.node):
-        if any(fnmatchcase(node.name, pattern) for pattern in options.exclude):
+        if _matches(node, options.exclude) or not _matches(node, options.only):
             continue
         if is_product(index, node):
             replacements[node.output[0]] = _product(index, node, options)
@@ -67,6 +68,10 @@ def quantize_blocks(model: onnx.ModelProto, options: BlockOptions) -> tuple[str,
     if not any(known.domain == DOMAIN for known in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
     return tuple(names)
+
+
+def _matches(node: onnx.NodeProto, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(node.name, pattern) for pattern in patterns)
 
 
 def to_blocks(weight: Floats, block: int, bits: int) -> tuple[Bytes, Floats, Bytes]:

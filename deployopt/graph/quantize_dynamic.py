@@ -48,7 +48,8 @@ class _Rewrite:
     def __init__(self, model: onnx.ModelProto, options: DynamicOptions) -> None:
         self.index = GraphIndex(model)
         self.options = options
-        self.quantized_inputs: dict[str, tuple[str, str]] = {}
+        self.quantized_inputs: dict[str, str] = {}
+        self.scales: set[str] = set()
         self.done_weights: dict[str, tuple[str, str, str]] = {}
         self.done_tables: dict[str, tuple[str, str]] = {}
 
@@ -134,22 +135,24 @@ def _product(
     nodes = []
     source = node.input[0]
     if source not in rewrite.quantized_inputs:
-        rewrite.quantized_inputs[source] = (f"{source}.scale", f"{source}.zero")
+        # What one product gives and another takes has a scale by that name already.
+        taken = f"{source}.scale" in rewrite.scales
+        stem = rewrite.quantized_inputs[source] = f"{source}.again" if taken else source
         nodes.append(
             onnx.helper.make_node(
                 "DynamicQuantizeLinear",
                 [source],
-                [f"{source}.u8", f"{source}.scale", f"{source}.zero"],
+                [f"{stem}.u8", f"{stem}.scale", f"{stem}.zero"],
                 name=f"{node.name}.quantize",
             )
         )
-    scale, zero = rewrite.quantized_inputs[source]
+    stem = rewrite.quantized_inputs[source]
+    u8, scale, zero = f"{stem}.u8", f"{stem}.scale", f"{stem}.zero"
     make = onnx.helper.make_node
     integer, real, both = f"{output}.s32", f"{output}.f32", f"{output}.scale"
+    rewrite.scales.add(both)
     nodes += [
-        make(
-            "MatMulInteger", [f"{source}.u8", weight, zero, weight_zero], [integer], name=node.name
-        ),
+        make("MatMulInteger", [u8, weight, zero, weight_zero], [integer], name=node.name),
         make("Cast", [integer], [real], name=f"{node.name}.cast", to=onnx.TensorProto.FLOAT),
         make("Mul", [scale, weight_scale], [both], name=f"{node.name}.scales"),
         make("Mul", [real, both], [output], name=f"{node.name}.rescale"),

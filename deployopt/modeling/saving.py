@@ -14,5 +14,5 @@ def save_folder(model: PreTrainedModel, like: Path, folder: Path) -> None:
     with quiet_transformers():
         model.save_pretrained(folder)
     for name in BESIDE:
-        if (like / name).is_file():
+        if (like / name).is_file() and not (folder / name).exists():
             copy_new_file((like / name).resolve(), folder / name)

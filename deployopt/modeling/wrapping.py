@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
 from deployopt.core.samples import Feed
 
 
@@ -33,8 +33,10 @@ def input_names(interface: Interface) -> tuple[str, ...]:
             return names
         case ImageInputs(input_name=name):
             return (name,)
-        case arrays:
-            return tuple(spec.name for spec in arrays.inputs)
+        case ArrayInputs(inputs=arrays):
+            return tuple(spec.name for spec in arrays)
+        case PromptInputs():
+            return ("input_ids",)
 
 
 def dynamic_axes(interface: Interface) -> dict[str, dict[int, str]]:

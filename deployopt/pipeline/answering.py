@@ -18,6 +18,7 @@ from deployopt.device.accuracy import Evaluation, evaluate
 from deployopt.device.machine import describe_machine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of, threads_on
+from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
 from deployopt.store.keys import JsonValue, cache_key
@@ -105,7 +106,7 @@ def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:
     )
 
 
-def limits_for(prepared: Prepared) -> Limits:
+def limits_for(prepared: Ground) -> Limits:
     """A candidate may take what this machine has, less a gigabyte for everyone else."""
     there = prepared.machine.memory_limit_bytes or prepared.machine.memory_bytes
     return Limits(memory_bytes=max(there // 2, there - 2**30))

@@ -17,15 +17,15 @@ from deployopt.core.codec import encode_json, encode_pretty
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
 from deployopt.core.interface import TextInputs
-from deployopt.core.measurement import AccuracyTrial, Split, Trial
+from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.result import BuildResult
+from deployopt.core.scores import ScoreTrial
 from deployopt.core.source import SourceModel
 from deployopt.core.verdict import Verdict
 from deployopt.core.version import VERSION
 from deployopt.device.onnx_header import read_onnx_header
-from deployopt.device.reference import Reference, encode_reference
+from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import Made
-from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.provenance import provenance
 from deployopt.reports.html import build_page
 from deployopt.reports.markdown import build_markdown
@@ -43,9 +43,12 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     predictions: Mapping[str, Estimate]
     foreseen: Foreseen | None
-    reference: Reference
-    gate: AccuracyTrial
-    accuracy: tuple[AccuracyTrial, ...]
+    asked: Mapping[str, Path]
+    """What the gate asked, by the name that it has in the bundle's folder `gate`."""
+    reference: bytes
+    """What the reference answered to it, as its npz file."""
+    quality: tuple[AccuracyTrial, ...] | tuple[ScoreTrial, ...]
+    """All that was asked of any candidate, the gate's first."""
     latency: tuple[Trial, ...]
 
 
@@ -62,7 +65,7 @@ def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
     return files
 
 
-def lineage_of(prepared: Prepared, made: Made) -> Lineage:
+def lineage_of(prepared: Ground, made: Made) -> Lineage:
     """How the artifact came to be."""
     synthetic = prepared.dataset.synthetic
     return Lineage(
@@ -74,16 +77,17 @@ def lineage_of(prepared: Prepared, made: Made) -> Lineage:
     )
 
 
-def lasting_files(prepared: Prepared, judged: Judged) -> tuple[dict[str, Path], dict[str, bytes]]:
+def lasting_files(prepared: Ground, judged: Judged) -> tuple[dict[str, Path], dict[str, bytes]]:
     """The part of a bundle that the same build gives again: files to copy, and files to write."""
     artifact = judged.made.artifact
-    gate = prepared.dataset.splits[Split.GATE].path
-    copied = deployed_files(artifact, prepared.source) | {f"gate/examples{gate.suffix}": gate}
+    copied = deployed_files(artifact, prepared.source) | {
+        f"gate/{name}": path for name, path in judged.asked.items()
+    }
     written = {
         _LABELS: encode_pretty(list(prepared.source.interface.labels)),
         "target.json": encode_pretty(prepared.request.target),
         "budgets.json": encode_pretty(prepared.budgets),
-        "gate/reference.npz": encode_reference(judged.reference),
+        "gate/reference.npz": judged.reference,
         "lineage.json": encode_pretty(lineage_of(prepared, judged.made)),
         "provenance.json": encode_pretty(provenance_of(prepared, judged.made)),
     }
@@ -99,7 +103,7 @@ def bundle_digest(copied: Mapping[str, Path], written: Mapping[str, bytes]) -> s
     return entries_digest([*entries, *(_written_entry(n, d) for n, d in written.items())])
 
 
-def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination: Path) -> None:
+def publish(prepared: Ground, judged: Judged, result: BuildResult, destination: Path) -> None:
     """Put the bundle at `destination`, all of it or nothing.
 
     Raises:
@@ -109,7 +113,7 @@ def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination
     copied, lasting = lasting_files(prepared, judged)
     written = lasting | {
         "measurements/latency.json": encode_json(judged.latency) + b"\n",
-        "measurements/accuracy.json": encode_pretty(judged.accuracy),
+        "measurements/accuracy.json": encode_pretty(judged.quality),
         # What experience has corrected is not the same on another day.
         "predictions.json": encode_pretty(dict(judged.predictions)),
         "verdict.json": encode_pretty(judged.verdict),
@@ -130,13 +134,13 @@ def publish(prepared: Prepared, judged: Judged, result: BuildResult, destination
         )
 
 
-def bundle_page(prepared: Prepared, judged: Judged, result: BuildResult) -> bytes:
+def bundle_page(prepared: Ground, judged: Judged, result: BuildResult) -> bytes:
     """The HTML report of a build."""
     lineage = lineage_of(prepared, judged.made)
     return build_page(result, lineage, made_with=f"deployopt {VERSION}")
 
 
-def provenance_of(prepared: Prepared, made: Made) -> dict[str, object]:
+def provenance_of(prepared: Ground, made: Made) -> dict[str, object]:
     """What was asked for, and what came of what."""
     request = prepared.request
     asked: dict[str, object] = {
@@ -151,9 +155,7 @@ def provenance_of(prepared: Prepared, made: Made) -> dict[str, object]:
     return provenance(asked, lineage_of(prepared, made), entries)
 
 
-def _manifest(
-    prepared: Prepared, judged: Judged, entries: list[FileEntry], digest: str
-) -> Manifest:
+def _manifest(prepared: Ground, judged: Judged, entries: list[FileEntry], digest: str) -> Manifest:
     artifact = judged.made.artifact
     labels = next(entry.sha256 for entry in entries if entry.path == _LABELS)
     return Manifest(

@@ -7,9 +7,11 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
+from deployopt.core.language_summaries import generation_summary, score_summary
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.recipe import Recipe
 from deployopt.core.result import CandidateResult, StepResult
+from deployopt.core.scores import ScoreTrial
 from deployopt.core.summaries import (
     accuracy_summary,
     latency_summary,
@@ -21,11 +23,15 @@ from deployopt.pipeline.recipes import FLOAT
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """`accuracy` is on the search split; what a failure left unknown is None."""
+    """`accuracy` is on the search split; what a failure left unknown is None.
+
+    A language model has `scores` in its place.
+    """
 
     recipe: Recipe
     made: Made | None = None
     accuracy: AccuracyTrial | None = None
+    scores: ScoreTrial | None = None
     trial: Trial | None = None
     size_bytes: int | None = None
     predictions: dict[str, Estimate] = {}
@@ -52,6 +58,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
             return self.trial.failure
         if self.accuracy is not None and self.accuracy.non_finite:
             return f"{self.accuracy.non_finite} outputs are not finite numbers"
+        if self.scores is not None and self.scores.non_finite:
+            return f"its likelihoods of {self.scores.non_finite} documents are no finite numbers"
         return None
 
 
@@ -89,7 +97,11 @@ def candidate_result(
             arm=list(candidates).index(candidate),
             arms=len(candidates),
         ),
-        memory=None if trial is None else memory_figure(trial),
+        scores=None if candidate.scores is None else score_summary(candidate.scores),
+        generation=None
+        if trial is None
+        else generation_summary(trial, base=None if candidate.is_float else base),
+        memory=None if trial is None else memory_figure(trial, candidate.scores),
         size=None if candidate.size_bytes is None else size_figure(candidate.size_bytes),
         failure=candidate.fault,
         chosen=candidate.recipe.name == winner,

@@ -8,14 +8,21 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Final
 
+from deployopt.core.answer_rounds import decode_rates, first_tokens
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
+from deployopt.core.judging.stored import peaks_of
 from deployopt.core.measurement import Trial
-from deployopt.core.metric import Kind
+from deployopt.core.metric import METRICS, Kind
+from deployopt.core.nll import nll_increase_bounds
 from deployopt.core.paired import loss_bounds
+from deployopt.core.ratio import LEAST_UNITS
 from deployopt.core.standing import Standing
 from deployopt.core.summaries import compare_trials
+from deployopt.core.token_agreement import token_agreement_bounds
 from deployopt.pipeline.candidates import Candidate, Chosen
+
+_SPEEDS: Final = frozenset({Kind.LATENCY, Kind.DECODE})
 
 
 def choose(candidates: Sequence[Candidate], budgets: Sequence[Budget]) -> Chosen:
@@ -80,9 +87,17 @@ def _predicted_slower(candidate: Candidate, base: Candidate) -> str | None:
         return None
     for metric, estimate in candidate.predictions.items():
         other = base.predictions.get(metric)
-        if metric.startswith("latency") and other is not None and estimate.value > other.value:
+        if other is not None and _slower(metric, estimate.value, other.value):
             return "faster here, but predicted to be slower on the target, so it does not ship"
     return None
+
+
+def _slower(metric: str, value: float, other: float) -> bool:
+    """Whether the metric says how fast it is, and the value is the worse one."""
+    known = METRICS.get(metric)
+    if known is None or known.kind not in _SPEEDS:
+        return False
+    return value < other if known.higher else value > other
 
 
 def _misses(candidate: Candidate, budgets: Sequence[Budget]) -> list[str]:
@@ -97,6 +112,26 @@ def _misses_accuracy(candidate: Candidate, budget: Budget) -> bool:
     return loss_bounds(trial.lost, trial.gained, trial.examples).lower > budget.limit
 
 
+def _misses_score(candidate: Candidate, budget: Budget) -> bool:
+    """For certain, as for accuracy."""
+    trial = candidate.scores
+    if trial is None:
+        return True
+    if len(trial.documents) < LEAST_UNITS:
+        return False
+    return nll_increase_bounds(trial.documents).lower > budget.limit
+
+
+def _misses_agreement(candidate: Candidate, budget: Budget) -> bool:
+    """For certain, as for accuracy."""
+    trial = candidate.scores
+    if trial is None:
+        return True
+    if sum(one.tokens > 0 for one in trial.answers) < LEAST_UNITS:
+        return False
+    return token_agreement_bounds(trial.answers).upper < budget.limit
+
+
 def _misses_size(candidate: Candidate, budget: Budget) -> bool:
     return candidate.size_bytes is None or candidate.size_bytes > budget.limit
 
@@ -108,6 +143,19 @@ def _misses_latency(candidate: Candidate, budget: Budget) -> bool:
     samples = sorted(s for r in trial.counted for s in r.samples_s)
     if not samples:
         return False  # every round is void: nothing is known, which the gate calls undecided
+    return _over(samples, budget)
+
+
+def _misses_first_token(candidate: Candidate, budget: Budget) -> bool:
+    trial = candidate.trial
+    if trial is None or trial.evidence is not Evidence.TARGET:
+        return _misses_prediction(candidate, budget)
+    samples = sorted(s for one in first_tokens(trial) for s in one)
+    return bool(samples) and _over(samples, budget)
+
+
+def _over(samples: Sequence[float], budget: Budget) -> bool:
+    """Whether the quantile that the budget limits is over it; the samples are in order."""
     rank = min(len(samples) - 1, int((budget.definition.quantile or 0.5) * len(samples)))
     return samples[rank] > budget.limit
 
@@ -116,11 +164,16 @@ def _misses_memory(candidate: Candidate, budget: Budget) -> bool:
     trial = candidate.trial
     if trial is None or trial.evidence is not Evidence.TARGET:
         return _misses_prediction(candidate, budget)
-    return any(r.peak_rss_bytes > budget.limit for r in trial.rounds)
+    peaks = peaks_of(trial, candidate.scores)
+    return peaks is None or any(peak > budget.limit for peak in peaks)
 
 
 def _misses_throughput(candidate: Candidate, budget: Budget) -> bool:
     return _misses_median(candidate, budget, lambda trial: trial.rates)
+
+
+def _misses_decode(candidate: Candidate, budget: Budget) -> bool:
+    return _misses_median(candidate, budget, decode_rates)
 
 
 def _misses_energy(candidate: Candidate, budget: Budget) -> bool:
@@ -156,4 +209,8 @@ _MISSED: Final[dict[Kind, Callable[[Candidate, Budget], bool]]] = {
     Kind.SIZE: _misses_size,
     Kind.ENERGY: _misses_energy,
     Kind.THROUGHPUT: _misses_throughput,
+    Kind.FIRST_TOKEN: _misses_first_token,
+    Kind.DECODE: _misses_decode,
+    Kind.SCORE: _misses_score,
+    Kind.AGREEMENT: _misses_agreement,
 }

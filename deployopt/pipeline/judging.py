@@ -5,6 +5,7 @@ does, the verdict that comes nearest. core/multiplicity.py says why the sequence
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -84,11 +85,23 @@ def judge_finalists(
     )
 
 
+class Suspect(Protocol):
+    """Whoever was asked at the gate."""
+
+    @property
+    def p_value(self) -> float:
+        """Against "it loses too much"."""
+        ...
+
+
+_S = TypeVar("_S", bound=Suspect)
+
+
 def decide(
     finalists: Sequence[Candidate],
-    ask: Callable[[Candidate], Finalist | None],
-    verdict_at: Callable[[Finalist, float], Verdict],
-) -> tuple[Finalist, Verdict, tuple[Finalist, ...]] | None:
+    ask: Callable[[Candidate], _S | None],
+    verdict_at: Callable[[_S, float], Verdict],
+) -> tuple[_S, Verdict, tuple[_S, ...]] | None:
     """The most wanted that passes; everyone who was asked, in order; None where all crashed.
 
     All but the float one are asked from the least to the most wanted, which is from the slowest to
@@ -116,10 +129,10 @@ def decide(
 
 
 def _in_sequence(
-    chain: Sequence[Candidate], ask: Callable[[Candidate], Finalist | None], level: float
-) -> list[Finalist]:
+    chain: Sequence[Candidate], ask: Callable[[Candidate], _S | None], level: float
+) -> list[_S]:
     """Those that answered, up to the first that loses too much or crashes."""
-    asked: list[Finalist] = []
+    asked: list[_S] = []
     for candidate in chain:
         finalist = ask(candidate)
         if finalist is None:

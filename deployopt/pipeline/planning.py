@@ -8,15 +8,19 @@ that was given, is prepared as `build` does it.
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from deployopt.catalogue.data import KNOWN_SIZES
 from deployopt.core.additive import is_convolutional
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import ExitCode
+from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.measurement import Machine
 from deployopt.core.plan import Facts, Plan
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
+from deployopt.core.tasks import ModelTask
 from deployopt.core.watching import SILENT
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
@@ -30,6 +34,9 @@ from deployopt.pipeline.forecasting import (
     too_few,
     ways_of,
 )
+from deployopt.pipeline.language.budgets import language_budgets
+from deployopt.pipeline.language.forecasting import CONTEXT, language_plan, requests_for
+from deployopt.pipeline.language.recipes import forms_for as forms_of_language
 from deployopt.pipeline.looking import Looked, look_up
 from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
@@ -66,8 +73,10 @@ def _prepared(request: BuildRequest) -> Plan:
 
 
 def _looked_up(request: BuildRequest) -> Plan:
-    require_budgets(request)
     found = look_up(request.model, None, lock=request.lock, store=request.store)
+    if found.architecture is not None and _speaks(request, found):
+        return _of_language(request, found, found.architecture)
+    require_budgets(request)
     if found.architecture is None:
         return _prepared(request)
     known = None if found.entry is None else KNOWN_SIZES.get(found.entry.data or "")
@@ -100,6 +109,31 @@ def _looked_up(request: BuildRequest) -> Plan:
     )
 
 
+def _speaks(request: BuildRequest, found: Looked) -> bool:
+    """Whether `build` would take it as a language model."""
+    shape, entry = found.architecture, found.entry
+    if shape is None or len(shape.stacks) != 1 or not shape.stacks[0].causal or shape.labels:
+        return False
+    known = entry is None or entry.tasks[0] is ModelTask.TEXT_GENERATION
+    return known and request.target.runtime.provider == "cpu"
+
+
+def _of_language(request: BuildRequest, found: Looked, shape: Architecture) -> Plan:
+    target = request.target
+    inputs = PromptInputs(context=shape.positions or CONTEXT, chat=False)
+    interface = Interface(task=Task.TEXT_GENERATION, inputs=inputs, outputs=("logits",))
+    budgets, notes = language_budgets(request, interface)
+    plan = language_plan(
+        target,
+        found.name,
+        shape,
+        forms_of_language(target, arithmetic_for(target, describe_machine(runtime=False))),
+        budgets,
+        requests_for(target.workload, found.name, inputs),
+    )
+    return msgspec.structs.replace(plan, warnings=(*found.warnings, *notes))
+
+
 def _ways(
     request: BuildRequest, found: Looked, facts: Facts, machine: Machine
 ) -> tuple[tuple[Way, ...], tuple[str, ...]]:
@@ -130,7 +164,7 @@ def _buildable(request: BuildRequest, found: Looked) -> bool:
 def _classifies(found: Looked) -> bool:
     """Whether it is a classifier of the kind that `build` takes."""
     if found.entry is not None:
-        return found.entry.buildable
+        return found.entry.buildable and found.entry.tasks[0] is not ModelTask.TEXT_GENERATION
     shape = found.architecture
     return shape is not None and shape.labels > 0 and not shape.generates
 

@@ -7,15 +7,12 @@ model that cannot fit, recipes that cannot run, a destination that is taken, lab
 import hashlib
 from typing import Final
 
-import msgspec
-
-from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
-from deployopt.core.experience import Experience
-from deployopt.core.measurement import Machine, Split
-from deployopt.core.plan import Facts, Plan
-from deployopt.core.recipe import Lesson, Recipe
+from deployopt.core.judging.suitable import require_budgets_for
+from deployopt.core.measurement import Split
+from deployopt.core.plan import Facts
+from deployopt.core.recipe import Lesson
 from deployopt.core.request import BuildRequest
 from deployopt.core.samples import Feed, encode_samples
 from deployopt.core.search import Effort
@@ -38,6 +35,7 @@ from deployopt.pipeline.forecasting import (
     ways_of,
     worth_trying,
 )
+from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.material import Material, gather_material
 from deployopt.pipeline.recipes import (
@@ -49,7 +47,7 @@ from deployopt.pipeline.recipes import (
 )
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.sources.data import load_dataset
-from deployopt.sources.locking import read_lock
+from deployopt.sources.locking import Lock, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.sources.naming import check_data_name, is_path
 from deployopt.sources.parts import DataOptions
@@ -62,33 +60,14 @@ _SAMPLES_FILE: Final = "samples.npz"
 _SAMPLES_VERSION: Final = 1
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rest of a build starts from."""
+class Prepared(Ground, frozen=True, kw_only=True):
+    """A classifier, or a graph whose outputs are compared: what its build starts from."""
 
-    request: BuildRequest
-    source: SourceModel
-    dataset: Dataset
-    device: Device
-    """What measures."""
-    evidence: Evidence
-    budgets: tuple[Budget, ...]
     forms: tuple[Form, ...]
-    recipes: tuple[Recipe, ...]
-    reduced_range: bool
-    bench: Workbench
     shapes: RequestShapes | None
     facts: Facts | None
-    plan: Plan
     material: Material | None
     """What smaller shapes may learn from; None where nothing is taught."""
-    experiences: tuple[Experience, ...]
-    """What was measured on devices before, as the store has it."""
-    warnings: tuple[str, ...]
-
-    @property
-    def machine(self) -> Machine:
-        """Of the device."""
-        return self.device.machine
 
 
 def prepare(
@@ -109,13 +88,11 @@ def prepare(
         RefusedInputError: they could run code or break a reader.
     """
     budgets = require_budgets(request)
-    if request.data is not None and not is_path(request.model):
-        check_data_name(request.data)  # before a model is fetched in vain
-    watcher.stage("Model")
-    lock = read_lock(request.lock) if request.lock is not None and request.lock.exists() else None
-    source = source or resolve_model(
-        request.model, store=store, lock=lock, pickles=request.unsafe_load_pickle
-    )
+    if source is None:
+        watcher.stage("Model")
+        source = named_source(request, store)
+    require_budgets_for(source.interface, request.budgets)
+    lock = lock_at(request)
     early = source_facts(source, request.target.workload, None)
     require_fit(request.target, source.name, early)
     watcher.stage("Data")
@@ -195,6 +172,21 @@ def prepare(
         experiences=experiences,
         warnings=(*warnings, *left_out),
     )
+
+
+def named_source(request: BuildRequest, store: Store) -> SourceModel:
+    """The model that the request names; raises as `resolve_model` does."""
+    if request.data is not None and not is_path(request.model):
+        check_data_name(request.data)  # before a model is fetched in vain
+    return resolve_model(
+        request.model, store=store, lock=lock_at(request), pickles=request.unsafe_load_pickle
+    )
+
+
+def lock_at(request: BuildRequest) -> Lock | None:
+    """What the request's lock file pins; None where it names none, or none that is there yet."""
+    path = request.lock
+    return read_lock(path) if path is not None and path.exists() else None
 
 
 def split_feeds(source: SourceModel, dataset: Dataset, split: Split) -> list[Feed]:

@@ -16,11 +16,11 @@ from deployopt.core.experience import (
 )
 from deployopt.core.summaries import measured_of
 from deployopt.pipeline.candidates import Candidate
-from deployopt.pipeline.preparing import Prepared
+from deployopt.pipeline.ground import Ground
 from deployopt.store.experiences import keep_experiences
 
 
-def remember(prepared: Prepared, candidates: Sequence[Candidate]) -> str | None:
+def remember(prepared: Ground, candidates: Sequence[Candidate]) -> str | None:
     """Keep every candidate's figures; why they could not be kept, or None."""
     if prepared.evidence is not Evidence.TARGET:
         return None
@@ -30,7 +30,7 @@ def remember(prepared: Prepared, candidates: Sequence[Candidate]) -> str | None:
     return keep_experiences(found, prepared.bench.store.layout.root)
 
 
-def _of(prepared: Prepared, candidate: Candidate) -> tuple[Experience, ...]:
+def _of(prepared: Ground, candidate: Candidate) -> tuple[Experience, ...]:
     made, trial, foreseen = candidate.made, candidate.trial, candidate.foreseen
     if made is None or trial is None or foreseen is None or candidate.fault is not None:
         return ()
@@ -45,5 +45,5 @@ def _of(prepared: Prepared, candidate: Candidate) -> tuple[Experience, ...]:
         precision=made.artifact.precision,
     )
     return experiences_of(
-        seat, foreseen, measured_of(trial, prepared.budgets, candidate.size_bytes)
+        seat, foreseen, measured_of(trial, prepared.budgets, candidate.size_bytes, candidate.scores)
     )

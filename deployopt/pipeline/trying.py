@@ -189,7 +189,7 @@ def time_candidates(
             arms,
             _schedule(prepared, len(arms), wall_s),
             place,
-            decided=_settled,
+            decided=settled,
             progress=watcher.advance,
         )
     by_recipe = {c.recipe.name: t for (c, _, _), t in zip(alive, trials, strict=True)}
@@ -216,7 +216,7 @@ def _schedule(prepared: Prepared, arms: int, wall_s: float) -> Schedule:
     )
 
 
-def _settled(trials: tuple[Trial, ...]) -> bool:
+def settled(trials: tuple[Trial, ...]) -> bool:
     """Whether every comparison with the first arm is settled, or can be no more."""
     base = trials[0]
     return all(

@@ -18,12 +18,12 @@ from deployopt.core.measurement import Machine
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.device import Signs, unheard
 from deployopt.device.protocol import (
+    Asking,
     Evaluated,
-    EvaluateRequest,
     Failed,
     Request,
     Timed,
-    TimeRequest,
+    Timing,
     Working,
 )
 from deployopt.device.serving_words import (
@@ -156,7 +156,7 @@ class SshDevice:
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         """Send what is missing, ask, and bring back what was written; as Device.ask raises."""
         travelling = made_ready(request, self._memo)
-        result = request.result if isinstance(request, EvaluateRequest) else None
+        result = request.result if isinstance(request, Asking) else None
 
         def ask(session: Session) -> Timed | Evaluated:
             self._send(session, [travelling], signs)
@@ -165,7 +165,7 @@ class SshDevice:
         return self._insisting(ask, signs)
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """Send what is missing, and let fresh children there take turns."""
         travelling = [made_ready(request, self._memo) for request in requests]

@@ -2,7 +2,8 @@
 
 In: a request with paths of this machine. Out: the same request with paths relative to a folder of
 the device, and which file belongs at each. A model brings what lies beside it: the one file of
-external data that ONNX graphs here have, the weights of OpenVINO's form.
+external data that ONNX graphs here have, the weights of OpenVINO's form, the graph that a language
+model's settings name.
 """
 
 import hashlib
@@ -15,7 +16,13 @@ import msgspec
 from deployopt.core.codec import encode_json
 from deployopt.core.errors import IntegrityError
 from deployopt.core.interface import TextInputs
-from deployopt.device.protocol import EvaluateRequest, Request
+from deployopt.device.generating.config import read_genai_config
+from deployopt.device.protocol import (
+    EvaluateRequest,
+    Request,
+    ScoreRequest,
+    TimeRequest,
+)
 from deployopt.device.relocating import relocated
 from deployopt.device.serving_words import Ask, Placed
 from deployopt.device.setup import Limits, Setup
@@ -51,12 +58,7 @@ def made_ready(request: Request, memo: DigestMemo) -> Travelling:
     """
     where: dict[Path, Path] = {}
     files: dict[Path, LocalFile] = {}
-    groups = [_model_files(request.setup)]
-    if isinstance(request, EvaluateRequest):
-        groups += [_data_files(request), [request.data.examples]]
-    else:
-        groups += [[request.feeds], [] if request.expected is None else [request.expected]]
-    for group in groups:
+    for group in [_model_files(request.setup), *_groups(request)]:
         places = _placed(group, memo)
         files |= dict(places.values())
         where |= {path: place for path, (place, _) in places.items()}
@@ -67,8 +69,23 @@ def made_ready(request: Request, memo: DigestMemo) -> Travelling:
     return Travelling(request=relocated(request, where.__getitem__, _RESULT), files=files)
 
 
+def _groups(request: Request) -> list[list[Path]]:
+    """What is read beside the model; the files of a group stay together."""
+    if isinstance(request, EvaluateRequest):
+        return [_data_files(request), [request.data.examples]]
+    if isinstance(request, ScoreRequest):
+        texts = (request.documents, request.asked, request.chosen, request.timed)
+        return [[path] for path in texts]
+    asked = request.feeds if isinstance(request, TimeRequest) else request.prompts
+    return [[asked], [] if request.expected is None else [request.expected]]
+
+
 def _model_files(setup: Setup) -> list[Path]:
     model = setup.model
+    if setup.runtime == "onnxruntime-genai":
+        graph = model.with_name(read_genai_config(model).model.decoder.filename)
+        weights = [graph.with_name(graph.name + end) for end in _EXTERNAL]
+        return [model, graph, *(path for path in weights if path.is_file())]
     if setup.runtime == "openvino":
         beside = [model.with_suffix(".bin")]
     else:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 from deployopt.core.evidence import Evidence
 from deployopt.core.result import CandidateResult
 from deployopt.core.text import safe_text
-from deployopt.core.units import Dimension
 from deployopt.core.verdict import Check, Verdict
+from deployopt.reports.cells import Cell, cells, generates, heads
 from deployopt.reports.foremost import foremost
 from deployopt.reports.layout import STYLES, at_commas, columns, joined, listing, styled
 from deployopt.reports.words import (
@@ -17,48 +17,33 @@ from deployopt.reports.words import (
     check_word,
     dimension_of,
     evidence_words,
-    loss_words,
     metric_words,
     plural,
     sentences,
     show,
     show_bounds,
     show_count,
-    show_figure,
-    show_interval,
     show_limit,
-    show_ratio,
-    show_times_bounds,
     steps_words,
-    tail_word,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-_RECIPE: Final = 19
 _MANY: Final = 4
 """Candidates above which the terminal tells only the steps of the one chosen."""
-_MEASURES: Final = ("accuracy", "latency", "memory", "size")
 
 
 def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) -> None:
-    """One row each, or of the foremost: loss, latency, memory, size; then the reasons."""
-    loss = next((loss_words(c.accuracy) for c in candidates if c.accuracy), "accuracy lost")
-    tail = next((tail_word(c.latency) for c in candidates if c.latency), "")
-    table = columns(
-        ("", 1),
-        ("recipe", _RECIPE),
-        (loss, 17),
-        (f"latency {tail}".strip(), 22),
-        ("memory", 8),
-        ("size", 8),
-    )
-    shared = _shared_evidence(candidates)
+    """One row each, or of the foremost: quality, times, memory, size; then the reasons."""
+    language = generates(candidates)
+    table = columns(("", 1), *heads(candidates))
+    width = heads(candidates)[0][1]
+    shared = _shared_evidence(candidates, language=language)
     shown = [candidates[place] for place in foremost(candidates)]
     for item in shown:
-        table.add_row(*_candidate_row(item, shared))
+        table.add_row(*_candidate_row(item, shared, width, language=language))
     console.print(table)
     if len(shown) < len(candidates):
         left = show_count(len(candidates) - len(shown))
@@ -70,7 +55,7 @@ def print_candidates(console: "Console", candidates: Sequence[CandidateResult]) 
     listing(
         console,
         ((c.recipe, _story(c, with_steps=c.chosen or not many)) for c in shown),
-        _RECIPE,
+        width,
     )
 
 
@@ -94,77 +79,47 @@ def print_checks(console: "Console", verdict: Verdict) -> None:
         listing(console, notes, 14)
 
 
-def _candidate_row(item: CandidateResult, shared: dict[str, Evidence | None]) -> "list[Text]":
+def _candidate_row(
+    item: CandidateResult, shared: dict[str, Evidence | None], width: int, *, language: bool
+) -> "list[Text]":
     mark = "●" if item.chosen else "✗" if item.failure else " "
+    made = cells(item, language=language)
     if item.failure is not None:
-        cells = [styled("failed", "red"), *(styled(NOTHING, "dim") for _ in range(3))]
+        shown = [styled("failed", "red"), *(styled(NOTHING, "dim") for _ in made[1:])]
     else:
-        cells = [
-            _cell(lines, shared[name] is None and found is not None)
-            for name, lines, found in zip(
-                _MEASURES, _measures(item), _evidence_of(item), strict=True
-            )
-        ]
-    name = styled(at_commas(item.recipe, _RECIPE), "bold" if item.chosen else "")
+        shown = [_cell(one, with_evidence=shared[one.name] is None) for one in made]
+    name = styled(at_commas(item.recipe, width), "bold" if item.chosen else "")
     if item.precision is not None and item.precision.value not in item.recipe:
         name.append(f"\n{item.precision.value}", style="dim")
-    return [styled(mark, "bold green" if item.chosen else "red"), name, *cells]
+    return [styled(mark, "bold green" if item.chosen else "red"), name, *shown]
 
 
-def _measures(item: CandidateResult) -> tuple[list[str], ...]:
-    """For each of _MEASURES the value, then what is said under it."""
-    loss = item.accuracy.loss if item.accuracy else None
-    tail = item.latency.tail if item.latency else None
-    ratio = item.latency.ratio if item.latency else None
-    found = (
-        [show_figure(loss, Dimension.SHARE)],
-        [show_figure(tail, Dimension.TIME)],
-        [show_figure(item.memory, Dimension.SIZE)],
-        [show_figure(item.size, Dimension.SIZE)],
-    )
-    if loss is not None:
-        found[0].append(show_interval(loss, Dimension.SHARE))
-    if tail is not None:
-        found[1].append(show_interval(tail, Dimension.TIME))
-    if ratio is not None:
-        bounds = show_times_bounds(ratio.lower, ratio.upper)
-        found[1].append(f"{bounds} x float" if bounds else f"{show_ratio(ratio)} float")
-    for lines, evidence in zip(found, _evidence_of(item), strict=True):
-        lines.append(evidence_words(evidence))
-    return found
-
-
-def _cell(lines: list[str], with_evidence: bool) -> "Text":  # noqa: FBT001 -- a private step
-    shown = lines if with_evidence else lines[:-1]
-    cell = styled(shown[0])
-    for line in shown[1:]:
-        if line:
-            cell.append(f"\n{line}", style="dim")
+def _cell(one: Cell, *, with_evidence: bool) -> "Text":
+    lines = one.lines
+    if with_evidence and one.evidence is not None:
+        lines.append(evidence_words(one.evidence))
+    cell = styled(lines[0])
+    for line in lines[1:]:
+        cell.append(f"\n{line}", style="dim")
     return cell
 
 
-def _evidence_of(item: CandidateResult) -> tuple[Evidence | None, ...]:
-    return (
-        item.accuracy.loss.evidence if item.accuracy else None,
-        item.latency.tail.evidence if item.latency else None,
-        item.memory.evidence if item.memory else None,
-        item.size.evidence if item.size else None,
-    )
-
-
-def _shared_evidence(candidates: Sequence[CandidateResult]) -> dict[str, Evidence | None]:
+def _shared_evidence(
+    candidates: Sequence[CandidateResult], *, language: bool
+) -> dict[str, Evidence | None]:
     """The evidence of a whole column, or None where its cells differ."""
-    shared: dict[str, Evidence | None] = {}
-    for index, name in enumerate(_MEASURES):
-        kinds = {e for e in (_evidence_of(c)[index] for c in candidates) if e is not None}
-        shared[name] = kinds.pop() if len(kinds) == 1 else None
-    return shared
+    found: dict[str, set[Evidence]] = {}
+    for item in candidates:
+        for one in cells(item, language=language):
+            kinds = {one.evidence} if one.evidence is not None else set()
+            found.setdefault(one.name, set()).update(kinds)
+    return {name: next(iter(k)) if len(k) == 1 else None for name, k in found.items()}
 
 
 def _evidence_lines(shared: dict[str, Evidence | None]) -> list[str]:
     """`accuracy, latency, memory: measured here (proxy)`."""
     kinds = dict.fromkeys(e for e in shared.values() if e is not None)
-    names = {e: ", ".join(n for n in _MEASURES if shared[n] is e) for e in kinds}
+    names = {e: ", ".join(n for n in shared if shared[n] is e) for e in kinds}
     parts = [f"{names[e]}: {evidence_words(e)}" for e in kinds]
     lines = joined([*parts, "bounds are one-sided, 95 % each"], " · ", 78).splitlines()
     return lines if parts else []

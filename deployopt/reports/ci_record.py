@@ -20,6 +20,8 @@ UNIT_NAMES: Final = {
     Dimension.SHARE: "ratio",
     Dimension.ENERGY: "joules",
     Dimension.RATE: "per_second",
+    Dimension.PERCENT: "ratio",
+    Dimension.TOKEN_RATE: "per_second",
 }
 """As OpenMetrics calls the base units."""
 

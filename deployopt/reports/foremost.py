@@ -48,5 +48,7 @@ def _latency(one: CandidateResult) -> float:
 
 
 def _loss(one: CandidateResult) -> float:
+    if one.scores is not None:
+        return math.inf if one.scores.increase.value is None else one.scores.increase.value
     value = one.accuracy.loss.value if one.accuracy is not None else None
     return math.inf if value is None else value

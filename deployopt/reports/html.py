@@ -15,20 +15,30 @@ from deployopt.core.bundle import Lineage
 from deployopt.core.errors import MissingExtraError
 from deployopt.core.evidence import Evidence
 from deployopt.core.metric import METRICS, Kind
-from deployopt.core.result import AccuracySummary, BuildResult, CandidateResult, VerifyResult
+from deployopt.core.result import BuildResult, CandidateResult, VerifyResult
 from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
+from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
-from deployopt.reports.pareto import Point, draw_pareto
+from deployopt.reports.pareto import draw_pareto
 from deployopt.reports.search_plot import draw_search
 from deployopt.reports.sensitivity import draw_sensitivity
 from deployopt.reports.signing import authenticity_words
 from deployopt.reports.spread import Arms, draw_distribution, draw_rounds
 from deployopt.reports.svg import SERIES, drawing, group, mark
+from deployopt.reports.tradeoff import (
+    Tradeoff,
+    limits_of,
+    measured_at_home,
+    measured_points,
+    predicted_points,
+    tradeoff_of,
+)
+from deployopt.reports.verified import verify_figures
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -39,8 +49,6 @@ MOST: Final = 1000
 _ARMS: Final = 12
 """Candidates whose rounds are drawn over one another."""
 _PAGE: Final = 100
-_MS: Final = 1e3
-_POINTS: Final = 1e2
 
 
 class _Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,6 +170,12 @@ def _made() -> "Environment":
         share=Dimension.SHARE,
         time=Dimension.TIME,
         size=Dimension.SIZE,
+        percent=Dimension.PERCENT,
+        token_rate=Dimension.TOKEN_RATE,
+        faster=faster_words,
+        generates=generates,
+        first_token_head=first_token_head,
+        figures_of=verify_figures,
     )
     return environment
 
@@ -176,16 +190,17 @@ def _draw(result: BuildResult) -> _Drawings:
     ]
     near = set(foremost(result.candidates, _ARMS))
     few = [(place, arm) for place, arm in measured if place in near]
-    at_home = any(arm.tail.evidence is Evidence.TARGET for _, arm in measured)
     limit = next((b.limit for b in result.budgets if _is_latency(b.metric)), None)
-    target_points = _measured_points(result) if at_home else _predicted_points(result)
-    here = [] if at_home else _measured_points(result)
+    way = tradeoff_of(result)
+    at_home = any(arm.tail.evidence is Evidence.TARGET for _, arm in measured)
+    if way is not None:
+        at_home = measured_at_home(result, way)
     evidence = Evidence.TARGET if at_home else Evidence.PREDICTED
     return _Drawings(
         bars=_bars(result.verdict),
-        on_target=_plot(result, target_points, limit),
+        on_target=_plot(result, way, evidence),
         on_target_evidence=words.evidence_words(evidence),
-        here=_plot(result, here, None),
+        here="" if at_home else _plot(result, way, Evidence.PROXY),
         rounds=_svg(draw_rounds(few)),
         distribution=_svg(draw_distribution(few, limit if at_home else None)),
         search=_svg(draw_search(result, limit if at_home else None)),
@@ -195,71 +210,17 @@ def _draw(result: BuildResult) -> _Drawings:
     )
 
 
-def _plot(result: BuildResult, points: Sequence[Point], limit: float | None) -> str:
+def _plot(result: BuildResult, way: Tradeoff | None, evidence: Evidence) -> str:
+    """Time against loss; only figures of the target have its budget on time beside them."""
+    if way is None:
+        return ""
+    predicted = evidence is Evidence.PREDICTED
+    points = (predicted_points if predicted else measured_points)(result, way)
     if not points:
         return ""
-    loss = next((b.limit for b in result.budgets if b.metric == "accuracy_drop"), None)
-    accuracy = next(c.accuracy for c in result.candidates if c.accuracy is not None)
-    titles = (f"latency {_tail(result)} (ms)", f"{words.loss_words(accuracy)} (pt)")
-    limits = (
-        limit * _MS if limit is not None else None,
-        loss * _POINTS if loss is not None else None,
-    )
-    return _svg(draw_pareto(points, titles, limits))
-
-
-def _measured_points(result: BuildResult) -> list[Point]:
-    points = []
-    for series, item in enumerate(result.candidates):
-        if item.latency is None or item.accuracy is None or item.latency.tail.value is None:
-            continue
-        tail = item.latency.tail
-        reach = (item.latency.tail.value, tail.lower, tail.upper)
-        points.append(_point(series, item, item.accuracy, reach))
-    return points
-
-
-def _predicted_points(result: BuildResult) -> list[Point]:
-    points = []
-    for series, item in enumerate(result.candidates):
-        expected = next((e for m, e in item.predicted.items() if _is_latency(m)), None)
-        if expected is None or item.accuracy is None:
-            continue
-        reach = (expected.value, expected.lower, expected.upper)
-        points.append(_point(series, item, item.accuracy, reach))
-    return points
-
-
-def _point(
-    series: int,
-    item: CandidateResult,
-    accuracy: AccuracySummary,
-    latency_s: tuple[float, float | None, float | None],
-) -> Point:
-    loss = accuracy.loss
-    bounds = (loss.value or 0.0, loss.lower, loss.upper)
-    return Point(
-        name=item.recipe,
-        series=series,
-        x=_scaled(latency_s, _MS),
-        y=_scaled(bounds, _POINTS),
-        chosen=item.chosen,
-    )
-
-
-def _scaled(
-    values: tuple[float, float | None, float | None], factor: float
-) -> tuple[float, float | None, float | None]:
-    value, lower, upper = values
-    return (
-        value * factor,
-        None if lower is None else lower * factor,
-        None if upper is None else upper * factor,
-    )
-
-
-def _tail(result: BuildResult) -> str:
-    return next((words.tail_word(c.latency) for c in result.candidates if c.latency), "")
+    time, loss = limits_of(result, way)
+    limits = (None if evidence is Evidence.PROXY else time, loss)
+    return _svg(draw_pareto(points, way.titles, limits, way.units))
 
 
 def _is_latency(metric: str) -> bool:

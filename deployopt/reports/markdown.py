@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from deployopt.core.evidence import Estimate
-from deployopt.core.result import BuildResult, CandidateResult, Figure, VerifyResult
+from deployopt.core.figure import Figure
+from deployopt.core.result import BuildResult, CandidateResult, VerifyResult
 from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
+from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
@@ -113,19 +115,61 @@ def _checks(verdict: Verdict, predicted: Mapping[str, Estimate]) -> list[str]:
 
 
 def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
+    if generates(candidates):
+        head, rows = _language_rows(candidates)
+    else:
+        head, rows = _rows(candidates)
+    left = len(candidates) - len(rows)
+    more = ["", f"And {plural(left, 'candidate')} more, slower or beaten."] if left else []
+    return [*table(head, rows), *more]
+
+
+def _language_rows(
+    candidates: Sequence[CandidateResult],
+) -> tuple[tuple[str, ...], list[list[str]]]:
+    tail = next((c.generation.quantile for c in candidates if c.generation), None)
+    head = (
+        *("candidate", "NLL increase", "agreement", first_token_head(tail)),
+        *("tokens a second", "against float", "memory", "size"),
+    )
+    rows = []
+    for item in _foremost(candidates):
+        if item.failure is not None:
+            rows.append([f"{escape(item.recipe)} (failed)", *([NOTHING] * (len(head) - 1))])
+            continue
+        scores, found = item.scores, item.generation
+        rows.append(
+            [
+                _name(item),
+                _with_bounds(scores.increase if scores else None, Dimension.PERCENT),
+                _with_bounds(scores.agreement if scores else None, Dimension.PERCENT),
+                _with_bounds(found.first_token_tail if found else None, Dimension.TIME),
+                _with_bounds(found.decode_tps if found else None, Dimension.TOKEN_RATE),
+                "".join(faster_words(item)).removesuffix(" float") or NOTHING,
+                _with_bounds(item.memory, Dimension.SIZE),
+                _with_bounds(item.size, Dimension.SIZE),
+            ]
+        )
+    return head, rows
+
+
+def _name(item: CandidateResult) -> str:
+    return f"**{escape(item.recipe)}** (chosen)" if item.chosen else escape(item.recipe)
+
+
+def _rows(candidates: Sequence[CandidateResult]) -> tuple[tuple[str, ...], list[list[str]]]:
     loss = next((loss_words(c.accuracy) for c in candidates if c.accuracy), "accuracy lost")
     tail = next((tail_word(c.latency) for c in candidates if c.latency), "")
     head = ("candidate", loss, f"latency {tail}".strip(), "against float", "memory", "size")
     rows = []
     for item in _foremost(candidates):
-        name = escape(item.recipe)
         if item.failure is not None:
-            rows.append([f"{name} (failed)", *([NOTHING] * 5)])
+            rows.append([f"{escape(item.recipe)} (failed)", *([NOTHING] * 5)])
             continue
         latency = item.latency
         rows.append(
             [
-                f"**{name}** (chosen)" if item.chosen else name,
+                _name(item),
                 _with_bounds(item.accuracy.loss if item.accuracy else None, Dimension.SHARE),
                 _with_bounds(latency.tail if latency else None, Dimension.TIME),
                 show_ratio(latency.ratio if latency else None),
@@ -133,9 +177,7 @@ def _candidates(candidates: Sequence[CandidateResult]) -> list[str]:
                 _with_bounds(item.size, Dimension.SIZE),
             ]
         )
-    left = len(candidates) - len(rows)
-    more = ["", f"And {plural(left, 'candidate')} more, slower or beaten."] if left else []
-    return [*table(head, rows), *more]
+    return head, rows
 
 
 def _foremost(candidates: Sequence[CandidateResult]) -> list[CandidateResult]:

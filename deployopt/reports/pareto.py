@@ -1,8 +1,8 @@
-"""Latency against accuracy loss of every candidate, both with their bounds, as SVG.
+"""Time against loss of every candidate, both with their bounds, as SVG.
 
-In: points in ms and percentage points, and the budgets where they may be drawn (a limit for the
-target is not drawn over figures of another machine). Out: SVG; the front is the line of the points
-that no other one beats in both.
+In: points in ms and percentage points, or other units that are told, and the budgets where they may
+be drawn (a limit for the target is not drawn over figures of another machine). Out: SVG; the front
+is the line of the points that no other one beats in both.
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,12 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def draw_pareto(
-    points: Sequence[Point], titles: tuple[str, str], limits: tuple[float | None, float | None]
+    points: Sequence[Point],
+    titles: tuple[str, str],
+    limits: tuple[float | None, float | None],
+    units: tuple[str, str] = ("ms", "pt"),
 ) -> str:
-    """The plot; `limits` are the budgets on x and y."""
+    """The plot; `limits` are the budgets on x and y, in the `units` of the points."""
     xs, ys = [_reach(p.x) for p in points], [_reach(p.y) for p in points]
     most = max(high for _, high in xs)
     shown = limits[0] if limits[0] is not None and limits[0] <= _FAR * most else None
@@ -63,7 +66,7 @@ def draw_pareto(
     ]
     parts = [
         frame(_AREA, x, y, titles),
-        *_limits(x, y, (limits[0], shown, limits[1])),
+        *_limits(x, y, (limits[0], shown, limits[1]), units),
         path(_steps(front, x, y), "front"),
         *(_cross(p, x, y) for p in points if p in best),
         *(_dot(p, x, y) for p in points),
@@ -100,7 +103,10 @@ def _steps(front: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, floa
 
 
 def _limits(
-    x: Scale, y: Scale, limits: tuple[float | None, float | None, float | None]
+    x: Scale,
+    y: Scale,
+    limits: tuple[float | None, float | None, float | None],
+    units: tuple[str, str],
 ) -> list[str]:
     asked, shown, loss = limits
     parts = []
@@ -108,17 +114,19 @@ def _limits(
         above = Box(left=_AREA.left, top=_AREA.top, right=_AREA.right, bottom=y.at(loss))
         parts.append(rectangle(above, "over"))
         parts.append(line(_AREA.left, y.at(loss), _AREA.right, y.at(loss), "limit"))
-        parts.append(words(f"budget {loss:g} pt", _AREA.left + 5, y.at(loss) - 5, css="t limit-t"))
+        parts.append(
+            words(f"budget {loss:g} {units[1]}", _AREA.left + 5, y.at(loss) - 5, css="t limit-t")
+        )
     if shown is not None:
         top = _AREA.top if loss is None else y.at(loss)
         right = Box(left=x.at(shown), top=top, right=_AREA.right, bottom=_AREA.bottom)
         parts.append(rectangle(right, "over"))
         parts.append(line(x.at(shown), _AREA.top, x.at(shown), _AREA.bottom, "limit"))
         place = (x.at(shown) - 5, _AREA.bottom - 7)
-        parts.append(words(f"budget {shown:g} ms", *place, css="t limit-t", anchor="end"))
+        parts.append(words(f"budget {shown:g} {units[0]}", *place, css="t limit-t", anchor="end"))
     elif asked is not None:
         place = (_AREA.right - 4, _AREA.bottom - 7)
-        parts.append(words(f"budget {asked:g} ms →", *place, css="t limit-t", anchor="end"))
+        parts.append(words(f"budget {asked:g} {units[0]} →", *place, css="t limit-t", anchor="end"))
     return parts
 
 

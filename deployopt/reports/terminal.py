@@ -11,7 +11,6 @@ from deployopt.core.evidence import Estimate
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.result import (
     BuildResult,
-    Figure,
     PlanResult,
     StageTime,
     VerifyResult,
@@ -20,6 +19,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
 from deployopt.reports.candidates import print_candidates, print_checks
+from deployopt.reports.cells import generates
 from deployopt.reports.comparison import print_baseline
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.layout import (
@@ -37,12 +37,12 @@ from deployopt.reports.layout import (
 )
 from deployopt.reports.search import print_search
 from deployopt.reports.signing import authenticity_words
+from deployopt.reports.verified import verify_figures
 from deployopt.reports.words import (
     NOTHING,
     budget_words,
     dimension_of,
     evidence_words,
-    loss_words,
     machine_words,
     metric_words,
     plural,
@@ -51,7 +51,6 @@ from deployopt.reports.words import (
     show_interval,
     show_limit,
     stage_words,
-    tail_word,
     verdict_words,
     where_words,
 )
@@ -126,7 +125,7 @@ def print_verify(result: VerifyResult, console: "Console | None" = None) -> None
     facts(console, _verify_facts(result))
     heading(console, "Measured")
     table = columns(("metric", 16), ("value", 10), ("bounds", 18), ("evidence", 22))
-    for name, dimension, figure in _verify_figures(result):
+    for name, dimension, figure in verify_figures(result):
         table.add_row(
             styled(name),
             styled(show(figure.value, dimension)),
@@ -225,7 +224,8 @@ def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
     yield "Fits", f"{'yes' if result.plan.fits else 'no'}: {result.plan.fit_reason}"
     if result.data is not None:
         sizes = ", ".join(f"{show_count(n)} {name}" for name, n in result.data.splits.items())
-        yield "Data", f"{result.data.name}: {sizes} examples"
+        noun = "documents" if generates(result.candidates) else "examples"
+        yield "Data", f"{result.data.name}: {sizes} {noun}"
         yield from (("", note) for note in result.data.notes)
     yield from _examples(result.plan.gate_examples, result.plan.gate_examples_needed)
     yield where_words(result.device), machine_words(result.machine)
@@ -268,22 +268,6 @@ def _examples(there: int | None, needed: int | None) -> Iterator[tuple[str, str]
 
 def _budgets(budgets: Sequence[Budget]) -> str:
     return joined((budget_words(b.metric, b.limit) for b in budgets), " · ", FACT_WIDTH) or "none"
-
-
-def _verify_figures(result: VerifyResult) -> Iterator[tuple[str, Dimension, Figure]]:
-    if result.accuracy is not None:
-        yield loss_words(result.accuracy), Dimension.SHARE, result.accuracy.loss
-    if result.latency is not None:
-        yield "latency p50", Dimension.TIME, result.latency.median
-        yield f"latency {tail_word(result.latency)}", Dimension.TIME, result.latency.tail
-        if result.latency.throughput is not None:
-            yield "throughput", Dimension.RATE, result.latency.throughput
-        if result.latency.energy is not None:
-            yield "energy", Dimension.ENERGY, result.latency.energy
-    if result.memory is not None:
-        yield "memory peak", Dimension.SIZE, result.memory
-    if result.size is not None:
-        yield "artifact size", Dimension.SIZE, result.size
 
 
 def _print_verdict(console: "Console", verdict: Verdict, predicted: Mapping[str, Estimate]) -> None:

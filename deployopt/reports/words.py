@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from deployopt.core.evidence import Estimate, Evidence
+from deployopt.core.figure import Figure
 from deployopt.core.measurement import Machine
 from deployopt.core.metric import METRICS
-from deployopt.core.result import AccuracySummary, Figure, LatencySummary, StageTime, StepResult
+from deployopt.core.result import AccuracySummary, LatencySummary, StageTime, StepResult
 from deployopt.core.units import UNITS, Dimension, show_quantity
 from deployopt.core.verdict import Check, Outcome, Verdict
 
@@ -27,6 +28,7 @@ MARKS: Final[dict[str, str]] = {
     "undecided": "?",
     "rejected": "✗",
 }
+_HUNDREDTHS: Final = {Dimension.SHARE: "pt", Dimension.PERCENT: "%"}
 _COARSE: Final = 0.2
 _MINUTES: Final = 90.0
 _NO_TIME_S: Final = 0.1
@@ -76,8 +78,9 @@ def show(value: float | None, dimension: Dimension | None) -> str:
         return NOTHING
     if dimension is None:
         return f"{value:.2f}"
-    if dimension is Dimension.SHARE and math.isfinite(value):
-        return f"{value * 100:.2f} pt".replace("-0.00", "0.00")
+    if dimension in _HUNDREDTHS and math.isfinite(value):
+        unit = _HUNDREDTHS[dimension]
+        return f"{value * 100:.2f} {unit}".replace("-0.00", "0.00")
     return show_quantity(value, dimension)
 
 
@@ -106,7 +109,7 @@ def show_bounds(lower: float | None, upper: float | None, dimension: Dimension |
 
 def _in_unit_of(last: str, value: float, shown: str, dimension: Dimension | None) -> str:
     """`value` as a number in the unit that `last` has, or as shown where that has none."""
-    if dimension is None or dimension is Dimension.SHARE:
+    if dimension is None or dimension in _HUNDREDTHS:
         return shown.partition(" ")[0]
     number, _, unit = last.rpartition(" ")
     scale = UNITS[dimension].get(unit)

@@ -16,7 +16,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from deployopt.core.bundle import FileEntry, Lineage, Manifest, Origin
-from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.interface import ImageInputs, Interface, PromptInputs, TextInputs
 from deployopt.core.requirements import requirements
 from deployopt.core.signature import Release
 from deployopt.core.target import Target
@@ -253,6 +253,8 @@ def _input_words(interface: Interface) -> str:
         return f"text, at most {inputs.max_length} tokens"
     if isinstance(inputs, ImageInputs):
         return f"image, {inputs.channels}x{inputs.height}x{inputs.width}"
+    if isinstance(inputs, PromptInputs):
+        return f"text, prompt and answer together at most {inputs.context} tokens"
     return ", ".join(
         f"{safe_text(one.name, 80)} {one.dtype}{list(one.shape)}" for one in inputs.inputs
     )

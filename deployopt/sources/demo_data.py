@@ -27,13 +27,13 @@ def find_demo(request: Request) -> Found:
     )
 
 
-def stored_archive(store: Store) -> StoredObject:
-    """The archive, fetched unless the store has it."""
+def stored_archive(store: Store, wanted_by: str = DEMO) -> StoredObject:
+    """The archive, fetched unless the store has it; `wanted_by` is the alias that needs it."""
     key = cache_key({"source": f"{DEMO} data", "version": _VERSION, "sha256": DATA.sha256})
     stored = store.lookup(key)
     if stored is None:
         with store.stage() as fetched, store.stage() as staged:
-            archive = fetch_demo_data(fetched)
+            archive = fetch_demo_data(fetched, wanted_by)
             copy_new_file(archive, staged / DATA.file_name)
             stored = store.commit(staged, key)
     return stored

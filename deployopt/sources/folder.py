@@ -2,7 +2,8 @@
 
 In: a folder with config.json, safetensors weights, and a tokenizer or preprocessor. Out: its
 interface and the precision of its weights. Nothing of it is run, and transformers does not see it.
-Refuses what `checks` and `weights` refuse, and a model whose answer is no single class.
+Refuses what `checks` and `weights` refuse, and a model that neither answers with one class nor goes
+on with a text.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,16 @@ import msgspec
 
 from deployopt.core.artifact import Precision
 from deployopt.core.errors import RefusedInputError, UsageError
-from deployopt.core.interface import ImageInputs, Interface, Task, TextInputs
-from deployopt.sources.checks import INDEX, list_model_folder, read_object, read_vocabulary
+from deployopt.core.interface import ImageInputs, Interface, PromptInputs, Task, TextInputs
+from deployopt.sources.checks import (
+    CHAT_TEMPLATE,
+    INDEX,
+    list_model_folder,
+    read_object,
+    read_vocabulary,
+)
+from deployopt.sources.decoders import SUFFIX as DECODER_SUFFIX
+from deployopt.sources.decoders import prompt_inputs, read_template
 from deployopt.sources.preprocessing import read_preprocessor
 from deployopt.sources.tokenizer_files import TOKENIZER, Opener, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
@@ -30,6 +39,11 @@ _MATRIX: Final = 2
 _TOKENS_MIN: Final = 3
 TEXT_SUFFIX: Final = "ForSequenceClassification"
 IMAGE_SUFFIX: Final = "ForImageClassification"
+_TASKS: Final[Mapping[str, Task]] = {
+    TEXT_SUFFIX: Task.TEXT_CLASSIFICATION,
+    IMAGE_SUFFIX: Task.IMAGE_CLASSIFICATION,
+    DECODER_SUFFIX: Task.TEXT_GENERATION,
+}
 _IDS_AND_MASK: Final = ("input_ids", "attention_mask")
 _WITH_TYPES: Final = ("input_ids", "attention_mask", "token_type_ids")
 # The text encoders that are read, and the inputs each graph takes.
@@ -64,7 +78,7 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 def complete_folder(folder: Path) -> None:
     """Add what the device needs and an older folder lacks; only in a staging folder."""
     config = read_object(folder / ENTRY)
-    if _task(config, folder) is Task.TEXT_CLASSIFICATION:
+    if _task(config, folder) is not Task.IMAGE_CLASSIFICATION:
         write_tokenizer(folder, model_type(config))
 
 
@@ -81,12 +95,18 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
     for name in names:
         if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
             (read_vocabulary if name == "vocab.json" else read_object)(folder / name)
+    if CHAT_TEMPLATE in names:
+        read_template(folder / CHAT_TEMPLATE)
     tensors = folder_tensors(folder, names)
-    labels = config_labels(config, str(folder / ENTRY))
-    _check_head(tensors, labels, folder)
-    inputs: TextInputs | ImageInputs
+    labels: tuple[str, ...] = ()
+    inputs: TextInputs | ImageInputs | PromptInputs
     resample = None
-    if task is Task.TEXT_CLASSIFICATION:
+    if task is not Task.TEXT_GENERATION:
+        labels = config_labels(config, str(folder / ENTRY))
+        _check_head(tensors, labels, folder)
+    if task is Task.TEXT_GENERATION:
+        inputs = prompt_inputs(folder, config, opener)
+    elif task is Task.TEXT_CLASSIFICATION:
         inputs = text_inputs(folder, config, opener)
     else:
         inputs, resample = image_inputs(folder, names)
@@ -101,24 +121,23 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
 def _task(config: Mapping[str, object], folder: Path) -> Task:
     classes = config.get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
-    if len(names) == 1 and names[0].endswith(TEXT_SUFFIX):
-        task = Task.TEXT_CLASSIFICATION
-    elif len(names) == 1 and names[0].endswith(IMAGE_SUFFIX):
-        task = Task.IMAGE_CLASSIFICATION
-    else:
+    found = [task for ending, task in _TASKS.items() if names[0].endswith(ending)] if names else []
+    if len(names) != 1 or not found:
         said = ", ".join(names) or "nothing"
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
-            f"classifiers (…{TEXT_SUFFIX}) and image classifiers (…{IMAGE_SUFFIX}). A model "
-            "without its classification head has to be fine-tuned first: `deployopt finetune`."
+            f"classifiers (…{TEXT_SUFFIX}), image classifiers (…{IMAGE_SUFFIX}) and language "
+            f"models (…{DECODER_SUFFIX}). A model without its classification head has to be "
+            "fine-tuned first: `deployopt finetune`."
         )
+    task = found[0]
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:
         raise UsageError(
             f"{folder / ENTRY} is of the type {model_type(config)!r}; the text models that are "
             f"read are {', '.join(INPUT_NAMES)}."
         )
     kind = config.get("problem_type")
-    if kind not in (None, "single_label_classification"):
+    if task is not Task.TEXT_GENERATION and kind not in (None, "single_label_classification"):
         raise UsageError(f"{folder / ENTRY}: problem_type is {kind!r}; one class an example is.")
     return task
 

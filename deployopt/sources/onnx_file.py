@@ -29,6 +29,7 @@ from deployopt.core.interface import (
     ArrayInputs,
     ImageInputs,
     Interface,
+    PromptInputs,
     Task,
     TextInputs,
 )
@@ -158,6 +159,8 @@ def _check_names(
         named = set(taken.input_names)
     elif isinstance(taken, ImageInputs):
         named = {taken.input_name}
+    elif isinstance(taken, PromptInputs):
+        raise UsageError(f"{where} says that the graph goes on with texts: give its folder.")
     else:
         named = {item.name for item in taken.inputs}
     if named != set(inputs):

@@ -49,7 +49,7 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
         UsageError: the file is not such a table; says where.
         MissingExtraError: Parquet, and pyarrow is not installed.
     """
-    _check_file(path)
+    check_table_file(path)
     chosen = dict(columns or {})
     unknown = sorted(set(chosen) - {"text", "label"})
     if unknown:
@@ -70,19 +70,44 @@ def read_table(path: Path, columns: Mapping[str, str] | None = None) -> Table:
     return Table(rows=rows, names=names)
 
 
-def _check_file(path: Path) -> None:
+def read_plain_texts(path: Path, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The texts of a file of columns whatever else it holds; `columns` may say {"text": …}.
+
+    Raises:
+        UsageError: the file is not such a table; says where.
+    """
+    check_table_file(path)
+    chosen = dict(columns or {})
+    if path.suffix == ".parquet":
+        raise UsageError(f"{path}: texts without labels are read as CSV or JSON lines. Save it so.")
+    rows = (_csv if path.suffix in (".csv", ".tsv") else _json_lines)(path, chosen, labelled=False)
+    texts = []
+    for row in rows:
+        if not isinstance(row.text, str):
+            raise UsageError(f"{path}, line {row.line}: the text is {type(row.text).__name__}.")
+        texts.append(row.text)
+    return tuple(texts)
+
+
+def check_table_file(path: Path) -> None:
+    """Raise UsageError unless it is a regular file of a kind that is read, and not too large."""
     if path.suffix not in SUFFIXES:
         plain = " A .txt has no labels: give it as --unlabelled, to learn a teacher's answers from."
         raise UsageError(
             f"{path} is of no kind that is read; texts with labels come as {', '.join(SUFFIXES)}."
             + (plain if path.suffix == ".txt" else "")
         )
+    check_regular_text(path)
+
+
+def check_regular_text(path: Path) -> None:
+    """Raise UsageError unless there is such a file, not empty and not too large."""
     if not path.is_file():
         raise UsageError(f"There is no data file {path}.")
     check_regular(path.resolve(), path.resolve().parent)
     size = path.stat().st_size
     if not size:
-        raise UsageError(f"{path} is empty. Give a file with texts and their labels.")
+        raise UsageError(f"{path} is empty. Give a file with texts.")
     if size > FILE_MAX_BYTES:
         raise UsageError(
             f"{path} has {size} bytes; evaluation data of at most {FILE_MAX_BYTES} are read. Take "
@@ -108,12 +133,15 @@ def checked_row(path: Path, row: Row) -> Row:
     return row
 
 
-def find_columns(names: Sequence[str], chosen: Mapping[str, str], path: Path) -> tuple[str, str]:
-    """The names of the text and the label column, as they stand in the file."""
-    return (
-        _column("text", TEXT_COLUMNS, names, chosen, path),
-        _column("label", LABEL_COLUMNS, names, chosen, path),
-    )
+def find_columns(
+    names: Sequence[str], chosen: Mapping[str, str], path: Path, *, labelled: bool = True
+) -> tuple[str, str]:
+    """The names of the text and the label column, as they stand in the file.
+
+    Without labels the text's stands for both.
+    """
+    text = _column("text", TEXT_COLUMNS, names, chosen, path)
+    return text, _column("label", LABEL_COLUMNS, names, chosen, path) if labelled else text
 
 
 def _column(
@@ -125,13 +153,15 @@ def _column(
         if name.strip().casefold() in folded:
             return folded[name.strip().casefold()]
     looked = f"named {wanted[0]!r}" if role in chosen else f"for the {role} ({', '.join(known)})"
+    needs = "; every text needs its label" if role == "label" else ""
     raise UsageError(
         f"{path} has no column {looked}; its columns are {', '.join(names) or '(none)'}. Say which "
-        f"one holds the {role} with --column {role}=NAME; every text needs its label."
+        f"one holds the {role} with --column {role}=NAME{needs}."
     )
 
 
-def _text(path: Path) -> str:
+def decoded_text(path: Path) -> str:
+    """The whole file as text; raises UsageError with the line where it is not UTF-8."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")
@@ -149,14 +179,14 @@ def _text(path: Path) -> str:
     return text
 
 
-def _csv(path: Path, chosen: Mapping[str, str]) -> Iterator[Row]:
-    text = _text(path)
+def _csv(path: Path, chosen: Mapping[str, str], *, labelled: bool = True) -> Iterator[Row]:
+    text = decoded_text(path)
     header_line = text.split("\n", 1)[0]
     delimiter = "\t" if path.suffix == ".tsv" else _delimiter(header_line)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         header = next(reader, [])
-        text_name, label_name = find_columns(header, chosen, path)
+        text_name, label_name = find_columns(header, chosen, path, labelled=labelled)
         text_at, label_at = header.index(text_name), header.index(label_name)
         for cells in reader:
             if not cells:
@@ -176,8 +206,8 @@ def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (header.count(mark), mark == ","))
 
 
-def _json_lines(path: Path, chosen: Mapping[str, str]) -> Iterator[Row]:
-    text = _text(path)
+def _json_lines(path: Path, chosen: Mapping[str, str], *, labelled: bool = True) -> Iterator[Row]:
+    text = decoded_text(path)
     if path.suffix == ".json" and text.lstrip().startswith("["):
         whole = _decode(text, list[dict[str, object]], path, 1)
         items = ((number, item) for number, item in enumerate(whole, start=1))
@@ -186,7 +216,7 @@ def _json_lines(path: Path, chosen: Mapping[str, str]) -> Iterator[Row]:
         items = ((n, _decode(x, dict[str, object], path, n)) for n, x in lines if x.strip())
     columns: tuple[str, str] | None = None
     for number, item in items:
-        columns = columns or find_columns(tuple(item), chosen, path)
+        columns = columns or find_columns(tuple(item), chosen, path, labelled=labelled)
         if columns[0] not in item or columns[1] not in item:
             missing = columns[0] if columns[0] not in item else columns[1]
             raise UsageError(f"{path}, line {number}: there is no {missing!r}.")

@@ -4,6 +4,7 @@ from typing import Final
 
 from deployopt.core.recipe import Step
 from deployopt.steps.configure import Configure
+from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from deployopt.steps.distil import Distil
 from deployopt.steps.export import Export
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
@@ -25,4 +26,6 @@ STEPS: Final[dict[str, type[Step]]] = {
     ConvertOpenvino.name: ConvertOpenvino,
     QuantizeOpenvino.name: QuantizeOpenvino,
     Configure.name: Configure,
+    ExportDecoder.name: ExportDecoder,
+    QuantizeDecoder.name: QuantizeDecoder,
 }

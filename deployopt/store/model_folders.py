@@ -18,6 +18,8 @@ from deployopt.store.writing import copy_new_file, make_folders, sync_folder
 RECORD: Final = "training.json"
 """How a model came about; by it a folder is known as one of ours."""
 BESIDE: Final = (
+    "chat_template.jinja",
+    "generation_config.json",
     "merges.txt",
     "preprocessor_config.json",
     "special_tokens_map.json",

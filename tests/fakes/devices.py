@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine, Round
 from deployopt.device.device import Signs, one_by_one, unheard
-from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
+from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest, Timing
 from deployopt.device.setup import Limits
 from tests.fakes.results import MACHINE
 
@@ -31,7 +31,7 @@ class MadeUpDevice:
         return Limits()
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         return one_by_one(self, requests, limits, signs)
 

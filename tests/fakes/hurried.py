@@ -16,7 +16,7 @@ from deployopt.cli.main import main
 from deployopt.core.evidence import Evidence
 from deployopt.core.relative import Look
 from deployopt.core.search import Effort
-from deployopt.device import verify
+from deployopt.device import bundle_measuring
 from deployopt.pipeline import trying
 from deployopt.pipeline.searching import schooling, timing
 
@@ -31,7 +31,7 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     """Do so in this process."""
     patch.setattr(trying, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
     patch.setattr(trying, "LOOKS", (Look(ROUNDS, 0.0),))
-    patch.setattr(verify, "_MIN_ROUND_S", ROUND_S)
+    patch.setattr(bundle_measuring, "MIN_ROUND_S", ROUND_S)
     patch.setattr(timing, "ROUND_S", ROUND_S)
     patch.setitem(schooling.RUNGS, Effort.DEFAULT, (1, 1, 1))
     patch.setitem(schooling.SHAPES, Effort.DEFAULT, (3, 2, 1))

@@ -7,7 +7,7 @@ import numpy as np
 from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
-from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
+from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest, Timing
 from deployopt.device.setup import Limits
 from tests.fakes.comparing import MIB, one_round
 
@@ -42,7 +42,7 @@ class PacedDevice:
         return self._here.limits()
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         return one_by_one(self, requests, limits, signs)
 

@@ -26,7 +26,7 @@ from deployopt.confinement.reader import Reader
 from deployopt.core.errors import DeviceError
 from deployopt.device import child
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
-from deployopt.device.protocol import Evaluated, Failed, Request, Timed, TimeRequest
+from deployopt.device.protocol import Evaluated, Failed, Request, Timed, TimeRequest, Timing
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import _ERRORS
 from deployopt.pipeline import preparing
@@ -88,7 +88,7 @@ class Alone(ThisMachine):
         return reply
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         return one_by_one(self, requests, limits, signs)
 

@@ -11,8 +11,8 @@ from tests.fakes.plugin_project import ROOT, run_pytest
 
 HURRIED = """
 from tests.fakes.hurried import ROUND_S
-from deployopt.device import verify
-verify._MIN_ROUND_S = ROUND_S
+from deployopt.device import bundle_measuring
+bundle_measuring.MIN_ROUND_S = ROUND_S
 """
 OWN = """
 import numpy as np

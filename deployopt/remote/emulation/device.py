@@ -14,7 +14,7 @@ from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
 from deployopt.device.device import Signs, one_by_one, unheard
 from deployopt.device.machine import limits_here
-from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest
+from deployopt.device.protocol import Evaluated, Request, Timed, Timing
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import ask, child_environment
 from deployopt.remote.emulation.facts import Facts
@@ -68,7 +68,7 @@ class EmulatedDevice:
 
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         """In a child under the emulator; errors as `supervise.ask` has them."""
-        if isinstance(request, TimeRequest):
+        if isinstance(request, Timing):
             raise DeviceError(
                 f"{self.where} cannot time a model: under an emulator a time says nothing of the "
                 "device. Measure on the device itself, with deployopt verify."
@@ -76,7 +76,7 @@ class EmulatedDevice:
         return ask(request, limits, signs, self.command("-m", "deployopt.device.child"))
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         """Refused one by one."""
         return one_by_one(self, requests, limits, signs)

@@ -9,6 +9,7 @@ import pytest
 from deployopt.catalogue.data import find_data
 from deployopt.catalogue.models import (
     DEMO,
+    DEMO_CHAT,
     FILE,
     Entry,
     Quality,
@@ -43,7 +44,7 @@ def test_an_entry_is_whole(entry: Entry) -> None:
     assert find_entry(entry.alias.upper()) is entry
     assert ALIAS.fullmatch(entry.alias)
     assert entry.repository is None or parse_hub_name(f"hub:{entry.repository}")
-    assert entry.data in (None, DEMO) or find_data(entry.data)
+    assert entry.data in (None, DEMO, DEMO_CHAT) or find_data(entry.data)
     assert (entry.accuracy is None) == (entry.accuracy_examples == 0)
     assert entry.title.strip() == entry.title != ""
     assert entry.licence
@@ -82,9 +83,14 @@ def test_a_figure_has_a_source_and_a_task(entry: Entry) -> None:
 
 
 @each
-def test_only_classifiers_with_weights_can_be_built(entry: Entry) -> None:
-    classifies = entry.tasks[0] in {ModelTask.TEXT_CLASSIFICATION, ModelTask.IMAGE_CLASSIFICATION}
-    assert not entry.buildable or (classifies and (entry.repository or entry.alias == DEMO))
+def test_only_classifiers_and_language_models_with_weights_can_be_built(entry: Entry) -> None:
+    kinds = {
+        ModelTask.TEXT_CLASSIFICATION,
+        ModelTask.IMAGE_CLASSIFICATION,
+        ModelTask.TEXT_GENERATION,
+    }
+    here = entry.repository or entry.alias in {DEMO, DEMO_CHAT}
+    assert not entry.buildable or (entry.tasks[0] in kinds and here)
 
 
 @pytest.mark.parametrize("task", ModelTask)

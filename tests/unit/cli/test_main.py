@@ -26,6 +26,7 @@ COMMANDS = (
     "pack",
     "unpack",
     "build",
+    "chat",
     "plan",
     "fit",
     "recommend",

@@ -12,6 +12,25 @@ def test_reads_a_limit_in_the_metrics_unit() -> None:
     assert budget.shown == "60.0 ms"
     assert parse_budget_option("memory_peak=512MiB") == Budget(metric="memory_peak", limit=2.0**29)
     assert parse_budget("accuracy_drop", "0 pt").limit == 0.0
+    assert parse_budget("nll_increase", "0 %").limit == 0.0
+
+
+@pytest.mark.parametrize(
+    ("option", "limit", "shown"),
+    [
+        ("nll_increase=2%", 0.02, "2.00 %"),
+        ("nll_increase=0.5 %", 0.005, "0.500 %"),
+        ("agreement=97.5%", 0.975, "97.5 %"),
+        ("decode_tps_min=8", 8.0, "8.00 tok/s"),
+        ("decode_tps_min=52.9 tok/s", 52.9, "52.9 tok/s"),
+        ("decode_tps_min=8/s", 8.0, "8.00 tok/s"),
+        ("ttft_p95=250ms", 0.25, "250 ms"),
+    ],
+)
+def test_reads_a_language_models_limits(option: str, limit: float, shown: str) -> None:
+    budget = parse_budget_option(option)
+    assert budget.limit == pytest.approx(limit)
+    assert budget.shown == shown
 
 
 @pytest.mark.parametrize(
@@ -21,6 +40,12 @@ def test_reads_a_limit_in_the_metrics_unit() -> None:
         ("latency_p95", "60 MiB", "a time is given in"),
         ("latency_p95", "0 ms", "nothing can meet"),
         ("artifact_size", "60", "no unit"),
+        ("nll_increase", "2 pt", "a percentage is given in %"),
+        ("nll_increase", "0.02", "no unit"),
+        ("agreement", "0 %", "everything meets"),
+        ("agreement", "101 %", "more than 100 %"),
+        ("decode_tps_min", "0", "everything meets"),
+        ("decode_tps_min", "8 ms", "a token rate is given in tok/s, /s"),
     ],
 )
 def test_refuses(name: str, text: str, part: str) -> None:

@@ -73,6 +73,13 @@ def test_the_demands_are_among_the_questions() -> None:
     assert sum(words.startswith("a backend that cheats") for words in asked) == len(CHEATS) == 6
 
 
+def test_a_plain_t_bound_would_accept_too_many_language_models_at_the_budget() -> None:
+    plain = [row for row in _told() if row.question.endswith("by a plain t bound")]
+    assert len(plain) == 4
+    assert not any(NOMINAL.least(r.runs) <= r.hits <= NOMINAL.most(r.runs) for r in plain)
+    assert sum(words.startswith("NLL 2 % up") for words in (q.words for q in QUESTIONS)) == 8
+
+
 def test_a_point_rule_would_accept_half_of_those_at_the_budget() -> None:
     point_rules = [q for q in QUESTIONS if "point rule" in q.words]
     assert all(q.allowed is CONTRAST for q in point_rules)

@@ -10,7 +10,7 @@ from deployopt.core.metric import METRICS, Kind, find_metric
 def test_each_is_found_by_its_name(name: str) -> None:
     metric = find_metric(name)
     assert metric.name == name
-    assert (metric.quantile is not None) is (metric.kind is Kind.LATENCY)
+    assert (metric.quantile is not None) is (metric.kind in {Kind.LATENCY, Kind.FIRST_TOKEN})
 
 
 def test_an_unknown_one_names_the_nearest() -> None:

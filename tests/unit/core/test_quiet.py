@@ -3,12 +3,16 @@
 import importlib
 import logging
 import sys
+import tomllib
 import types
+from pathlib import Path
 
 import pytest
 
 from deployopt.core.quiet import (
+    GENAI_VERSIONS,
     OPENVINO_VERSIONS,
+    genai_missing,
     imported_quietly,
     openvino_missing,
     openvino_settings,
@@ -57,3 +61,10 @@ def test_the_settings_ask_for_exact_sums_and_the_threads_given() -> None:
 def test_who_has_no_openvino_is_told_what_to_install() -> None:
     assert f"pip install 'openvino{OPENVINO_VERSIONS}'" in openvino_missing("it is not there")
     assert lowest(OPENVINO_VERSIONS) is not None
+
+
+def test_who_has_no_onnxruntime_genai_is_told_what_to_install() -> None:
+    assert "pip install 'deployopt[chat]'" in genai_missing("it is not there")
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
+    wanted = project["project"]["optional-dependencies"]["chat"]
+    assert wanted == [f"onnxruntime-genai{GENAI_VERSIONS}"]

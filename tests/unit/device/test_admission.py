@@ -9,7 +9,12 @@ import pytest
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
-from deployopt.device.admission import openvino_warnings, require_target, runtime_warnings
+from deployopt.device.admission import (
+    genai_warnings,
+    openvino_warnings,
+    require_target,
+    runtime_warnings,
+)
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from tests.fakes.devices import MadeUpDevice, idle
 
@@ -56,3 +61,19 @@ def test_an_openvino_that_was_not_tried_is_said(machine: Machine) -> None:
     assert openvino_warnings(older) == ()
     with pytest.raises(DeviceError, match="pip install"):
         openvino_warnings(machine)
+
+
+def test_a_runtime_of_language_models_that_was_not_tried_is_said(
+    opened: OpenBundle, machine: Machine
+) -> None:
+    newer = msgspec.structs.replace(
+        machine, packages={**machine.packages, "onnxruntime-genai": "0.99.0"}
+    )
+    assert genai_warnings(newer)[0].startswith("onnxruntime-genai 0.99.0 is outside")
+    manifest = msgspec.structs.replace(opened.manifest, runtime="onnxruntime-genai")
+    bundle = msgspec.structs.replace(opened, manifest=manifest)
+    assert len(runtime_warnings(bundle, newer, None)) == 1
+    odd = msgspec.structs.replace(newer, packages={**newer.packages, "onnxruntime": "nightly"})
+    assert len(runtime_warnings(bundle, odd, None)) == 2
+    with pytest.raises(DeviceError, match=r"pip install 'deployopt\[chat\]'"):
+        runtime_warnings(bundle, machine, None)

@@ -1,9 +1,8 @@
 """The child's own arithmetic; what it does in whole is in test_accuracy and test_latency."""
 
 import numpy as np
-import psutil
 
-from deployopt.device.child import count_non_finite, peak_rss_bytes
+from deployopt.device.child import count_non_finite
 
 
 def test_examples_with_a_bad_output_are_counted_once() -> None:
@@ -18,7 +17,3 @@ def test_examples_with_a_bad_output_are_counted_once() -> None:
 def test_an_output_that_is_not_by_example_spoils_them_all() -> None:
     assert count_non_finite({"a": np.array(np.nan)}, 3) == 3
     assert count_non_finite({"a": np.array([0.0, np.nan])}, 3) == 3
-
-
-def test_the_peak_is_at_least_what_is_resident_now() -> None:
-    assert peak_rss_bytes() >= psutil.Process().memory_info().rss * 0.9

@@ -22,7 +22,7 @@ from deployopt.device.latency import (
     measure,
     requests_per_round,
 )
-from deployopt.device.protocol import Timed, TimeRequest
+from deployopt.device.protocol import Timed, Timing
 from deployopt.device.setup import Arm, EvaluationSet, Limits, Setup, TimingInputs
 from tests.fakes.devices import MadeUpDevice, idle
 
@@ -189,7 +189,7 @@ class _Together(MadeUpDevice):
         self.together: list[str] = []
 
     def ask_in_turns(
-        self, requests: Sequence[TimeRequest], limits: Limits, signs: Signs = unheard
+        self, requests: Sequence[Timing], limits: Limits, signs: Signs = unheard
     ) -> tuple[Timed | DeviceError, ...]:
         assert {request.turn_s for request in requests} == {TURN_S}
         self.together.append("".join(request.setup.artifact for request in requests))

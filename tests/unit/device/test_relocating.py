@@ -3,7 +3,12 @@
 from pathlib import Path
 
 from deployopt.core.interface import Interface, Task, TextInputs
-from deployopt.device.protocol import EvaluateRequest, TimeRequest
+from deployopt.device.protocol import (
+    AnswerRequest,
+    EvaluateRequest,
+    ScoreRequest,
+    TimeRequest,
+)
 from deployopt.device.relocating import relocated
 from deployopt.device.setup import EvaluationSet, Setup
 
@@ -37,3 +42,21 @@ def test_every_path_of_an_accuracy_run() -> None:
     assert "/a/" not in repr(moved)
     assert isinstance(moved, EvaluateRequest)
     assert (moved.data.folder, moved.result) == (Path("/there/b"), Path("/there/r"))
+
+
+def test_every_path_of_a_language_model_s_requests() -> None:
+    answers = AnswerRequest(
+        setup=SETUP, prompts=Path("/a/p"), expected=Path("/a/e"), context=9, tokens=2, requests=1,
+        min_s=0, seed=0,
+    )  # fmt: skip
+    moved = relocated(answers, _there, Path("unused"))
+    assert isinstance(moved, AnswerRequest)
+    assert (moved.prompts, moved.expected) == (Path("/there/p"), Path("/there/e"))
+    scores = ScoreRequest(
+        setup=SETUP, documents=Path("/a/d"), asked=Path("/a/p"), chosen=Path("/a/c"),
+        timed=Path("/a/t"), context=9, tokens=2, fill=True, result=Path("/a/r"),
+    )  # fmt: skip
+    there = relocated(scores, _there, Path("/there/r"))
+    for one in (moved, there):
+        assert "/here" not in repr(one)
+        assert "/a/" not in repr(one)

@@ -15,6 +15,7 @@ from deployopt.core.measurement import Machine
 from deployopt.core.signature import Trust
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
+from deployopt.device import bundle_measuring
 from deployopt.device import verify as module
 from deployopt.device.machine import describe_machine
 from deployopt.device.verify import Verification, verify
@@ -32,7 +33,7 @@ on_x86 = pytest.mark.skipif(describe_machine().arch != "x86_64", reason="the tar
 def test_a_good_bundle_is_measured_judged_and_written_beside(
     make_bundle: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.05)
+    monkeypatch.setattr(bundle_measuring, "MIN_ROUND_S", 0.05)
     bundle = make_bundle()
     before = verify_bundle(bundle)
     result = verify(bundle)
@@ -63,7 +64,7 @@ FORESEEN = Foreseen(
 def test_on_the_target_the_figures_are_kept_beside_what_was_foreseen(
     make_bundle: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    monkeypatch.setattr(bundle_measuring, "MIN_ROUND_S", 0.02)
     bundle = make_bundle(**{"forecast.json": encode_pretty(FORESEEN).decode()})
     result = verify(bundle, store=tmp_path / "store")
     (found,) = read_experiences(tmp_path / "store")
@@ -80,7 +81,7 @@ def test_on_the_target_the_figures_are_kept_beside_what_was_foreseen(
 def test_on_another_machine_nothing_is_kept(
     make_bundle: Make, target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    monkeypatch.setattr(bundle_measuring, "MIN_ROUND_S", 0.02)
     board = msgspec.structs.replace(
         target, match=msgspec.structs.replace(target.match, board="Raspberry Pi 4")
     )
@@ -91,7 +92,7 @@ def test_on_another_machine_nothing_is_kept(
 
 
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "measure", lambda *_, **__: (None,))
+    monkeypatch.setattr(bundle_measuring, "measure", lambda *_, **__: (None,))
 
 
 @on_x86
@@ -208,7 +209,7 @@ def test_a_bundle_that_cannot_be_written_to_is_verified_all_the_same(
 def test_a_bundle_for_openvino_is_measured_and_judged_alike(
     make_bundle: Make, text_openvino: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MIN_ROUND_S", 0.02)
+    monkeypatch.setattr(bundle_measuring, "MIN_ROUND_S", 0.02)
     result = verify(make_bundle(openvino=text_openvino))
     assert result.exit_code == 0
     assert result.warnings == ()

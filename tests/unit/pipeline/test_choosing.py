@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from deployopt.core.budget import Budget, parse_budget
-from deployopt.core.measurement import Trial
+from deployopt.core.measurement import Split, Trial
 from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.choosing import choose
 from tests.fakes.candidates import candidate
+from tests.fakes.language import answered_trial, scored_trial
 from tests.fakes.results import BUDGETS, estimate, trial
 
 
@@ -162,3 +163,59 @@ def test_without_rounds_that_count_no_gain_is_shown() -> None:
     both = [candidate("float", 0.020), candidate("int8", 0.010)]
     assert names_of([changed(c, trial=void(c.trial)) for c in both]) == ["float"]
     assert names_of([changed(c, trial=None) for c in both]) == ["float"]
+
+
+TALKING = (
+    parse_budget("nll_increase", "2 %"),
+    parse_budget("agreement", "90 %"),
+    parse_budget("decode_tps_min", "40"),
+    parse_budget("ttft_p95", "120 ms"),
+    parse_budget("memory_peak", "500 MiB"),
+)
+
+
+def decoder(name: str, token_s: float, increase: float = 0.006, **more: object) -> Candidate:
+    """A language model's form, measured on the target."""
+    first_s, disagree = (more.pop(key, usual) for key, usual in (("first", 0.08), ("apart", 0.03)))
+    assert isinstance(first_s, float)
+    assert isinstance(disagree, float)
+    scores = scored_trial(increase, documents=24, disagree=disagree, split=Split.SEARCH)
+    made = changed(candidate(name, 0.01), accuracy=None, scores=scores)
+    return changed(made, trial=answered_trial(first_s, token_s, rounds=14), **more)
+
+
+def test_a_language_model_has_no_accuracy_and_is_chosen_by_its_answers() -> None:
+    assert names_of([decoder("float", 0.024), decoder("int8", 0.020)], TALKING) == ["int8", "float"]
+
+
+@pytest.mark.parametrize(
+    ("worse", "missed"),
+    [
+        (decoder("int8", 0.020, 0.08), "nll_increase"),
+        (decoder("int8", 0.020, apart=0.5), "agreement"),
+        (decoder("int8", 0.030), "decode_tps_min"),
+        (decoder("int8", 0.020, first=0.15), "ttft_p95"),
+        (decoder("int8", 0.020, scores=None), "nll_increase, agreement, memory_peak"),
+        (
+            decoder("int8", 0.02, scores=scored_trial(full_context_rss_bytes=600 << 20)),
+            "memory_peak",
+        ),
+    ],
+)
+def test_what_misses_for_certain_stays_behind(worse: Candidate, missed: str) -> None:
+    both = [decoder("float", 0.024), worse]
+    assert names_of(both, TALKING) == ["float"]
+    assert choose(both, TALKING).reasons["int8"] == f"misses {missed}"
+
+
+@pytest.mark.parametrize(
+    "worse", [decoder("int8", 0.020, 0.022), decoder("int8", 0.02, apart=0.12)]
+)
+def test_what_may_pass_is_for_the_gate_to_say(worse: Candidate) -> None:
+    assert names_of([decoder("float", 0.024), worse], TALKING) == ["int8", "float"]
+
+
+def test_likelihoods_that_are_no_numbers_are_a_failure() -> None:
+    broken = decoder("int8", 0.02, scores=scored_trial(non_finite=2))
+    reasons = choose([decoder("float", 0.024), broken], TALKING).reasons
+    assert "2 documents" in reasons["int8"]

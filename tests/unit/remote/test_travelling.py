@@ -6,12 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deployopt.core.errors import IntegrityError, StorageError
+from deployopt.core.errors import IntegrityError, RefusedInputError, StorageError
 from deployopt.core.interface import Interface, Task, TextInputs
-from deployopt.device.protocol import EvaluateRequest, TimeRequest, decode_request
+from deployopt.device.protocol import (
+    AnswerRequest,
+    EvaluateRequest,
+    ScoreRequest,
+    TimeRequest,
+    decode_request,
+)
 from deployopt.device.setup import EvaluationSet, Limits, Setup
 from deployopt.remote.travelling import made_ready
 from deployopt.store.digests import DigestMemo, sha256_file
+from tests.fakes.decoders import TinyDecoder, setup_for
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
@@ -93,3 +100,31 @@ def test_a_file_that_is_gone(tmp_path: Path) -> None:
     request.setup.model.unlink()
     with pytest.raises(StorageError, match="reading"):
         made_ready(request, DigestMemo())
+
+
+def test_a_language_model_brings_the_graph_that_its_settings_name(tmp_path: Path) -> None:
+    setup = setup_for(TinyDecoder().save(tmp_path / "model"))
+    for name in ("model.onnx.data", "tokenizer.json", "other.onnx"):
+        (tmp_path / "model" / name).write_text(name)
+    for name in ("p", "e", "d", "c", "t"):
+        (tmp_path / name).write_text(name)
+    answers = AnswerRequest(
+        setup=setup, prompts=tmp_path / "p", expected=tmp_path / "e", context=9, tokens=2,
+        requests=1, min_s=0, seed=0,
+    )  # fmt: skip
+    own = {"genai_config.json", "model.onnx", "model.onnx.data"}
+    found = made_ready(answers, DigestMemo())
+    assert {path.name for path in found.files} == own | {"p", "e"}
+    there = found.request.setup.model
+    assert there.with_name("model.onnx") in found.files
+    scores = ScoreRequest(
+        setup=setup, documents=tmp_path / "d", asked=tmp_path / "p", chosen=tmp_path / "c",
+        timed=tmp_path / "t", context=9, tokens=2, fill=True, result=tmp_path / "r",
+    )  # fmt: skip
+    ready = made_ready(scores, DigestMemo())
+    assert {path.name for path in ready.files} == own | {"d", "p", "c", "t"}
+    assert decode_request(bytes(ready.ask(Limits()).request)) == ready.request
+    assert str(tmp_path) not in repr(ready.ask(Limits()))
+    (tmp_path / "model" / "manifest.json").write_text("{}")
+    with pytest.raises(RefusedInputError):
+        made_ready(answers, DigestMemo())

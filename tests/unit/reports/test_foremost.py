@@ -6,6 +6,7 @@ from benchmarks.load_parts import large_build
 from deployopt.core.result import CandidateResult
 from deployopt.reports.foremost import FEW, foremost
 from tests.fakes import results
+from tests.fakes.language import language_build, language_candidate
 
 
 def figures(one: CandidateResult) -> tuple[float, float]:
@@ -43,3 +44,11 @@ def test_what_failed_comes_last() -> None:
     failed = [results.failed(f"bad {k}") for k in range(40)]
     places = foremost([*failed, *results.many(12).candidates], 14)
     assert places == [0, 1, *range(40, 52)]
+
+
+def test_of_a_language_model_likelihood_stands_for_the_loss() -> None:
+    float_, int8, int4, _ = language_build().candidates
+    plain = msgspec.structs.replace(int8, chosen=False)
+    careful = language_candidate("careful", (0.180, 0.040), -0.002)
+    # int4 is faster than the careful one, and beaten in both by int8.
+    assert foremost((float_, int4, plain, careful), 3) == [0, 2, 3]

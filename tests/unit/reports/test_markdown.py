@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from deployopt.reports.html import build_page
 from deployopt.reports.markdown import build_markdown, verify_markdown
 from deployopt.reports.markdown_text import escape
 from tests.fakes import results, search
+from tests.fakes.language import language_build
 from tests.fakes.payloads import payloads
 
 
@@ -94,3 +96,23 @@ def assert_harmless(text: str) -> None:
     assert not re.search(r"(?<!\\)\]\(", outside_code)
     assert "\x1b" not in text
     assert not any(x.lstrip().startswith("::") for x in text.splitlines())
+
+
+def test_a_language_model_shows_tokens_likelihood_and_agreement() -> None:
+    text = build_markdown(language_build())
+    head = next(line for line in text.splitlines() if line.startswith("| candidate"))
+    assert head.count("|") == 9
+    for part in ("NLL increase", "agreement", "first token p95", "tokens a second"):
+        assert part in head
+    row = next(line for line in text.splitlines() if line.startswith("| **int8** (chosen)"))
+    assert row.count("|") == 9
+    assert "0.61 % (0.52 to 0.81 %)" in row
+    assert "| 2.13 x |" in row
+    failed = next(line for line in text.splitlines() if line.startswith("| int4 (failed)"))
+    assert failed.count("|") == 9
+
+
+def test_hostile_text_in_a_language_models_build_is_text() -> None:
+    text = build_markdown(results.with_text(language_build(), "<script>x</script> | `@all`"))
+    assert "<script>" not in text
+    assert b"<script>" not in build_page(results.with_text(language_build(), "<script>x</script>"))

@@ -5,9 +5,12 @@ import shlex
 
 import pytest
 
+from deployopt.core.metric import METRICS
+from deployopt.reports.ci_record import UNIT_NAMES
 from deployopt.reports.ci_summary import build_summary
 from deployopt.reports.openmetrics import openmetrics
 from tests.fakes import results
+from tests.fakes.language import language_build
 from tests.fakes.payloads import payloads
 
 SAMPLE = re.compile(r'([a-z][a-z0-9_]*)\{model="[^"\\#]*",target="[^"\\#]*"\} [0-9.e+-]+')
@@ -43,3 +46,14 @@ def test_hostile_names_stay_labels(payload: str) -> None:
             assert SAMPLE.fullmatch(line)
             # So GitLab reads it: without what follows a "#", split as a shell does.
             assert len(shlex.split(re.sub("#.*", "", line))) == 2
+
+
+def test_every_metric_has_a_unit_that_openmetrics_knows() -> None:
+    assert {metric.dimension for metric in METRICS.values()} <= set(UNIT_NAMES)
+
+
+def test_a_language_models_gauges() -> None:
+    text = openmetrics(build_summary(language_build())).decode()
+    assert 'deployopt_decode_tps_min_per_second{model="demo-chat",target="x86-cpu"} 52.6' in text
+    assert 'deployopt_nll_increase_upper_ratio{model="demo-chat",target="x86-cpu"} 0.006' in text
+    assert 'deployopt_agreement_lower_ratio{model="demo-chat",target="x86-cpu"} 0.95' in text

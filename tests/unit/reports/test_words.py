@@ -19,6 +19,8 @@ from tests.fakes import results
         (0.0149, 0.0156, Dimension.TIME, "14.9 to 15.6 ms"),
         (0.0009, 0.0021, Dimension.TIME, "0.90 to 2.10 ms"),
         (None, 0.0061, Dimension.SHARE, "≤ 0.61 pt"),
+        (-0.0012, 0.0061, Dimension.PERCENT, "-0.12 to 0.61 %"),
+        (9.871, 10.2, Dimension.TOKEN_RATE, "9.9 to 10.2 tok/s"),
         (-0.0012, 0.0061, Dimension.SHARE, "-0.12 to 0.61 pt"),
         (-0.0, 0.0061, Dimension.SHARE, "0.00 to 0.61 pt"),
         (3e-3, None, Dimension.TIME, "≥ 3.00 ms"),
@@ -73,6 +75,8 @@ def test_a_value() -> None:
 def test_a_limit_is_shown_as_it_was_written() -> None:
     assert words.show_limit(0.06, Dimension.TIME) == "60 ms"
     assert words.show_limit(0.01, Dimension.SHARE) == "1 pt"
+    assert words.show_limit(0.02, Dimension.PERCENT) == "2 %"
+    assert words.show_limit(8.0, Dimension.TOKEN_RATE) == "8 tok/s"
     assert words.show_limit(100 * 2**20, Dimension.SIZE) == "100 MiB"
     assert words.show_limit(0.0125, Dimension.TIME) == "12.5 ms"
 

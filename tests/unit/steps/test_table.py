@@ -18,6 +18,8 @@ def test_every_step_stands_under_its_name_and_has_defaults() -> None:
         "convert-openvino",
         "quantize-openvino",
         "configure",
+        "export-decoder",
+        "quantize-decoder",
     ]
     for name, step in STEPS.items():
         made = step()

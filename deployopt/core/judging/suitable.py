@@ -1,0 +1,41 @@
+"""Which budgets make sense of a model: a language model's are not a classifier's.
+
+In: a model's interface and budgets. Out: those that can be judged of it, or an error about the
+others (UsageError). A latency of whole answers says how long the answers were; an accuracy needs
+right and wrong.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from deployopt.core.budget import Budget
+from deployopt.core.errors import UsageError
+from deployopt.core.interface import Interface
+from deployopt.core.metric import METRICS, Kind
+
+OF_LANGUAGE: Final = frozenset({Kind.FIRST_TOKEN, Kind.DECODE, Kind.SCORE, Kind.AGREEMENT})
+OF_OTHERS: Final = frozenset({Kind.LATENCY, Kind.THROUGHPUT, Kind.ACCURACY})
+
+
+def budgets_that_fit(interface: Interface, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
+    """Those that can be judged of such a model: for what a target asks of every model."""
+    foreign = OF_OTHERS if interface.generates else OF_LANGUAGE
+    return tuple(b for b in budgets if b.definition.kind not in foreign)
+
+
+def require_budgets_for(interface: Interface, budgets: Sequence[Budget]) -> None:
+    """Accept budgets that a person asked for.
+
+    Raises:
+        UsageError: one cannot be judged of such a model; names those that can.
+    """
+    fitting = budgets_that_fit(interface, budgets)
+    wrong = [budget.metric for budget in budgets if budget not in fitting]
+    if not wrong:
+        return
+    foreign = OF_OTHERS if interface.generates else OF_LANGUAGE
+    known = [metric.name for metric in METRICS.values() if metric.kind not in foreign]
+    what = "a language model" if interface.generates else "a model that generates no text"
+    raise UsageError(
+        f"{' and '.join(wrong)} cannot be judged of {what}. Give budgets on: {', '.join(known)}."
+    )

@@ -1,0 +1,1 @@
+"""Talking with a language model's bundle: turns, a confined process that answers, transcripts."""

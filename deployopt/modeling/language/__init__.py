@@ -1,0 +1,1 @@
+"""Language models through torch: reading foreign forms, building for the device, scoring."""

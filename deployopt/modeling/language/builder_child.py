@@ -1,0 +1,56 @@
+"""The process that runs the model builder of onnxruntime-genai; it dies with its parent.
+
+In: what to build, as JSON in the first argument. Out: the builder's files in the folder that was
+named. It is confined before the builder is imported: it reads the model, writes that folder, starts
+nothing and has no network. An architecture that the builder does not know ends it with UNKNOWN.
+"""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.confinement.confine import confine_reader
+from deployopt.confinement.parent import die_with
+from deployopt.core.errors import ExitCode
+
+UNKNOWN: Final = 64
+"""Exit status: the builder does not know the architecture."""
+_BUILDER: Final = "onnxruntime_genai.models.builder"
+_SAID: Final = "not currently supported"
+_CACHES: Final = ("HF_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR")
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The builder's own options; `options` are what it takes behind --extra_options."""
+
+    source: str
+    destination: str
+    cache: str
+    precision: str
+    options: tuple[str, ...]
+    parent: int
+
+
+def build(order: Order) -> int:
+    """Run the builder as its command line would."""
+    die_with(order.parent)
+    confine_reader([Path(order.source)], [Path(order.destination), Path(order.cache)])
+    os.environ |= dict.fromkeys(_CACHES, order.cache)
+    sys.argv = [_BUILDER, "-i", order.source, "-o", order.destination, "-c", order.cache,
+        "-p", order.precision, "-e", "cpu"]  # fmt: skip
+    if order.options:
+        sys.argv += ["--extra_options", *order.options]
+    try:
+        runpy.run_module(_BUILDER, run_name="__main__", alter_sys=True)
+    except NotImplementedError as error:
+        sys.stderr.write(f"{error}\n")
+        return UNKNOWN if _SAID in str(error) else ExitCode.FAILED
+    return ExitCode.ACCEPTED
+
+
+if __name__ == "__main__":
+    sys.exit(build(msgspec.json.decode(sys.argv[1], type=Order)))

@@ -1,0 +1,1 @@
+"""Builds of language models: the same gate, asked of likelihoods and of tokens a second."""

@@ -1,0 +1,117 @@
+"""A language model's build: made in several forms, scored, timed, judged, published.
+
+The same order and the same gate as for classifiers (pipeline/build.py); what is asked of a model is
+how likely it takes held-out texts to be, and how fast it answers.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from deployopt.core.errors import UsageError
+from deployopt.core.language_summaries import score_summary
+from deployopt.core.measurement import Split
+from deployopt.core.request import BuildRequest
+from deployopt.core.result import BuildResult
+from deployopt.core.source import SourceModel
+from deployopt.core.stages import TimedStages
+from deployopt.device.device import Device
+from deployopt.pipeline.bundling import Judged
+from deployopt.pipeline.candidates import Candidate, Chosen
+from deployopt.pipeline.choosing import choose
+from deployopt.pipeline.finishing import (
+    all_failed,
+    publish_judged,
+    remembered,
+    result_of,
+    write_lock,
+)
+from deployopt.pipeline.language.judging import Decision, judge_language
+from deployopt.pipeline.language.preparing import PreparedLanguage, prepare_language
+from deployopt.pipeline.language.trying import ask_forms, time_forms
+from deployopt.pipeline.making import check_recipes
+from deployopt.store.store import Store
+
+_REFERENCE: Final = "scored.npz"
+
+
+def build_language(
+    request: BuildRequest,
+    source: SourceModel,
+    store: Store,
+    stages: TimedStages,
+    device: Device | None,
+) -> BuildResult:
+    """Do it; raises DeployoptError of any kind, a missed budget excepted."""
+    _check(request)
+    prepared = prepare_language(request, source, store, stages, device)
+    check_recipes(prepared.recipes, source.artifact, prepared.bench)
+    asked = ask_forms(prepared, stages)
+    if all(candidate.failure is not None for candidate in asked):
+        raise all_failed({c.recipe.name: c.failure or "" for c in asked})
+    candidates = time_forms(prepared, asked, stages)
+    chosen = choose(candidates, prepared.budgets)
+    if not chosen.finalists:
+        raise all_failed(chosen.reasons)
+    decision = judge_language(prepared, chosen.finalists, stages)
+    judged = _judged(prepared, decision, candidates)
+    result = result_of(prepared, candidates, _reasons(chosen, decision), judged, stages)
+    result = msgspec.structs.replace(result, gate_scores=score_summary(decision.winner.trial))
+    result = remembered(prepared, candidates, result)
+    write_lock(prepared)
+    return publish_judged(prepared, judged, result, stages)
+
+
+def _check(request: BuildRequest) -> None:
+    """What only a classifier's build takes.
+
+    Raises:
+        UsageError: one of these was asked for.
+    """
+    given = {
+        "--train-data": request.train_data,
+        "--unlabelled": request.unlabelled,
+        "--baseline": request.baseline,
+    }
+    wrong = [option for option, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(
+            f"{' and '.join(wrong)} cannot be asked of a language model: its forms are quantized, "
+            "not searched for or taught, and none is compared with an earlier bundle yet. Leave "
+            "it out; `deployopt finetune` trains a model before it is built."
+        )
+
+
+def _judged(
+    prepared: PreparedLanguage, decision: Decision, candidates: tuple[Candidate, ...]
+) -> Judged:
+    """The winner with everything that its verdict rests on."""
+    tried = tuple(c.scores for c in candidates if c.scores is not None)
+    return Judged(
+        made=decision.winner.made,
+        verdict=decision.verdict,
+        predictions=decision.winner.candidate.predictions,
+        foreseen=None,
+        asked={
+            "examples.npz": prepared.dataset.splits[Split.GATE].path,
+            "prompts.npz": prepared.asked[Split.GATE],
+            "timed.npz": prepared.timed,
+        },
+        reference=(decision.reference.folder / _REFERENCE).read_bytes(),
+        quality=(*(f.trial for f in decision.asked), *tried),
+        latency=tuple(c.trial for c in candidates if c.trial is not None),
+    )
+
+
+def _reasons(chosen: Chosen, decision: Decision) -> Mapping[str, str]:
+    """Why each was chosen or not; what the gate turned down says so."""
+    reasons = dict(chosen.reasons)
+    for finalist in decision.asked:
+        if finalist is not decision.winner:
+            name = finalist.candidate.recipe.name
+            said = "asked at the gate, and another was taken"
+            reasons[name] = f"{reasons.get(name, '')}; {said}".lstrip("; ")
+    for name, why in decision.crashed.items():
+        reasons[name] = f"{reasons.get(name, '')}; failed at the gate: {why}".lstrip("; ")
+    return reasons

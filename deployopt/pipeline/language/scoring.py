@@ -1,0 +1,126 @@
+"""What the reference and a candidate say of a split's documents, each asked once and kept.
+
+As pipeline/answering.py does it for classifiers: the store's key holds all that decides the answer.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from deployopt.core.artifact import Artifact
+from deployopt.core.codec import to_plain
+from deployopt.core.measurement import Machine, Split
+from deployopt.core.samples import decode_samples
+from deployopt.core.scores import Scored, ScoreTrial, decode_scored, encode_scored, score_trial
+from deployopt.device.generating.asking import Questions, score
+from deployopt.device.machine import describe_machine, exact_for
+from deployopt.device.setup import setup_of, threads_on
+from deployopt.pipeline.answering import limits_for
+from deployopt.pipeline.language.preparing import PreparedLanguage
+from deployopt.pipeline.making import tool_versions
+from deployopt.steps.score_reference import score_reference
+from deployopt.store.keys import JsonValue, cache_key
+from deployopt.store.store import StoredObject
+from deployopt.store.writing import write_new_file
+
+_VERSION: Final = 1
+_FILE: Final = "scored.npz"
+_RUNTIME: Final = ("onnxruntime", "onnxruntime-genai", "numpy")
+_REFERENCE: Final = ("torch", "transformers", "numpy")
+Progress = Callable[[float, str], None]
+
+
+def reference_scores(
+    prepared: PreparedLanguage, split: Split, progress: Progress
+) -> tuple[Scored, StoredObject]:
+    """What the model as it came says of the split, through the library that it came for."""
+    key = _key(prepared, prepared.source.artifact, split, describe_machine(runtime=False)) | {
+        "tools": tool_versions(_REFERENCE),
+        "threads": prepared.bench.threads,
+    }
+    stored = prepared.bench.store.lookup(cache_key(key))
+    if stored is None:
+        documents = decode_samples(prepared.dataset.splits[split].path)
+        prompts = decode_samples(prepared.asked[split])
+        found = score_reference(
+            prepared.source, documents, prompts, prepared.bench.threads, progress
+        )
+        stored = _keep(prepared, cache_key(key), found)
+    return decode_scored(stored.folder / _FILE), stored
+
+
+def candidate_scores(
+    prepared: PreparedLanguage, artifact: Artifact, split: Split, progress: Progress
+) -> Scored:
+    """What the artifact says of the split in the session that ships, in a fresh process.
+
+    Raises:
+        DeviceError: it crashed, hung, or took more than it may.
+    """
+    machine, target = prepared.machine, prepared.request.target
+    theirs, reference = reference_scores(prepared, split, progress)
+    key = _key(prepared, artifact, split, machine) | {
+        "session": to_plain(artifact.session),
+        "reference": reference.digest,
+        "timed": prepared.bench.store.memo.sha256(prepared.timed),
+        "answering": to_plain(prepared.answering),
+        "tools": {name: machine.packages.get(name, "") for name in _RUNTIME},
+        "threads": threads_on(machine, target.runtime.threads),
+    }
+    stored = prepared.bench.store.lookup(cache_key(key))
+    if stored is None:
+        questions = Questions(
+            documents=prepared.dataset.splits[split].path,
+            asked=prepared.asked[split],
+            timed=prepared.timed,
+        )
+        with prepared.bench.store.stage() as folder:
+            found, _ = score(
+                setup_of(artifact, target, machine, prepared.source.interface.outputs),
+                questions,
+                theirs,
+                prepared.answering,
+                folder,
+                prepared.device,
+                limits=limits_for(prepared),
+                progress=progress,
+            )
+        stored = _keep(prepared, cache_key(key), found)
+    return decode_scored(stored.folder / _FILE)
+
+
+def trial_of(
+    prepared: PreparedLanguage, artifact: Artifact, split: Split, progress: Progress
+) -> ScoreTrial:
+    """The artifact on the split, paired with the reference."""
+    reference, _ = reference_scores(prepared, split, progress)
+    return score_trial(
+        artifact.digest,
+        split,
+        prepared.evidence,
+        reference,
+        candidate_scores(prepared, artifact, split, progress),
+        exact_arithmetic=exact_for(
+            prepared.request.target,
+            prepared.machine,
+            artifact.precision,
+            reduced_range=prepared.reduced_range,
+        ),
+    )
+
+
+def _key(
+    prepared: PreparedLanguage, artifact: Artifact, split: Split, machine: Machine
+) -> dict[str, JsonValue]:
+    return {
+        "scores": _VERSION,
+        "artifact": artifact.digest,
+        "documents": prepared.dataset.splits[split].digest,
+        "asked": prepared.bench.store.memo.sha256(prepared.asked[split]),
+        "isa": [machine.arch, *machine.isa],
+    }
+
+
+def _keep(prepared: PreparedLanguage, key: str, found: Scored) -> StoredObject:
+    with prepared.bench.store.stage() as folder:
+        write_new_file(folder / _FILE, encode_scored(found))
+        return prepared.bench.store.commit(folder, key)

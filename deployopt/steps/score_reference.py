@@ -1,0 +1,27 @@
+"""What the reference says of documents and prompts, by torch in float32; no step of a recipe."""
+
+from collections.abc import Callable, Sequence
+
+from deployopt.core.freeing import release_memory
+from deployopt.core.samples import Feed
+from deployopt.core.scores import Scored
+from deployopt.core.source import SourceModel
+
+
+def score_reference(
+    source: SourceModel,
+    documents: Sequence[Feed],
+    prompts: Sequence[Feed],
+    threads: int,
+    progress: Callable[[float, str], None],
+) -> Scored:
+    """NLL by document, and a greedy answer of up to 64 tokens to each prompt.
+
+    Raises:
+        StepError: the model does not load, or gives numbers that are not finite.
+    """
+    from deployopt.modeling.language.scoring import score
+
+    found = score(source.artifact.folder, documents, prompts, threads=threads, progress=progress)
+    release_memory()
+    return found
