@@ -82,6 +82,11 @@ def look_up(
     if not is_path(model):
         return _from_catalogue(model)
     path = model_path(model)
+    if path.suffix == ".gguf":
+        raise UsageError(
+            f"{model} is a GGUF file, whose shape is known once `build` has converted it. Name the "
+            f"model that it was made of, or give its sizes by hand: {BY_HAND}."
+        )
     return _from_folder(model, path) if path.is_dir() else _from_graph(model, path)
 
 

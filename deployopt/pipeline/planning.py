@@ -111,11 +111,16 @@ def _looked_up(request: BuildRequest) -> Plan:
 
 def _speaks(request: BuildRequest, found: Looked) -> bool:
     """Whether `build` would take it as a language model."""
+    taken = found.entry is None or found.entry.buildable
+    return taken and _generates(found) and request.target.runtime.provider == "cpu"
+
+
+def _generates(found: Looked) -> bool:
+    """Whether it is a causal language model."""
     shape, entry = found.architecture, found.entry
     if shape is None or len(shape.stacks) != 1 or not shape.stacks[0].causal or shape.labels:
         return False
-    known = entry is None or entry.tasks[0] is ModelTask.TEXT_GENERATION
-    return known and request.target.runtime.provider == "cpu"
+    return entry is None or entry.tasks[0] is ModelTask.TEXT_GENERATION
 
 
 def _of_language(request: BuildRequest, found: Looked, shape: Architecture) -> Plan:
@@ -151,7 +156,9 @@ def _ways(
         forms = forms_for(artifact, request.target, arithmetic, convolutional=convolutional)
         recipes = recipes_for(artifact, request.target, forms)
         return ways_of(recipes, artifact), missing_runtimes(request.target)
-    what = "for CPU runtimes" if _classifies(found) else "classifiers of text and images"
+    what = "classifiers of text and images, and language models,"
+    if _classifies(found) or _generates(found):
+        what = "for CPU runtimes"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start: this version builds {what} only.",)

@@ -1,16 +1,18 @@
-"""What a language model is judged by: what was asked, and what a target asks of any model.
+"""What a language model is judged by: what was asked, and what a target asks of such models.
 
-A target's budgets of latency, accuracy and throughput are of classifiers, and say nothing of a
-model that answers in as many tokens as it likes: they are left out, and that is said.
+A target's budgets are of classifiers unless one of them is of language models: a limit on latency
+says nothing of a model that answers in as many tokens as it likes, and 512 MiB of memory was never
+meant for one. They are left out then, and that is said; what is left is the device's own memory.
 """
 
 from typing import Final
 
 from deployopt.core.budget import Budget, merge_budgets
 from deployopt.core.interface import Interface
-from deployopt.core.judging.suitable import budgets_that_fit, require_budgets_for
+from deployopt.core.judging.suitable import OF_LANGUAGE, budgets_that_fit, require_budgets_for
 from deployopt.core.metric import Kind
 from deployopt.core.request import BuildRequest
+from deployopt.core.target import Target
 
 NLL_INCREASE: Final = Budget(metric="nll_increase", limit=0.02)
 """Where no budget says how much worse it may get."""
@@ -26,17 +28,23 @@ def language_budgets(
         UsageError: a budget was asked for that a language model has not.
     """
     require_budgets_for(interface, request.budgets)
-    theirs = request.target.limits
-    kept = budgets_that_fit(interface, theirs)
+    target = request.target
+    theirs = target.limits
+    meant = any(budget.definition.kind in OF_LANGUAGE for budget in theirs)
+    kept = budgets_that_fit(interface, theirs) if meant else (_memory(target),)
     found = merge_budgets(kept, request.budgets)
     if not any(budget.definition.kind in _QUALITY for budget in found):
         found = merge_budgets(found, (NLL_INCREASE,))
-    left = [budget.metric for budget in theirs if budget not in kept]
+    left = [budget.metric for budget in theirs if budget not in kept and budget not in found]
     if not left:
         return found, ()
     sentence = (
-        f"{' and '.join(left)} of target {request.target.name} are for classifiers and do not "
-        "count here; a language model is asked for nll_increase, agreement, ttft_p95 and "
-        "decode_tps_min."
+        f"{', '.join(left)} of target {target.name} are for classifiers and do not count here. Ask "
+        "with --budget for nll_increase, agreement, ttft_p95, decode_tps_min, memory_peak."
     )
     return found, (sentence,)
+
+
+def _memory(target: Target) -> Budget:
+    """What one process can have there at all."""
+    return Budget(metric="memory_peak", limit=float(target.hardware.memory_usable))

@@ -1,8 +1,9 @@
 """The budgets that a language model's build is judged by."""
 
+import msgspec
 import pytest
 
-from deployopt.core.budget import parse_budget_option
+from deployopt.core.budget import Budget, parse_budget_option
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.request import BuildRequest
@@ -14,32 +15,38 @@ SPEAKS = Interface(
 )
 
 
-def request(*budgets: str) -> BuildRequest:
+def request(*budgets: str, **own: str) -> BuildRequest:
+    target = load_target("x86-cpu")
     return BuildRequest(
         model="m",
-        target=load_target("x86-cpu"),
+        target=msgspec.structs.replace(target, budgets=own) if own else target,
         budgets=tuple(parse_budget_option(one) for one in budgets),
     )
 
 
+def limits(found: tuple[Budget, ...]) -> dict[str, float]:
+    return {one.metric: one.limit for one in found}
+
+
 def test_a_targets_budgets_for_classifiers_do_not_count_and_that_is_said() -> None:
     found, said = language_budgets(request(), SPEAKS)
-    assert [one.metric for one in found] == ["artifact_size", "memory_peak", "nll_increase"]
-    assert found[-1].limit == 0.02
+    assert limits(found) == {"memory_peak": 3 * 2**30, "nll_increase": 0.02}
     assert len(said) == 1
-    assert "accuracy_drop and latency_p95 of target x86-cpu" in said[0]
+    assert "accuracy_drop, artifact_size, latency_p95, memory_peak of target x86-cpu" in said[0]
+
+
+def test_a_target_that_speaks_of_language_models_is_taken_at_its_word() -> None:
+    asked = request(nll_increase="1 %", memory_peak="1 GiB", latency_p95="60 ms")
+    found, said = language_budgets(asked, SPEAKS)
+    assert limits(found) == {"memory_peak": 2**30, "nll_increase": 0.01}
+    assert said[0].startswith("latency_p95 of target")
 
 
 def test_a_quality_that_was_asked_for_stands_alone() -> None:
     found, _ = language_budgets(request("agreement=95%", "decode_tps_min=8"), SPEAKS)
-    assert [one.metric for one in found] == [
-        "agreement",
-        "artifact_size",
-        "decode_tps_min",
-        "memory_peak",
-    ]
-    found, _ = language_budgets(request("nll_increase=5%"), SPEAKS)
-    assert {one.metric: one.limit for one in found}["nll_increase"] == pytest.approx(0.05)
+    assert set(limits(found)) == {"agreement", "decode_tps_min", "memory_peak"}
+    found, _ = language_budgets(request("nll_increase=5%", "memory_peak=400 MiB"), SPEAKS)
+    assert limits(found) == {"nll_increase": pytest.approx(0.05), "memory_peak": 400 * 2**20}
 
 
 def test_a_classifiers_budget_that_was_asked_for_is_refused() -> None:
