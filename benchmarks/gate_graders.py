@@ -62,7 +62,7 @@ def family_accepts(discordance: float, runs: int) -> int:
 def _any_accepted(family: list[list[int]], n: int, candidates: list[Candidate]) -> bool:
     places = {one.recipe.name: place for place, one in enumerate(candidates)}
 
-    def ask(one: Candidate) -> Finalist:
+    def ask(one: Candidate) -> Finalist[AccuracyTrial]:
         if one.made is None:
             raise ValueError("a made-up candidate is made")
         lost, gained = family[places[one.recipe.name]]
@@ -71,7 +71,7 @@ def _any_accepted(family: list[list[int]], n: int, candidates: list[Candidate]) 
             candidate=one, made=one.made, trial=_trial([lost, gained], n), p_value=p_value
         )
 
-    def verdict_at(one: Finalist, level: float) -> Verdict:
+    def verdict_at(one: Finalist[AccuracyTrial], level: float) -> Verdict:
         return _verdict(one.trial, POINT, 1.0 - level)
 
     decided = decide(candidates, ask, verdict_at)

@@ -37,7 +37,7 @@ from deployopt.pipeline.finishing import (
     result_of,
     write_lock,
 )
-from deployopt.pipeline.judging import Decision, judge_finalists
+from deployopt.pipeline.judging import AccuracyDecision, judge_finalists
 from deployopt.pipeline.language.build import build_language
 from deployopt.pipeline.making import check_recipes
 from deployopt.pipeline.preparing import Prepared, named_source, prepare
@@ -127,7 +127,11 @@ def _candidates(
     return tuple(candidates[name] for name in names), found
 
 
-def _judged(prepared: Prepared, decision: Decision, candidates: tuple[Candidate, ...]) -> Judged:
+def _judged(
+    prepared: Prepared,
+    decision: AccuracyDecision,
+    candidates: tuple[Candidate, ...],
+) -> Judged:
     """The winner with everything that its verdict rests on."""
     gate = prepared.dataset.splits[Split.GATE].path
     tried = tuple(c.accuracy for c in candidates if c.accuracy is not None)
@@ -143,7 +147,7 @@ def _judged(prepared: Prepared, decision: Decision, candidates: tuple[Candidate,
     )
 
 
-def _reasons(chosen: Chosen, decision: Decision) -> dict[str, str]:
+def _reasons(chosen: Chosen, decision: AccuracyDecision) -> dict[str, str]:
     """Why each was chosen or not; what the gate turned down says so."""
     reasons = dict(chosen.reasons)
     for finalist in decision.asked:

@@ -21,7 +21,7 @@ from deployopt.device.machine import matches
 from deployopt.device.sides import Side, require_comparable, side_of
 from deployopt.pipeline.answering import candidate_answers, candidate_setup, evaluation_set
 from deployopt.pipeline.bundling import deployed_files
-from deployopt.pipeline.judging import Decision
+from deployopt.pipeline.judging import AccuracyDecision
 from deployopt.pipeline.preparing import Prepared
 from deployopt.reports.comparison_words import in_short
 from deployopt.reports.words import sentences
@@ -52,7 +52,7 @@ def check_baseline(prepared: Prepared, baseline: OpenBundle | None) -> None:
 
 def compare_with_baseline(
     prepared: Prepared,
-    decision: Decision,
+    decision: AccuracyDecision,
     baseline: OpenBundle | None,
     left_s: float,
     watcher: Watcher,
@@ -99,7 +99,7 @@ def with_baseline(verdict: Verdict, comparison: Comparison | None) -> Verdict:
     )
 
 
-def _winner(prepared: Prepared, decision: Decision, watcher: Watcher) -> Side:
+def _winner(prepared: Prepared, decision: AccuracyDecision, watcher: Watcher) -> Side:
     """As it will ship; its answers to the gate split are in the store already."""
     made, artifact = decision.winner.made, decision.winner.made.artifact
     target = prepared.request.target
@@ -129,5 +129,5 @@ def _winner(prepared: Prepared, decision: Decision, watcher: Watcher) -> Side:
     )
 
 
-def _deployed(prepared: Prepared, decision: Decision) -> dict[str, Path]:
+def _deployed(prepared: Prepared, decision: AccuracyDecision) -> dict[str, Path]:
     return deployed_files(decision.winner.made.artifact, prepared.source)

@@ -5,7 +5,7 @@ does, the verdict that comes nearest. core/multiplicity.py says why the sequence
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -30,29 +30,37 @@ from deployopt.pipeline.trying import accuracy_trial
 _ALPHA = 1.0 - CONFIDENCE
 
 
-class Finalist(msgspec.Struct, frozen=True, kw_only=True):
+Trial = TypeVar("Trial")
+Known = TypeVar("Known")
+
+
+class Finalist(msgspec.Struct, Generic[Trial], frozen=True, kw_only=True):
     """A candidate that the gate split was asked of; `p_value` is against "it loses too much"."""
 
     candidate: Candidate
     made: Made
-    trial: AccuracyTrial
+    trial: Trial
     p_value: float
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, Generic[Trial, Known], frozen=True, kw_only=True):
     """Who won and with what verdict; everyone who was asked, in order."""
 
-    winner: Finalist
+    winner: Finalist[Trial]
     verdict: Verdict
-    asked: tuple[Finalist, ...]
+    asked: tuple[Finalist[Trial], ...]
     crashed: Mapping[str, str]
     """Recipes that had no answer to the gate split, and why."""
-    reference: Reference
+    reference: Known
+    """What the reference answers to it."""
+
+
+AccuracyDecision = Decision[AccuracyTrial, Reference]
 
 
 def judge_finalists(
     prepared: Prepared, finalists: Sequence[Candidate], watcher: Watcher
-) -> Decision:
+) -> AccuracyDecision:
     """Ask the gate split of as many as it takes.
 
     Raises:
@@ -60,22 +68,41 @@ def judge_finalists(
     """
     watcher.stage("Gate: reference", prepared.dataset.splits[Split.GATE].examples)
     reference = reference_answers(prepared, Split.GATE, watcher.advance)
+
+    def ask(candidate: Candidate, made: Made) -> Finalist[AccuracyTrial]:
+        return _ask(prepared, candidate, made, reference, watcher)
+
+    def verdict_at(finalist: Finalist[AccuracyTrial], level: float) -> Verdict:
+        return _verdict(prepared, finalist, level)
+
+    return decision_of(finalists, ask, verdict_at, reference, watcher)
+
+
+def decision_of(
+    finalists: Sequence[Candidate],
+    ask: Callable[[Candidate, Made], Finalist[Trial]],
+    verdict_at: Callable[[Finalist[Trial], float], Verdict],
+    reference: Known,
+    watcher: Watcher,
+) -> Decision[Trial, Known]:
+    """Ask in sequence; one that crashes is told of and has lost.
+
+    Raises:
+        DeviceError: every finalist that was asked crashed.
+    """
     crashed: dict[str, str] = {}
 
-    def ask(candidate: Candidate) -> Finalist | None:
+    def asked_of(candidate: Candidate) -> Finalist[Trial] | None:
         if candidate.made is None:
             raise DeviceError(f"{candidate.recipe.name} was not made, so it cannot be judged.")
         try:
-            return _ask(prepared, candidate, candidate.made, reference, watcher)
+            return ask(candidate, candidate.made)
         except DeviceError as error:
             watcher.note(f"Candidate {candidate.recipe.name} failed at the gate: {error}")
             crashed[candidate.recipe.name] = str(error)
             return None
 
-    def verdict_at(finalist: Finalist, level: float) -> Verdict:
-        return _verdict(prepared, finalist, level)
-
-    decided = decide(finalists, ask, verdict_at)
+    decided = decide(finalists, asked_of, verdict_at)
     if decided is None:
         said = " ".join(f"{name}: {why}" for name, why in crashed.items())
         raise DeviceError(f"Every candidate that was asked failed at the gate. {said}")
@@ -153,7 +180,7 @@ def _ask(
     made: Made,
     reference: Reference,
     watcher: Watcher,
-) -> Finalist:
+) -> Finalist[AccuracyTrial]:
     watcher.stage(f"Gate: {candidate.recipe.name}", prepared.dataset.splits[Split.GATE].examples)
     answers = candidate_answers(prepared, made.artifact, Split.GATE, watcher.advance)
     trial = accuracy_trial(prepared, made.artifact, Split.GATE, answers, reference)
@@ -167,7 +194,7 @@ def _p_value(prepared: Prepared, trial: AccuracyTrial) -> float:
     return loss_p_value(trial.lost, trial.gained, trial.examples, limit)
 
 
-def _verdict(prepared: Prepared, finalist: Finalist, level: float) -> Verdict:
+def _verdict(prepared: Prepared, finalist: Finalist[AccuracyTrial], level: float) -> Verdict:
     return judge(
         prepared.request.target.name,
         prepared.budgets,

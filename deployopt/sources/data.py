@@ -15,8 +15,7 @@ from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import encode_examples
 from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs
-from deployopt.core.measurement import Split
-from deployopt.core.source import Dataset, SourceModel, SplitFile
+from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources.array_data import find_arrays, make_up
 from deployopt.sources.demo_data import find_demo
 from deployopt.sources.hub_data import find_hub_data
@@ -24,7 +23,7 @@ from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.image_data import find_images
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
-from deployopt.sources.parts import DataOptions, Found, Parts, Request
+from deployopt.sources.parts import DataOptions, Found, Parts, Request, split_files
 from deployopt.sources.text_data import find_texts
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -115,19 +114,10 @@ def _write(parts: Parts, store: Store, key: str) -> StoredObject:
 
 def _dataset(found: Found, stored: StoredObject) -> Dataset:
     beside = msgspec.json.decode(stored.meta, type=_Beside)
-    splits = {}
-    for entry in stored.files:
-        split = Split(Path(entry.path).stem)
-        splits[split] = SplitFile(
-            split=split,
-            path=stored.folder / entry.path,
-            digest=entry.sha256,
-            examples=beside.counts[split.value],
-        )
     return Dataset(
         name=found.name,
         labelled=beside.labelled,
-        splits=splits,
+        splits=split_files(stored, beside.counts),
         origin=found.origin,
         synthetic=found.name == SYNTHETIC,
         notes=beside.notes,

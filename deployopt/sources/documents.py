@@ -21,14 +21,14 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import PromptInputs
 from deployopt.core.measurement import Split
 from deployopt.core.samples import Feed, encode_samples
-from deployopt.core.source import Dataset, SourceModel, SplitFile
+from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.demo import DATA, read_demo_articles
 from deployopt.sources.demo_data import stored_archive
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
-from deployopt.sources.parts import DataOptions, one_data_file
+from deployopt.sources.parts import DataOptions, one_data_file, split_files
 from deployopt.sources.splits import alike
 from deployopt.sources.tables import (
     SUFFIXES,
@@ -269,15 +269,10 @@ def _write(parts: _Parts, notes: tuple[str, ...], store: Store, key: str) -> Sto
 
 def _dataset(found: _Texts, stored: StoredObject) -> Dataset:
     beside = msgspec.json.decode(stored.meta, type=_Beside)
-    splits = {}
-    for entry in stored.files:
-        split = Split(Path(entry.path).stem)
-        splits[split] = SplitFile(
-            split=split,
-            path=stored.folder / entry.path,
-            digest=entry.sha256,
-            examples=beside.counts[split.value],
-        )
     return Dataset(
-        name=found.name, labelled=False, splits=splits, origin=found.origin, notes=beside.notes
+        name=found.name,
+        labelled=False,
+        splits=split_files(stored, beside.counts),
+        origin=found.origin,
+        notes=beside.notes,
     )

@@ -1,6 +1,6 @@
 """What every reader of data gives back, and what a person may choose about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,11 +11,11 @@ from deployopt.core.bundle import Origin
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Example, Examples
 from deployopt.core.measurement import Split
-from deployopt.core.source import SourceModel
+from deployopt.core.source import SourceModel, SplitFile
 from deployopt.sources.locking import Lock
 from deployopt.sources.splits import IndexArray
 from deployopt.sources.splitting import CALIBRATION_MAX, GATE_MAX, SEARCH_MAX, Sizes
-from deployopt.store.store import Store
+from deployopt.store.store import Store, StoredObject
 
 IMAGE_BYTES_MAX: Final = 2**30
 
@@ -80,6 +80,20 @@ def pick(inputs: Sequence[Example], classes: Sequence[int] | None, rows: IndexAr
     chosen = rows.tolist()
     labels = None if classes is None else tuple(classes[row] for row in chosen)
     return Examples(inputs=[inputs[row] for row in chosen], labels=labels)
+
+
+def split_files(stored: StoredObject, counts: Mapping[str, int]) -> dict[Split, SplitFile]:
+    """The splits that the store keeps as one file each, named after them."""
+    found = {}
+    for entry in stored.files:
+        split = Split(Path(entry.path).stem)
+        found[split] = SplitFile(
+            split=split,
+            path=stored.folder / entry.path,
+            digest=entry.sha256,
+            examples=counts[split.value],
+        )
+    return found
 
 
 def one_data_file(path: Path, suffixes: Sequence[str]) -> Path:

@@ -27,7 +27,7 @@ from deployopt.pipeline.finishing import (
     result_of,
     write_lock,
 )
-from deployopt.pipeline.language.judging import Decision, judge_language
+from deployopt.pipeline.language.judging import ScoreDecision, judge_language
 from deployopt.pipeline.language.preparing import PreparedLanguage, prepare_language
 from deployopt.pipeline.language.trying import ask_forms, time_forms
 from deployopt.pipeline.making import check_recipes
@@ -84,7 +84,9 @@ def _check(request: BuildRequest) -> None:
 
 
 def _judged(
-    prepared: PreparedLanguage, decision: Decision, candidates: tuple[Candidate, ...]
+    prepared: PreparedLanguage,
+    decision: ScoreDecision,
+    candidates: tuple[Candidate, ...],
 ) -> Judged:
     """The winner with everything that its verdict rests on."""
     tried = tuple(c.scores for c in candidates if c.scores is not None)
@@ -104,7 +106,7 @@ def _judged(
     )
 
 
-def _reasons(chosen: Chosen, decision: Decision) -> Mapping[str, str]:
+def _reasons(chosen: Chosen, decision: ScoreDecision) -> Mapping[str, str]:
     """Why each was chosen or not; what the gate turned down says so."""
     reasons = dict(chosen.reasons)
     for finalist in decision.asked:

@@ -16,7 +16,7 @@ from tests.fakes.results import accuracy
 LIMIT = 0.01
 
 
-def finalist(name: str, lost: int, gained: int) -> Finalist:
+def finalist(name: str, lost: int, gained: int) -> Finalist[AccuracyTrial]:
     made = candidate(name, 0.01).made
     assert made is not None
     digest = f"{name}-digest"
@@ -31,14 +31,14 @@ def finalist(name: str, lost: int, gained: int) -> Finalist:
     )
 
 
-def verdict_at(one: Finalist, level: float) -> Verdict:
+def verdict_at(one: Finalist[AccuracyTrial], level: float) -> Verdict:
     known = Findings(
         artifact=one.made.artifact.digest, accuracy=one.trial, accuracy_confidence=1 - level
     )
     return judge("t", (Budget(metric="accuracy_drop", limit=LIMIT),), known)
 
 
-def decided(*finalists: Finalist) -> tuple[str, Verdict, tuple[str, ...]]:
+def decided(*finalists: Finalist[AccuracyTrial]) -> tuple[str, Verdict, tuple[str, ...]]:
     """The winner's name, its verdict, and who was asked; the most wanted first."""
     known = {one.candidate.recipe.name: one for one in finalists}
     found = decide([one.candidate for one in finalists], lambda c: known[c.recipe.name], verdict_at)
@@ -99,7 +99,7 @@ def test_one_that_crashes_at_the_gate_fails_alone(
     finalists = [finalist("small", 0, 0), finalist("int8", 1, 1), finalist("float", 0, 0)]
     known = {one.candidate.recipe.name: one for one in finalists}
 
-    def ask(c: Candidate) -> Finalist | None:
+    def ask(c: Candidate) -> Finalist[AccuracyTrial] | None:
         return None if c.recipe.name in crashes else known[c.recipe.name]
 
     found = decide([one.candidate for one in finalists], ask, verdict_at)
