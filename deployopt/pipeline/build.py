@@ -40,6 +40,7 @@ from deployopt.pipeline.finishing import (
 from deployopt.pipeline.judging import AccuracyDecision, judge_finalists
 from deployopt.pipeline.language.build import build_language
 from deployopt.pipeline.making import check_recipes
+from deployopt.pipeline.planning import refuse_early
 from deployopt.pipeline.preparing import Prepared, named_source, prepare
 from deployopt.pipeline.searching.concluding import concluded
 from deployopt.pipeline.searching.search import Searched, reserve_s, search
@@ -71,6 +72,8 @@ def run_build(
         check_destinations(request)
         baseline = read_baseline(request.baseline)
         budget = TimeBudget(request.time_limit_s)
+        if given is None:
+            refuse_early(request)
         stages.stage("Model")
         source = (
             named_source(request, store)

@@ -41,6 +41,8 @@ from deployopt.pipeline.looking import Looked, look_up
 from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.planning.operations import facts_of
+from deployopt.sources.hub_names import PREFIX
+from deployopt.sources.naming import is_path
 from deployopt.store.experiences import read_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
@@ -59,6 +61,20 @@ def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
     plan = _prepared(request) if _needs_files(request) else _looked_up(request)
     return PlanResult(plan=plan, warnings=plan.warnings, exit_code=ExitCode.ACCEPTED)
+
+
+def refuse_early(request: BuildRequest) -> None:
+    """Refuse what the catalogue knows of a language model, before gigabytes of it are fetched.
+
+    Raises:
+        UsageError: its target, budgets or context are wrong.
+        CannotFitError: it cannot fit the target; says what would.
+    """
+    if is_path(request.model) or request.model.startswith(PREFIX):
+        return
+    found = look_up(request.model)
+    if found.architecture is not None and _generates(found):
+        _of_language(request, found, found.architecture)
 
 
 def _needs_files(request: BuildRequest) -> bool:

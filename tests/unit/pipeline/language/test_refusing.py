@@ -1,0 +1,41 @@
+"""What the catalogue knows of a language model is refused before it is fetched."""
+
+from pathlib import Path
+
+import pytest
+
+from deployopt.core.budget import parse_budget
+from deployopt.core.errors import CannotFitError, UsageError
+from deployopt.core.request import BuildRequest
+from deployopt.pipeline.planning import refuse_early
+from deployopt.planning.targets import load_target
+
+
+def request(model: str, target: str, **budgets: str) -> BuildRequest:
+    return BuildRequest(
+        model=model,
+        target=load_target(target),
+        budgets=tuple(parse_budget(name, text) for name, text in budgets.items()),
+    )
+
+
+def test_a_model_that_cannot_fit() -> None:
+    with pytest.raises(CannotFitError, match="even as int4"):
+        refuse_early(request("llama-2-7b", "rpi4-2gb"))
+
+
+def test_a_target_that_is_not_built_for_and_a_budget_of_classifiers() -> None:
+    with pytest.raises(UsageError, match="CPU runtimes only"):
+        refuse_early(request("qwen2.5-0.5b", "rtx3060"))
+    with pytest.raises(UsageError, match="latency_p95 cannot be judged"):
+        refuse_early(request("qwen2.5-0.5b", "rpi5", latency_p95="60 ms"))
+
+
+@pytest.mark.parametrize("model", ["qwen2.5-0.5b", "distilbert", "demo-sentiment", "demo-chat"])
+def test_what_may_fit_and_what_is_no_language_model_pass(model: str) -> None:
+    refuse_early(request(model, "rpi4-8gb"))
+
+
+def test_files_and_hub_models_are_looked_at_when_they_are_there(tmp_path: Path) -> None:
+    refuse_early(request(str(tmp_path), "rtx3060"))
+    refuse_early(request("hub:org/name", "rtx3060"))
