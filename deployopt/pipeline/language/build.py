@@ -28,6 +28,7 @@ from deployopt.pipeline.finishing import (
     write_lock,
 )
 from deployopt.pipeline.language.judging import ScoreDecision, judge_language
+from deployopt.pipeline.language.ordering import likelier_first
 from deployopt.pipeline.language.preparing import PreparedLanguage, prepare_language
 from deployopt.pipeline.language.trying import ask_forms, time_forms
 from deployopt.pipeline.making import check_recipes
@@ -54,7 +55,7 @@ def build_language(
     chosen = choose(candidates, prepared.budgets)
     if not chosen.finalists:
         raise all_failed(chosen.reasons)
-    decision = judge_language(prepared, chosen.finalists, stages)
+    decision = judge_language(prepared, likelier_first(chosen.finalists), stages)
     judged = _judged(prepared, decision, candidates)
     result = result_of(prepared, candidates, _reasons(chosen, decision), judged, stages)
     result = msgspec.structs.replace(result, gate_scores=score_summary(decision.winner.trial))

@@ -1,0 +1,48 @@
+"""Forms that answer as fast are told apart by what they lost."""
+
+import msgspec
+
+from deployopt.pipeline.candidates import Candidate
+from deployopt.pipeline.language.ordering import likelier_first
+from tests.fakes.candidates import candidate
+from tests.fakes.language import answered_trial, scored_trial
+
+ROUNDS = 13  # one of them is void
+
+
+def form(name: str, token_s: float, increase: float) -> Candidate:
+    return msgspec.structs.replace(
+        candidate(name, 0.010),
+        accuracy=None,
+        trial=answered_trial(0.05, token_s, rounds=ROUNDS),
+        scores=scored_trial(increase),
+    )
+
+
+def names(*finalists: Candidate) -> list[str]:
+    return [one.recipe.name for one in likelier_first(finalists)]
+
+
+def test_of_two_that_are_as_fast_the_likelier_goes_first() -> None:
+    assert names(form("int8", 0.010, 0.012), form("blocks", 0.010, 0.0002)) == ["blocks", "int8"]
+
+
+def test_one_that_is_shown_to_be_faster_stays_in_front() -> None:
+    order = names(form("int4", 0.005, 0.015), form("blocks", 0.010, 0.0002))
+    assert order == ["int4", "blocks"]
+
+
+def test_only_those_level_with_the_fastest_change_places_and_float_stays_last() -> None:
+    order = names(
+        form("int4", 0.005, 0.018),
+        form("int4 again", 0.005, 0.015),
+        form("int8", 0.010, 0.012),
+        form("blocks", 0.010, 0.0002),
+        form("float", 0.020, 0.0),
+    )
+    assert order == ["int4 again", "int4", "int8", "blocks", "float"]
+
+
+def test_nothing_to_order() -> None:
+    assert names() == []
+    assert names(form("float", 0.020, 0.0)) == ["float"]
