@@ -30,6 +30,7 @@ from deployopt.sources.headers import stored_weights
 from deployopt.sources.training_base import TrainingBase, resolve_base
 from deployopt.sources.training_data import TrainingData, read_training_data
 from deployopt.sources.training_lots import TRAIN, VALIDATION
+from deployopt.store.faults import storage_errors
 from deployopt.store.model_folders import check_model_destination
 from deployopt.store.store import Store
 
@@ -49,6 +50,7 @@ def run_finetune(request: FinetuneRequest, watcher: Watcher = SILENT) -> Finetun
         CannotFitError: it surely does not fit the target.
         StepError: the loss is no number, or nothing could be trained in time.
         MissingExtraError: the packages for building are not installed.
+        StorageError: the disk failed, or is full.
     """
     began = time.perf_counter_ns()
     check_model_destination(request.output)
@@ -57,7 +59,7 @@ def run_finetune(request: FinetuneRequest, watcher: Watcher = SILENT) -> Finetun
 
     ranks.join()
     try:
-        with Store(request.store) as store:
+        with Store(request.store) as store, storage_errors("training", store.layout.root):
             prepared = _prepared(request, store, watcher if ranks.is_leader() else SILENT)
             result = _trained(prepared, store, watcher if ranks.is_leader() else SILENT, began)
     finally:
