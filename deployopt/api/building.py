@@ -183,12 +183,28 @@ class Bundle:
     """A bundle that answers: `Bundle.open(path).predict(["some text"])`."""
 
     @staticmethod
-    def open(path: "str | Path") -> "Predictor":
+    def open(
+        path: "str | Path",
+        *,
+        key: "str | Path | None" = None,
+        store: "str | Path | None" = None,
+    ) -> "Predictor":
         """Check the digests and open the model.
 
+        Args:
+            path: the bundle's folder.
+            key: the public key that has to vouch for every byte; without one nobody does.
+            store: where `verify` remembers the releases that it accepted; by default the user's.
+
         Raises:
-            IntegrityError: the bundle is not the one that was built.
+            IntegrityError: the bundle is not the one that was built; the key does not vouch for it;
+                or it is an older release than the last that `verify` accepted under that key.
+            MissingExtraError: a key was given, and the extra `sign` is not installed.
         """
         from deployopt.device.run import Predictor
 
-        return Predictor.open(Path(path))
+        return Predictor.open(
+            Path(path),
+            key=None if key is None else Path(key),
+            store=None if store is None else Path(store),
+        )

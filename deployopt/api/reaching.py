@@ -60,8 +60,8 @@ def reached_for(
         yield None
         return
     from deployopt.device.bundle_reader import open_bundle
-    from deployopt.device.verify import scratch_folder
     from deployopt.signing.authenticate import require_signed
+    from deployopt.store.staging import scratch_folder
 
     opened = open_bundle(bundle)
     require_signed(opened.folder, opened.manifest, policy, scratch_folder())

@@ -72,6 +72,10 @@ DeviceOption = Annotated[
 ProxyOption = Annotated[
     bool, typer.Option("--proxy", help="Measure though this machine is not the target.")
 ]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="K.pub", help="The public key that must vouch for every byte."),
+]
 BundleArgument = Annotated[Path, typer.Argument(help="The bundle's folder.")]
 
 

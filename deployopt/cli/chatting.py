@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import typer
 
 from deployopt import api
-from deployopt.cli.app import BundleArgument, JsonOption, app
+from deployopt.cli.app import BundleArgument, JsonOption, KeyOption, StoreOption, app
 from deployopt.core.errors import UsageError
 from deployopt.core.generation import Sampling
 
@@ -65,6 +65,8 @@ def chat(  # noqa: PLR0913 -- one parameter an option
         typer.Option(metavar="TOKENS", help="Of all turns and the answer; default the bundle's."),
     ] = None,
     threads: ThreadsOption = None,
+    key: KeyOption = None,
+    store: StoreOption = None,
 ) -> int:
     """Talk with a language model's bundle."""
     from deployopt.cli.chat_loop import ChatLoop, require_file
@@ -83,7 +85,7 @@ def chat(  # noqa: PLR0913 -- one parameter an option
         require_file(transcript)
     side = side_for(plain=plain, json=json)
     side.opening(bundle)
-    predictor = api.Bundle.open(bundle)
+    predictor = api.Bundle.open(bundle, key=key, store=store)
     with predictor.chat(
         system=told, sampling=sampling, threads=threads, context=context
     ) as conversation:

@@ -14,6 +14,7 @@ from deployopt.cli.app import (
     DataOption,
     DeviceOption,
     JsonOption,
+    KeyOption,
     ModelOption,
     ProxyOption,
     StoreOption,
@@ -163,10 +164,7 @@ def verify(  # noqa: PLR0913 -- one parameter an option
     device: DeviceOption = None,
     proxy: ProxyOption = False,
     accept_predicted: AcceptOption = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(metavar="K.pub", help="The public key that must vouch for every byte."),
-    ] = None,
+    key: KeyOption = None,
     allow_rollback: Annotated[
         bool,
         typer.Option(
@@ -220,6 +218,8 @@ def run(  # noqa: PLR0913 -- one parameter an option
     temperature: TemperatureOption = None,
     seed: SeedOption = None,
     max_tokens: MaxTokensOption = None,
+    key: KeyOption = None,
+    store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
     """Predict with a bundle; a language model answers each text."""
@@ -227,7 +227,8 @@ def run(  # noqa: PLR0913 -- one parameter an option
 
     sampling = Sampling(temperature=temperature, seed=seed, max_tokens=max_tokens)
     given = [*(inputs or []), *(text or [])]
-    return predict_and_print(bundle, given, input_file, sampling=sampling, json=json)
+    predictor = api.Bundle.open(bundle, key=key, store=store)
+    return predict_and_print(predictor, given, input_file, sampling=sampling, json=json)
 
 
 @app.command()

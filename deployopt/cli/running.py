@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deployopt import api
 from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import ExitCode, RefusedInputError, UsageError
 from deployopt.core.flowing_text import escaped_json, safe_lines
@@ -25,7 +24,7 @@ _SHOWN: Final = 60
 
 
 def predict_and_print(
-    bundle: Path,
+    predictor: "Predictor",
     inputs: list[str],
     file: Path | None,
     *,
@@ -38,7 +37,6 @@ def predict_and_print(
         UsageError: no input, or a file that the model cannot take; or `sampling` says something
             to a model that draws no tokens.
     """
-    predictor = api.Bundle.open(bundle)
     given: list[Given] = list(inputs)
     if file is not None:
         given += read_inputs(file, predictor.interface)

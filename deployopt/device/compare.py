@@ -47,9 +47,8 @@ from deployopt.device.onnx_operators import count_operators
 from deployopt.device.reference import classes_of, logits_of
 from deployopt.device.setup import Arm, EvaluationSet
 from deployopt.device.sides import Side, notes_of, require_comparable, same_model, side_of
-from deployopt.device.verify import scratch_folder
 from deployopt.store.faults import storage_errors
-from deployopt.store.staging import staged_folder
+from deployopt.store.staging import scratch_folder, staged_folder
 
 ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
 """Least seconds of timed requests a round, as in a build."""

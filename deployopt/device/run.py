@@ -24,6 +24,8 @@ from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
 from deployopt.device.reference import logits_of
 from deployopt.device.session import Session, open_session
+from deployopt.signing.authenticate import Policy, authenticate
+from deployopt.store.staging import scratch_folder
 
 if TYPE_CHECKING:
     from deployopt.device.chatting.conversation import Conversation
@@ -51,14 +53,24 @@ class Predictor:
         self._model: ModelProcess | None = None
 
     @classmethod
-    def open(cls, bundle: Path) -> "Predictor":
+    def open(
+        cls, bundle: Path, *, key: Path | None = None, store: Path | None = None
+    ) -> "Predictor":
         """Check the digests and open the model; a language model when it is asked first.
 
+        With `key`, a public key that has to vouch for every byte, as `verify` asks it: an older
+        release than the last that was verified here, and remembered in `store`, is refused too.
+
         Raises:
-            IntegrityError: the bundle is not the one that was built, or is too new for the runtime.
+            IntegrityError: the bundle is not the one that was built, the key does not vouch for it,
+                or it is too new for the runtime.
+            MissingExtraError: a key was given, and what checks signatures is not installed.
             DeviceError: the runtime cannot open it here.
         """
         opened = open_bundle(bundle)
+        if key is not None:
+            policy = Policy(key=key, store=store)
+            authenticate(opened.folder, opened.manifest, policy, scratch_folder())
         # A language model is opened by whoever talks with it, in a process of its own.
         generates = opened.manifest.interface.generates
         return cls(opened, None if generates else open_session(opened.setup))

@@ -5,7 +5,6 @@ the key it is given does not vouch for, and on the target itself a runtime outsi
 range. Needs only the small install, and for a key the extra `sign`.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +37,17 @@ from deployopt.device.bundle_measuring import Asked, Bench, ask_gate, time_bundl
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import Device, ThisMachine, address_of
 from deployopt.device.machine import matches
-from deployopt.signing.authenticate import Policy, accept_release, authenticate
+from deployopt.signing.authenticate import (
+    Policy,
+    accept_release,
+    authenticate,
+    require_memory,
+)
 from deployopt.store.experiences import keep_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.paths import VERIFICATIONS
 from deployopt.store.publishing import add_verification
-from deployopt.store.staging import staged_folder
+from deployopt.store.staging import scratch_folder, staged_folder
 
 _UNVERIFIED: Final = Policy()
 
@@ -94,6 +98,7 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     scratch = scratch_folder()
     policy = msgspec.structs.replace(policy, device=address_of(device) or "", store=store)
     authenticity = authenticate(opened.folder, opened.manifest, policy, scratch)
+    require_memory(policy)
     mismatch = matches(opened.target, device.machine)
     if not proxy:
         require_target(opened, device, mismatch, "verify BUNDLE")
@@ -189,14 +194,6 @@ def _result(
         settle=settle if here.mismatch is not None else None,
         exit_code=verdict.exit_code(accept_predicted=accept_predicted),
     )
-
-
-def scratch_folder() -> Path:
-    """Where temporary files go: never into a bundle."""
-    for name in ("TMPDIR", "TMP", "TEMP"):
-        if os.environ.get(name) and Path(os.environ[name]).is_dir():
-            return Path(os.environ[name])
-    return Path("/tmp")  # noqa: S108 -- a folder of a random name is made in it
 
 
 def _write(bundle: Path, verification: Verification) -> VerifyResult:

@@ -43,9 +43,7 @@ def authenticate(folder: Path, manifest: Manifest, policy: Policy, scratch: Path
     if vouched is None:
         return _unverified(read_word(folder, manifest))
     release, key = vouched
-    releases = Releases(policy.store)
-    releases.require_writable()
-    last = releases.last(_subject_of(manifest, key.digest, policy.device))
+    last = Releases(policy.store).last(_subject_of(manifest, key.digest, policy.device))
     if last is not None and release.release_seq < last.release_seq and not policy.allow_rollback:
         raise _rolled_back(folder, release, last)
     return Authenticity(
@@ -79,6 +77,16 @@ def require_signed(
         )
     require_vouched(folder, manifest, word, key, scratch)
     return word.release, key
+
+
+def require_memory(policy: Policy) -> None:
+    """Fail before an hour of measuring where what is accepted could not be remembered.
+
+    Raises:
+        StorageError: the store cannot be written.
+    """
+    if policy.key is not None:
+        Releases(policy.store).require_writable()
 
 
 def accept_release(manifest: Manifest, found: Authenticity, policy: Policy) -> None:

@@ -20,6 +20,14 @@ def is_staging_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
+def scratch_folder() -> Path:
+    """Where temporary files go: never into a bundle."""
+    for name in ("TMPDIR", "TMP", "TEMP"):
+        if os.environ.get(name) and Path(os.environ[name]).is_dir():
+            return Path(os.environ[name])
+    return Path("/tmp")  # noqa: S108 -- a folder of a random name is made in it
+
+
 @contextmanager
 def staged_folder(parent: Path) -> Iterator[Path]:
     """Yield a new empty folder in `parent`; remove what is left of it on every way out."""

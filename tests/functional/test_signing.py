@@ -157,6 +157,22 @@ def test_the_wrong_key_no_key_and_no_signature(
         assert not (bundle / "verifications").exists()
 
 
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_who_answers_with_a_bundle_may_ask_for_a_key_too(  # noqa: PLR0913 -- pytest's fixtures
+    command: str, invoke: Invoke, signing: Done, signed: Path, place: Path, tmp_path: Path
+) -> None:
+    where = ("--store", tmp_path / "store")
+    asked = invoke(command, signed, "--key", place / "K.pub", *where)
+    assert asked.code == 2  # nothing to predict, no language model: the key holds
+    refused = invoke(command, signed, "--key", place / "L.pub", *where)
+    assert (refused.code, "was not signed with the key" in refused.paragraph) == (4, True)
+    subject = Subject(name=signing.json["name"], key=signing.json["key"])
+    newer = Kept(name=subject.name, release_seq=7, bundle_digest="0" * 64)
+    Releases(tmp_path / "store").keep(subject, newer)
+    older = invoke(command, signed, "--key", place / "K.pub", *where)
+    assert (older.code, "release 7 was accepted here before" in older.paragraph) == (4, True)
+
+
 def test_a_device_elsewhere_is_not_called_for_a_bundle_that_is_refused(
     verify: Callable[..., Done], signed: Path
 ) -> None:

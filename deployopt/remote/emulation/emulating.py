@@ -28,7 +28,6 @@ from deployopt.device.bundle_reader import REFERENCE, OpenBundle, open_bundle
 from deployopt.device.machine import describe_machine, exact_for
 from deployopt.device.reference import decode_reference
 from deployopt.device.setup import EvaluationSet, Limits, Setup
-from deployopt.device.verify import scratch_folder
 from deployopt.remote.emulation.choosing import Few, few_examples, first_requests
 from deployopt.remote.emulation.counting import count_instructions
 from deployopt.remote.emulation.furnishing import Bench, furnished
@@ -36,7 +35,7 @@ from deployopt.remote.emulation.installing import RUNTIME
 from deployopt.remote.emulation.judging import Compared, judged, numerics_of
 from deployopt.store.faults import storage_errors
 from deployopt.store.layout import default_root
-from deployopt.store.staging import staged_folder
+from deployopt.store.staging import scratch_folder, staged_folder
 
 EXAMPLES: Final = 8
 TIME_LIMIT_S: Final = 300.0

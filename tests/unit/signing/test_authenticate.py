@@ -9,7 +9,7 @@ import pytest
 
 from deployopt.core.errors import IntegrityError, MissingExtraError, StorageError, UsageError
 from deployopt.core.signature import Trust
-from deployopt.signing.authenticate import Policy, accept_release, authenticate
+from deployopt.signing.authenticate import Policy, accept_release, authenticate, require_memory
 from deployopt.signing.sign import sign
 from deployopt.store.paths import RELEASE, SIGNATURE, SIGNED
 from deployopt.store.publishing import add_verification
@@ -185,8 +185,12 @@ def test_where_nothing_can_be_remembered_nothing_is_let_in(
     signed: Path, check: Check, tmp_path: Path
 ) -> None:
     (tmp_path / "device").write_text("a file")
-    with pytest.raises(StorageError):
+    with pytest.raises(IntegrityError, match="an older one would not be noticed"):
         check(signed)
+    policy = Policy(key=tmp_path / "K.pub", store=tmp_path / "device")
+    with pytest.raises(StorageError):
+        require_memory(policy)
+    require_memory(Policy(store=tmp_path / "device"))  # without a key nothing is remembered
 
 
 def test_without_the_extra_a_key_is_never_taken_for_checked(
