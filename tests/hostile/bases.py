@@ -3,8 +3,10 @@
 import functools
 import io
 import json
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import numpy as np
@@ -128,10 +130,36 @@ def _tokenizers() -> dict[str, bytes]:
     } | tokenizers()
 
 
+def _ggufs() -> dict[str, bytes]:
+    from tests.fakes.gguf_files import TEXT, UINT32, gguf, key, small, tensor, text
+
+    listed = struct.pack("<IQ", TEXT, 2) + text("a") + text("b")
+    keys = [
+        key("general.architecture", TEXT, text("llama")),
+        key("general.alignment", UINT32, struct.pack("<I", 64)),
+        key("general.license", TEXT, text("apache-2.0")),
+        key("llama.rope.freq_base", 6, struct.pack("<f", 1e4)),
+        key("tokenizer.ggml.tokens", 9, listed),
+    ]
+    tensors = [tensor("a", (32, 2)), tensor("b", (64,), kind=3, offset=256)]
+    return {"model.gguf": gguf(keys, tensors, b"\0" * 512), "model.gguf#small": small()}
+
+
+def _decoders() -> dict[str, bytes]:
+    from tests.fakes.decoders import TinyDecoder, config
+
+    with TemporaryDirectory() as folder:
+        TinyDecoder().save(Path(folder))
+        graph = (Path(folder) / "model.onnx").read_bytes()
+    return {"genai_config.json": json.dumps(config()).encode(), "model.onnx#header": graph}
+
+
 _BASES: Final[Mapping[str, Callable[[], dict[str, bytes]]]] = {
     "onnx": _graphs,
     "manifest": _manifests,
     "target": _targets,
     "data": _data,
     "tokenizer": _tokenizers,
+    "gguf": _ggufs,
+    "decoder": _decoders,
 }

@@ -256,13 +256,50 @@ class Tokenizers(Subject):
         read_folder(self.folder, lambda path: tokenizer_words(path, reader))
 
 
+class Ggufs(Subject):
+    """A model in one GGUF file: its header, which is read before anything is converted."""
+
+    def open(self, case: Case) -> None:
+        from deployopt.sources.gguf_header import read_gguf
+
+        path = self.scratch / "model.gguf"
+        path.write_bytes(case.data)
+        read_gguf(path)
+
+
+class Decoders(Subject):
+    """What a device reads of a language model before onnxruntime-genai does."""
+
+    def __init__(self, scratch: Path) -> None:
+        from tests.fakes.decoders import TinyDecoder
+
+        super().__init__(scratch)
+        TinyDecoder().save(scratch)
+        self.good = {path.name: path.read_bytes() for path in scratch.iterdir()}
+
+    def open(self, case: Case) -> None:
+        from deployopt.device.generating.config import CONFIG, read_genai_config
+
+        for name, data in (self.good | {case.name: case.data}).items():
+            (self.scratch / name).write_bytes(data)
+        read_genai_config(self.scratch / CONFIG)
+
+
 SUBJECTS: Final[Mapping[str, type[Subject]]] = {
     "onnx": Graphs,
     "manifest": Manifests,
     "target": Targets,
     "data": Data,
     "tokenizer": Tokenizers,
+    "gguf": Ggufs,
+    "decoder": Decoders,
 }
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "onnx": ("onnx",),
+    "data": ("pyarrow", "PIL"),
+    "decoder": ("onnx",),
+}
+"""Packages without which a kind cannot be tried."""
 
 
 def _kernel(pid: str, name: str) -> str:

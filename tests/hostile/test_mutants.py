@@ -16,7 +16,7 @@ import pytest
 
 from tests.fakes.figures import Figures
 from tests.hostile.bases import bases_of, mutant
-from tests.hostile.subjects import SUBJECTS, Case, Subject, fault
+from tests.hostile.subjects import NEEDED, SUBJECTS, Case, Subject, fault
 
 SHORT = 300
 LONG = 10_000
@@ -56,7 +56,7 @@ def test_all_mutants(kind: str, tmp_path: Path, figures: Figures) -> None:
 
 
 def _try(kind: str, count: int, folder: Path, figures: Figures) -> None:
-    for package in {"onnx": ("onnx",), "data": ("pyarrow", "PIL")}.get(kind, ()):
+    for package in NEEDED.get(kind, ()):
         pytest.importorskip(package)
     scratch, kept = folder / "scratch", folder / "faults"
     scratch.mkdir()

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.hostile.bases import bases_of
-from tests.hostile.subjects import SUBJECTS, Case, Subject, fault
+from tests.hostile.subjects import NEEDED, SUBJECTS, Case, Subject, fault
 
 SEEDS: Final = Path(__file__).parent / "seeds"
 FILES: Final = sorted(path for path in SEEDS.glob("*/*__*"))
@@ -32,7 +32,7 @@ def test_there_are_seeds_of_every_kind_that_broke() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_seed_is_refused(path: Path, subjects: dict[str, Subject]) -> None:
     kind = path.parent.name
-    for package in {"onnx": ("onnx",), "data": ("pyarrow", "PIL")}.get(kind, ()):
+    for package in NEEDED.get(kind, ()):
         pytest.importorskip(package)
     subject = subjects[kind]
     if not subject.readers:
