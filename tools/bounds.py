@@ -1,10 +1,10 @@
-"""Try the small install at either end of its dependencies' bounds.
+"""Try the small install, or an extra, at either end of its dependencies' bounds.
 
-    python -m tools.bounds --lowest [--python PYTHON]    each at its lower bound
-    python -m tools.bounds --highest [--python PYTHON]   each as new as its upper bound lets
+    python -m tools.bounds --lowest [--extra build] [--python PYTHON]    each at its lower bound
+    python -m tools.bounds --highest [--extra build] [--python PYTHON]   each as new as may be
 
-An environment of its own (`.venv-lowest`, `.venv-highest`) gets the small install and what the
-tests import, and runs the tests of core, device and store, which need nothing else of deployopt.
+An environment of its own (`.venv-lowest`, `.venv-highest`, with the extra's name behind) gets that
+install and what the tests import, and runs the tests of the rooms that need it and nothing else.
 """
 
 import argparse
@@ -16,7 +16,19 @@ from typing import Final, NamedTuple
 
 from tools.check import ROOT, TESTING, install
 
-ROOMS: Final = ("core", "device", "store")
+ROOMS: Final = {
+    "": ("core", "device", "store"),
+    "build": ("graph", "modeling", "steps"),
+    "chat": ("device/generating", "device/chatting"),
+    "openvino": ("device/test_openvino_session.py",),
+    "sign": ("signing",),
+}
+"""By the extra; with none the small install."""
+_LEFT_OUT: Final = ("slow", "arm", "gpu", "network", "long")
+_OWN: Final = {"build": "torch", "openvino": "openvino"}
+"""Tests that need an extra are marked so."""
+_RUNTIME: Final = "onnxruntime-genai"
+"""Of what the tests import, the one that raises the lowest onnxruntime: the extra `chat` has it."""
 _REQUIREMENT: Final = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)>=(?P<low>[0-9][0-9.]*),<(?P<high>[0-9][0-9.]*)"
     r"(?P<marker>\s*;.*)?$"
@@ -40,22 +52,35 @@ def main(arguments: list[str]) -> int:
     end = parser.add_mutually_exclusive_group(required=True)
     end.add_argument("--lowest", action="store_true")
     end.add_argument("--highest", action="store_true")
+    parser.add_argument("--extra", choices=sorted(ROOMS), default="", help="This one too.")
     parser.add_argument("--python", default=sys.executable, help="The interpreter to try it with.")
     asked = parser.parse_args(arguments)
-    folder = ROOT / (".venv-lowest" if asked.lowest else ".venv-highest")
+    name = ".venv-lowest" if asked.lowest else ".venv-highest"
+    folder = ROOT / (f"{name}-{asked.extra}" if asked.extra else name)
     python = folder / "bin" / "python"
-    pins = [f"{b.name}=={b.low}{b.marker}" for b in small_bounds()] if asked.lowest else []
+    pins = [f"{b.name}=={b.low}{b.marker}" for b in bounds_of_extra(asked.extra) if asked.lowest]
+    itself = f".[{asked.extra}]" if asked.extra else "."
+    testing = [one for one in TESTING if not one.startswith(_RUNTIME) or asked.extra == "chat"]
+    marks = [*_LEFT_OUT, *(mark for extra, mark in _OWN.items() if extra != asked.extra)]
+    rooms = [f"tests/unit/{room}" for room in ROOMS[asked.extra]]
     for command in (
         [asked.python, "-m", "venv", "--clear", folder],
-        [*install(python), "--upgrade", "-e", ".", *TESTING, *pins],
+        [*install(python), "--upgrade", "-e", itself, *testing, *pins],
         [python, "-m", "pip", "check"],
         [python, "-m", "pip", "list", "--format=freeze"],
-        [python, "-m", "pytest", "-q", *(f"tests/unit/{room}" for room in ROOMS)],
+        [python, "-m", "pytest", "-q", "-m", " and ".join(f"not {mark}" for mark in marks), *rooms],
     ):
         code = subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
         if code:
             return code
     return 0
+
+
+def bounds_of_extra(extra: str) -> list[Bounds]:
+    """Of every dependency of an extra, whose own may ask for more than the small install does."""
+    if not extra:
+        return small_bounds()
+    return [bounds_of(line) for line in _project()["optional-dependencies"][extra]]
 
 
 def small_bounds() -> list[Bounds]:

@@ -158,7 +158,7 @@ def test_the_wrong_key_no_key_and_no_signature(
 
 
 @pytest.mark.parametrize("command", ["run", "chat"])
-def test_who_answers_with_a_bundle_may_ask_for_a_key_too(  # noqa: PLR0913 -- pytest's fixtures
+def test_who_answers_with_a_bundle_may_ask_for_a_key_too(
     command: str, invoke: Invoke, signing: Done, signed: Path, place: Path, tmp_path: Path
 ) -> None:
     where = ("--store", tmp_path / "store")

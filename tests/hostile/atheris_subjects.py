@@ -3,9 +3,10 @@
     pip install atheris
     python -m tests.hostile.atheris_subjects KIND [FOLDER] [-max_total_time=600]
 
-KIND is onnx, manifest, target, data:NAME or tokenizer:NAME, NAME the file that is fuzzed (a.csv,
-a.npz, tokenizer.json, …). FOLDER keeps what was found; the good files and the seeds start it. An
-input that ends untyped, takes over a second or 200 MB stops the run, and belongs into `seeds/`.
+KIND is onnx, manifest, target, gguf, data:NAME, tokenizer:NAME or decoder:NAME, NAME the file that
+is fuzzed (a.csv, a.npz, tokenizer.json, genai_config.json, …). FOLDER keeps what was found; the
+good files and the seeds start it. An input that ends untyped, takes over a second or 200 MB stops
+the run, and belongs into `seeds/`.
 Readers in processes of their own are black boxes here: what is followed is this process.
 """
 
