@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from tools.check import ROOT, TESTING, install
 
+CHAT: Final = ("device/generating", "device/chatting", "device/test_bundle_measuring.py")
 ROOMS: Final = {
     "": ("core", "device", "store"),
     "build": ("graph", "modeling", "steps"),
-    "chat": ("device/generating", "device/chatting"),
+    "chat": CHAT,
     "openvino": ("device/test_openvino_session.py",),
     "sign": ("signing",),
 }
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:
     testing = [one for one in TESTING if not one.startswith(_RUNTIME) or asked.extra == "chat"]
     marks = [*_LEFT_OUT, *(mark for extra, mark in _OWN.items() if extra != asked.extra)]
     rooms = [f"tests/unit/{room}" for room in ROOMS[asked.extra]]
+    rooms += [] if asked.extra else [f"--ignore=tests/unit/{room}" for room in CHAT]
     for command in (
         [asked.python, "-m", "venv", "--clear", folder],
         [*install(python), "--upgrade", "-e", itself, *testing, *pins],
