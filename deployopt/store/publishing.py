@@ -16,7 +16,7 @@ from deployopt.store.exchanging import exchange
 from deployopt.store.faults import require_space, storage_errors
 from deployopt.store.manifests import encode_manifest
 from deployopt.store.paths import MANIFEST, SEAL, VERIFICATIONS, path_problem, path_problems
-from deployopt.store.staging import remove_tree, staged_folder, sweep, unique_name
+from deployopt.store.staging import staged_folder, sweep, unique_name
 from deployopt.store.verifying import is_bundle, verify_bundle
 from deployopt.store.writing import (
     atomic_write_bytes,
@@ -138,7 +138,11 @@ def _put_in_place(bundle: Path, destination: Path) -> None:
     except OSError:
         _put_back(bundle, destination, moved)
         raise
-    remove_tree(previous)
+    # From here on it is published: the older one goes with the staging folder, now or at the next
+    # sweep, and a disk that fails at that takes nothing back.
+    with suppress(OSError):
+        if previous.exists():
+            previous.rename(bundle)
 
 
 def _put_back(bundle: Path, destination: Path, moved: list[tuple[Path, Path]]) -> None:

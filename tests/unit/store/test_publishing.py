@@ -1,5 +1,6 @@
 """A bundle appears whole, replaces only a bundle, and nothing of the user's is lost."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from deployopt.store import publishing
 from deployopt.store.manifests import encode_manifest
 from deployopt.store.publishing import add_verification, publish_bundle
 from deployopt.store.verifying import verify_bundle
+from deployopt.store.writing import sync_folder
 from tests.fakes.bundles import manifest_of
 
 Publish = Callable[..., Path]
@@ -45,6 +47,33 @@ def test_an_older_bundle_is_replaced(
     assert {entry.path for entry in verify_bundle(bundle).files} == set(NEW)
     assert (bundle / "model.onnx").read_bytes() == b"new"
     assert names(bundle.parent) == ["bundle"]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_what_is_published_stays_where_the_older_one_cannot_be_removed(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
+) -> None:
+    """The disk fails in the instant after; an error then would say that nothing was published."""
+    publish(OLD)
+    if not can_exchange:
+        monkeypatch.setattr(publishing, "exchange", lambda *_: False)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as broken:
+
+        def synced(folder: Path) -> None:
+            sync_folder(folder)
+            if (folder / "bundle").is_dir():
+                for call in ("unlink", "rmdir", "rename"):
+                    broken.setattr(os, call, fail)
+
+        broken.setattr(publishing, "sync_folder", synced)
+        bundle = publish(NEW)
+    assert (bundle / "model.onnx").read_bytes() == b"new"
+    assert publish(NEW) == bundle
+    assert len(names(bundle.parent)) == (1 if can_exchange else 2)
 
 
 def test_the_same_bundle_stays_with_its_verifications(publish: Publish) -> None:
