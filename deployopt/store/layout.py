@@ -46,6 +46,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return self.root / "locks"
 
     @property
+    def leases(self) -> Path:
+        """Who works on a machine beside others, and who has it alone; not there before that."""
+        return self.root / "leases"
+
+    @property
     def emulation(self) -> Path:
         """What `emulate` fetched and made; not there before its first use."""
         return self.root / "emulation"

@@ -1,0 +1,224 @@
+"""A matrix: many builds of one call, each a cell with its request, its result and its exit code.
+
+What travels to whoever builds a cell is a CellRequest as JSON; what comes back is a CellResult.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final, Protocol
+
+import msgspec
+
+from deployopt.core.artifact import Precision
+from deployopt.core.budget import Budget
+from deployopt.core.errors import DeployoptError, ExitCode
+from deployopt.core.figure import Figure
+from deployopt.core.search import Effort
+from deployopt.core.target import Target
+from deployopt.core.verdict import Verdict
+
+SCHEMA_VERSION: Final = 1
+
+
+class Word(StrEnum):
+    """What became of a cell; the first four are a verdict's words."""
+
+    ACCEPTED = "accepted"
+    PROVISIONAL = "provisional"
+    UNDECIDED = "undecided"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+class CellName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which cell, by the names of the matrix's file."""
+
+    model: str
+    target: str
+    variant: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of its bundle: `MODEL-TARGET`, or `MODEL-TARGET-VARIANT`."""
+        return "-".join(part for part in (self.model, self.target, self.variant) if part)
+
+
+class CellRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is needed to build a cell elsewhere; paths are absolute."""
+
+    name: CellName
+    key: str
+    """Digests of everything that its result follows from."""
+    model: str
+    target: Target
+    budgets: tuple[Budget, ...]
+    data: str | None = None
+    columns: dict[str, str] = {}
+    questions: str | None = None
+    train_data: str | None = None
+    effort: Effort | None = None
+    time_limit_s: float | None = None
+    accept_predicted: bool = False
+    seed: int = 0
+    device: str | None = None
+    output: str
+    """The folder of an accepted bundle; others get a word behind its name."""
+    store: str
+    memory_bytes: int
+    """Predicted for the build, beside what measuring takes."""
+
+
+class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of a cell; names of files are relative to the matrix's folder."""
+
+    name: CellName
+    key: str
+    word: Word
+    exit_code: int
+    recipe: str | None = None
+    """Of the candidate that was judged."""
+    precision: Precision | None = None
+    figures: dict[str, Figure] = {}
+    """By metric, in base units: what the verdict rests on, and the size in any case."""
+    verdict: Verdict | None = None
+    bundle: str | None = None
+    bundle_digest: str | None = None
+    page: str | None = None
+    settle: str | None = None
+    error: str | None = None
+    """Why there is no verdict, in one paragraph."""
+    error_kind: str | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    """Of these, for the machine to be alone on it."""
+    steps_made: int = 0
+    steps_reused: int = 0
+    """Steps that the store had already, or that another cell made at the same time."""
+    attempts: int = 1
+    reused: bool = False
+    """Found from an earlier call: nothing was built and nothing was measured."""
+
+    @property
+    def summary(self) -> str:
+        """Why it is what it is, in a sentence."""
+        if self.error is not None:
+            return self.error
+        if self.verdict is None:
+            return ""
+        open_checks = [c for c in self.verdict.checks if c.outcome.value != "accepted"]
+        said = [
+            *self.verdict.reasons,
+            *(f"{c.metric.replace('_', ' ')}: {c.reason}" for c in open_checks),
+        ]
+        return "; ".join(said)
+
+
+def failed(
+    request: CellRequest,
+    error: DeployoptError,
+    *,
+    seconds: float = 0.0,
+    waited_s: float = 0.0,
+    attempts: int = 1,
+) -> CellResult:
+    """The result of a cell that came to no verdict; one that cannot fit is rejected."""
+    code = int(error.exit_code)
+    return CellResult(
+        name=request.name,
+        key=request.key,
+        word=Word.REJECTED if code == ExitCode.REJECTED else Word.FAILED,
+        exit_code=code,
+        error=str(error),
+        error_kind=type(error).__name__,
+        seconds=round(seconds, 3),
+        waited_s=round(waited_s, 3),
+        attempts=attempts,
+    )
+
+
+class MatrixResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `deployopt matrix` found, cell by cell in the order of the file."""
+
+    schema_version: int = SCHEMA_VERSION
+    file: str
+    output: str
+    page: str | None = None
+    """The HTML page with the heat map."""
+    executor: str
+    jobs: int
+    cells: tuple[CellResult, ...]
+    counts: dict[str, int] = {}
+    """Cells by word; words that no cell has are left out."""
+    reused: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    exit_code: int
+
+
+class MatrixWatcher(Protocol):
+    """Told what runs where, in order, from one thread; it never raises and decides nothing."""
+
+    def planned(self, total: int, reused: int) -> None:
+        """So many cells in all, of which so many need nothing."""
+
+    def began(self, cell: str) -> None:
+        """Somebody works on it now."""
+
+    def stage(self, cell: str, name: str, *, quiet: bool) -> None:
+        """It came to this stage; `quiet`: something is timed, so the watcher must be still."""
+
+    def advance(self, cell: str, share: float, words: str) -> None:
+        """A share of the stage is done."""
+
+    def note(self, cell: str, text: str) -> None:
+        """One sentence that stays on the screen."""
+
+    def ended(self, result: CellResult) -> None:
+        """It is done."""
+
+    def tick(self) -> None:
+        """Time has passed; a watcher may draw if nothing is quiet."""
+
+
+class _Silent:
+    """No one is watching."""
+
+    def planned(self, total: int, reused: int) -> None:
+        pass
+
+    def began(self, cell: str) -> None:
+        pass
+
+    def stage(self, cell: str, name: str, *, quiet: bool) -> None:
+        pass
+
+    def advance(self, cell: str, share: float, words: str) -> None:
+        pass
+
+    def note(self, cell: str, text: str) -> None:
+        pass
+
+    def ended(self, result: CellResult) -> None:
+        pass
+
+    def tick(self) -> None:
+        pass
+
+
+NOBODY: Final[MatrixWatcher] = _Silent()
+
+_WORST_FIRST: Final = (
+    ExitCode.INTEGRITY,
+    ExitCode.FAILED,
+    ExitCode.USAGE,
+    ExitCode.REJECTED,
+    ExitCode.UNDECIDED,
+    ExitCode.ACCEPTED,
+)
+
+
+def worst(codes: Iterable[int]) -> ExitCode:
+    """The exit code of all cells together: what a script most needs to know of."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if int(code) in found), ExitCode.ACCEPTED)

@@ -1,0 +1,1 @@
+"""Many builds of one call: planned as cells, run by an executor, kept in a journal."""

@@ -1,0 +1,140 @@
+"""One cell: the existing build of a model for a target, with a result whatever happens.
+
+In: a request that may have come from elsewhere as JSON. Out: a CellResult; an error on purpose is
+its failure and no exception. Interrupts and faults of the program's own are left to the caller.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from deployopt.core.errors import DeployoptError
+from deployopt.core.figure import Figure
+from deployopt.core.matrix import CellRequest, CellResult, Word, failed
+from deployopt.core.request import BuildRequest
+from deployopt.core.result import BuildResult, CandidateResult
+from deployopt.core.verdict import Verdict
+from deployopt.core.watching import Watcher
+from deployopt.device.device import Device
+from deployopt.pipeline.build import run_build
+from deployopt.pipeline.matrix.exclusive import (
+    DeviceAlone,
+    LeasedStages,
+    MachineAlone,
+    place_name,
+)
+from deployopt.pipeline.matrix.messages import WAITING
+from deployopt.pipeline.reaching import reached, runtimes_here
+from deployopt.store.leases import Held, Lease, leases_in
+
+SIZE: Final = "artifact_size"
+MEMORY: Final = "memory_peak"
+
+
+def run_cell(request: CellRequest, watcher: Watcher, lease: Lease | None = None) -> CellResult:
+    """Build it; `lease` is one that is held already, of the machine that builds."""
+    began = time.perf_counter_ns()
+    with ExitStack() as stack:
+        lease = lease or Lease(leases_in(Path(request.store)))
+        stack.enter_context(lease)
+        try:
+            built = _built(request, watcher, lease)
+        except DeployoptError as error:
+            return failed(request, error, seconds=_since(began), waited_s=lease.waited_s)
+    return _result(request, built, _since(began), lease.waited_s)
+
+
+def _built(request: CellRequest, watcher: Watcher, lease: Lease) -> BuildResult:
+    asked = BuildRequest(
+        model=request.model,
+        target=request.target,
+        budgets=request.budgets,
+        data=request.data,
+        columns=request.columns,
+        questions=request.questions,
+        output=Path(request.output),
+        accept_predicted=request.accept_predicted,
+        effort=request.effort,
+        train_data=request.train_data,
+        time_limit_s=request.time_limit_s,
+        store=Path(request.store),
+        seed=request.seed,
+    )
+    if lease.held is Held.NOT:
+        lease.share()
+    with _device(request, watcher, lease) as (device, stages):
+        return run_build(asked, stages, None, device)
+
+
+@contextmanager
+def _device(
+    request: CellRequest, watcher: Watcher, lease: Lease
+) -> Iterator[tuple[Device, Watcher]]:
+    """What measures, and the watcher whose stages hold that machine's lease."""
+
+    def waits() -> None:
+        watcher.advance(0.0, WAITING)
+
+    if request.device is None:
+        yield MachineAlone(lease), LeasedStages(watcher, lease, waits)
+        return
+    target = request.target
+    there = Lease(leases_in(Path(request.store)), place_name(request.device))
+    with there:
+        # Whoever is measured there is not disturbed by the self-check of a connection.
+        there.on_wait = waits
+        there.share()
+        with reached(request.device, target, runtimes_here(target), watcher) as device:
+            if device is None:
+                raise ValueError("a device with an address was not given")
+            yield DeviceAlone(device, there), LeasedStages(watcher, there, waits, lease)
+
+
+def _result(
+    request: CellRequest, built: BuildResult, seconds: float, waited_s: float
+) -> CellResult:
+    verdict, chosen = built.verdict, built.chosen
+    steps = [step for candidate in built.candidates for step in candidate.steps]
+    return CellResult(
+        name=request.name,
+        key=request.key,
+        word=Word.FAILED if verdict is None else Word(verdict.word),
+        exit_code=built.exit_code,
+        recipe=None if chosen is None else chosen.recipe,
+        precision=None if chosen is None else chosen.precision,
+        figures=_figures(verdict, chosen),
+        verdict=verdict,
+        bundle=None if built.bundle is None else Path(built.bundle).name,
+        bundle_digest=built.bundle_digest,
+        page=None if built.page is None else Path(built.page).name,
+        settle=built.settle,
+        warnings=built.warnings,
+        seconds=round(seconds, 3),
+        waited_s=round(waited_s, 3),
+        steps_made=sum(not step.reused for step in steps),
+        steps_reused=sum(step.reused for step in steps),
+    )
+
+
+def _figures(verdict: Verdict | None, chosen: CandidateResult | None) -> dict[str, Figure]:
+    """What was judged; of what no budget speaks, size and memory as they were found."""
+    found: dict[str, Figure | None] = {}
+    if chosen is not None:
+        found = {SIZE: chosen.size, MEMORY: chosen.memory}
+    for check in () if verdict is None else verdict.checks:
+        if check.evidence is not None:
+            found[check.metric] = Figure(
+                value=check.observed,
+                lower=check.lower,
+                upper=check.upper,
+                confidence=check.confidence,
+                samples=check.samples,
+                evidence=check.evidence,
+            )
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def _since(began: int) -> float:
+    return (time.perf_counter_ns() - began) / 1e9

@@ -1,0 +1,26 @@
+"""The whole command, its cells measured in a hurry: `python -m tests.fakes.hurried_matrix …`."""
+
+import sys
+from typing import Final
+
+import pytest
+
+from deployopt.cli.main import main
+from deployopt.pipeline.matrix import processes
+from tests.fakes import hurried, hurried_cell
+
+COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried_matrix")
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """Do so in this process and in the cells'."""
+    hurried.hurry(patch)
+    patch.setattr(processes.Processes.__init__, "__defaults__", (
+        hurried_cell.COMMAND, *(processes.Processes.__init__.__defaults__ or ())[1:],
+    ))  # fmt: skip
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        hurry(patch)
+        main(sys.argv[1:])
