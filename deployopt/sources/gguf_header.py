@@ -1,6 +1,7 @@
 """The header of a GGUF file, read strictly and with limits; no weight is loaded.
 
-In: a path. Out: what kind of model it says it is, and how many weights of which type it holds.
+In: a path. Out: what kind of model it says it is, how many weights of which type it holds, and its
+sizes under GGUF's own names.
 Refuses a file that is cut short, points outside itself, or announces more than a model has. The
 format: github.com/ggml-org/ggml, docs/gguf.md.
 """
@@ -26,6 +27,8 @@ NAME_MAX: Final = 1_024
 TEXT_MAX: Final = 4 * 2**20
 ITEMS_MAX: Final = 4 * 2**20
 DIMENSIONS_MAX: Final = 4
+LIST_MAX: Final = 4_096
+"""Numbers of a list that are kept, as there may be one for each layer."""
 ELEMENTS_MAX: Final = 2**40
 _VERSIONS: Final = (2, 3)
 _ALIGNMENT: Final = 32
@@ -49,7 +52,10 @@ _TYPES: Final[Mapping[int, tuple[str, int, int]]] = {
     30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66),
 }  # fmt: skip
 _FLOATS: Final = frozenset({"F32", "F16", "BF16", "F64"})
-_KEPT: Final = ("general.architecture", "general.license", "general.alignment")
+_SHORT: Final = 1_024
+"""Characters of a text that is kept."""
+_WORDS: Final = "tokenizer."
+_GENERAL: Final = ("general.architecture", "general.license", "general.alignment")
 
 
 class GgufFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,13 +87,28 @@ class GgufFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return 8 * self.weight_bytes / self.weights
 
 
+class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a model's shape follows from."""
+
+    facts: GgufFacts
+    sizes: dict[str, object]
+    """Numbers and short texts, by their names without the architecture before them."""
+    tensors: dict[str, tuple[int, ...]]
+    """Shapes by GGUF's names, rows first."""
+
+
 def read_gguf(path: Path) -> GgufFacts:
-    """What the header says; every tensor must lie within the file.
+    """What the header says of the weights; every tensor must lie within the file.
 
     Raises:
         RefusedInputError: malformed, or cut short.
         UsageError: no GGUF file, or one that is not read.
     """
+    return read_gguf_header(path).facts
+
+
+def read_gguf_header(path: Path) -> GgufHeader:
+    """The same, with the model's sizes and the shapes of its tensors; raises as read_gguf."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise RefusedInputError(f"{path} is not a regular file.")
@@ -118,7 +139,7 @@ class _Header:
         self._path = path
         self._size = size
 
-    def read(self) -> GgufFacts:
+    def read(self) -> GgufHeader:
         version = self._number("<I")
         if version not in _VERSIONS:
             raise UsageError(
@@ -131,29 +152,35 @@ class _Header:
         known = self._values(keys)
         elements: Counter[str] = Counter()
         ends = []
+        shapes: dict[str, tuple[int, ...]] = {}
         total = 0
         for _ in range(tensors):
-            kind, count, offset, length = self._tensor()
-            elements[kind] += count
+            name, kind, shape, offset, length = self._tensor()
+            elements[kind] += math.prod(shape)
+            shapes[name] = shape
             total += length
             ends.append(offset + length)
         self._check_end(known.get("general.alignment", _ALIGNMENT), ends)
         architecture, licence = known.get("general.architecture"), known.get("general.license")
         if not isinstance(architecture, str) or not total:
             raise UsageError(f"{self._path} holds no model: it names no architecture or no weight.")
-        return GgufFacts(
+        facts = GgufFacts(
             architecture=architecture[:NAME_MAX],
             licence=licence[:200] if isinstance(licence, str) else None,
             elements=dict(elements),
             weight_bytes=total,
         )
+        own = f"{architecture}."
+        sizes = {k.removeprefix(own): v for k, v in known.items() if k.startswith(own)}
+        return GgufHeader(facts=facts, sizes=sizes, tensors=shapes)
 
     def _values(self, keys: int) -> dict[str, object]:
         known: dict[str, object] = {}
         for _ in range(keys):
             key = self._text(NAME_MAX)
             value = self._value(int(self._number("<I")))
-            if key in _KEPT:
+            long = value is None or (isinstance(value, str) and len(value) > _SHORT)
+            if key in _GENERAL or not (long or key.startswith(_WORDS)):
                 known[key] = value
         return known
 
@@ -168,13 +195,15 @@ class _Header:
                 f"it is cut short: its weights end at byte {needed} and it has {self._size}"
             )
 
-    def _tensor(self) -> tuple[str, int, int, int]:
-        """Type, weights, where it begins behind the header, and its bytes."""
+    def _tensor(self) -> tuple[str, str, tuple[int, ...], int, int]:
+        """Name, type, shape, where it begins behind the header, and its bytes."""
         name = self._text(NAME_MAX)
         rank = int(self._number("<I"))
         if not 0 < rank <= DIMENSIONS_MAX:
             self._refuse(f"the tensor {name!r} has {rank} dimensions")
-        count = math.prod(int(self._number("<Q")) for _ in range(rank))
+        # The fastest dimension comes first there.
+        shape = tuple(int(self._number("<Q")) for _ in range(rank))[::-1]
+        count = math.prod(shape)
         number, offset = int(self._number("<I")), int(self._number("<Q"))
         if number not in _TYPES:
             raise UsageError(
@@ -184,18 +213,24 @@ class _Header:
         kind, block, size = _TYPES[number]
         if not 0 < count <= ELEMENTS_MAX or count % block or offset > self._size:
             self._refuse(f"the tensor {name!r} has {count} weights at byte {offset}")
-        return kind, count, offset, count // block * size
+        return name, kind, shape, offset, count // block * size
 
     def _value(self, kind: int) -> object:
         if kind in _SCALARS:
             return self._number(_SCALARS[kind])
         if kind == _TEXT:
             return self._text(TEXT_MAX)
-        if kind != _ARRAY:
-            self._refuse(f"it holds a value of the type {kind}")
+        if kind == _ARRAY:
+            return self._list()
+        return self._refuse(f"it holds a value of the type {kind}")
+
+    def _list(self) -> tuple[float, ...] | None:
+        """A short list of numbers; None of any other, which is passed over."""
         inner, count = int(self._number("<I")), int(self._number("<Q"))
         if count > ITEMS_MAX:
             self._refuse(f"it holds a list of {count} values")
+        if inner in _SCALARS and count <= LIST_MAX:
+            return tuple(self._number(_SCALARS[inner]) for _ in range(count))
         if inner in _SCALARS:
             self._skip(count * struct.calcsize(_SCALARS[inner]))
         elif inner == _TEXT:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.errors import RefusedInputError, UsageError
-from deployopt.sources.gguf_header import ITEMS_MAX, TEXT_MAX, read_gguf
+from deployopt.sources.gguf_header import ITEMS_MAX, LIST_MAX, TEXT_MAX, read_gguf, read_gguf_header
 from tests.fakes.gguf_files import TEXT, UINT32, gguf, key, small, tensor, text
 
 ARCHITECTURE = key("general.architecture", TEXT, text("llama"))
@@ -36,6 +36,23 @@ def test_a_file_says_what_it_holds(tmp_path: Path) -> None:
     assert (found.main_type, found.quantized, found.weights) == ("Q4_1", True, 136)
     assert found.bits == pytest.approx(8 * (80 + 32) / 136)
     assert not read_gguf(written(tmp_path, small())).quantized
+
+
+def test_sizes_and_shapes_are_kept_and_words_are_not(tmp_path: Path) -> None:
+    keys = [
+        key("llama.block_count", UINT32, struct.pack("<I", 2)),
+        key("llama.attention.head_count", LIST, struct.pack("<IQ2I", UINT32, 2, 8, 4)),
+        key("llama.much", LIST, struct.pack("<IQ", UINT32, LIST_MAX + 1) + b"\0" * 4 * 4097),
+        key("llama.long", TEXT, text("x" * 2000)),
+        key("tokenizer.ggml.eos_token_id", UINT32, struct.pack("<I", 7)),
+        key("qwen2.block_count", UINT32, struct.pack("<I", 3)),
+        ARCHITECTURE,
+    ]
+    tensors = [tensor("a", (32, 4)), tensor("b", (8,), offset=512)]
+    found = read_gguf_header(written(tmp_path, gguf(keys, tensors, b"\0" * 544)))
+    assert found.sizes == {"block_count": 2, "attention.head_count": (8, 4)}
+    assert found.tensors == {"a": (4, 32), "b": (8,)}
+    assert found.facts.weights == 136
 
 
 @pytest.mark.parametrize("length", [4, 5, 20, 40, 70, 100, 128, 4000])
