@@ -44,20 +44,25 @@ def finetune(  # noqa: PLR0913 -- as build
     store: str | Path | None = None,
     watcher: Watcher = SILENT,
 ) -> FinetuneResult:
-    """Train a classifier of texts or images, and write it as a folder that `build` takes.
+    """Train a classifier, or tune a language model, and write a folder that `build` takes.
 
     What is not said is as `recommend` would advise for this many examples; a method that does not
     fit the target's memory is passed over.
 
     Args:
         model: the base: an alias, `hub:ORG/NAME[@REV]`, or a folder in Hugging Face form, with a
-            classification head or without; `demo-sentiment` is its public base weights.
+            classification head or without; `demo-sentiment` is its public base weights. A language
+            model too, such as `demo-chat`, or a `.gguf` file.
         data: labelled examples: a CSV, JSONL or Parquet file, a folder of images, `sst2`,
-            `hub:datasets/ORG/NAME[@REV][:FILE]`, or `demo-sentiment`. Near-duplicates are kept on
-            one side of the splits.
+            `hub:datasets/ORG/NAME[@REV][:FILE]`, or `demo-sentiment`. Of a language model
+            dialogues, as JSON lines of messages, conversations, prompts and completions,
+            instructions and outputs, or documents, as JSON lines of text or a .txt file.
+            Near-duplicates are kept on one side of the splits.
         output: the folder; nothing, an empty one, or one that was trained here before.
-        evaluation_data: what the accuracy is measured on; by default a tenth of the data.
-        columns: names of the text and label columns, `{"text": …, "label": …}`.
+        evaluation_data: what it is judged by; by default a tenth of the data, of dialogues a fifth
+            where they are few.
+        columns: names of the text and label columns, `{"text": …, "label": …}`; of a language
+            model the key of documents.
         target: where the memory has to fit; by default this machine.
         method: all weights, the upper layers, adapters (merged when written), adapters over a
             4-bit base, or a prefix, which cannot be merged: its folder is no model for `build`.
@@ -68,7 +73,8 @@ def finetune(  # noqa: PLR0913 -- as build
         warmup_share: of all steps.
         batch: examples at once on a device; fewer are accumulated to the same update.
         accumulation: batches an update.
-        length: tokens of a text at most; by default what 99 % of the texts have.
+        length: tokens of a text at most; by default what 99 % of the texts have. A longer dialogue
+            ends with an earlier answer.
         rank: of LoRA; of a prefix the tokens.
         trained_share: of the layers, with freeze; and in the second stage of `unfreeze_every`.
         unfreeze_every: epochs after which more is trained, in stages: the head alone, the upper

@@ -30,7 +30,12 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
     ],
     data: Annotated[
         str,
-        typer.Option("--data", "-d", metavar="DATA", help="CSV, JSONL, Parquet, images, hub:…"),
+        typer.Option(
+            "--data",
+            "-d",
+            metavar="DATA",
+            help="CSV, JSONL, Parquet, images, hub:…; of a language model JSONL or .txt.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="The trained model's folder.")
@@ -113,7 +118,7 @@ def finetune(  # noqa: PLR0913 -- one parameter an option
     json: JsonOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
 ) -> int:
-    """Train a classifier of texts or images; also under torchrun."""
+    """Train a classifier, or tune a language model with dialogues; also under torchrun."""
     with _one_voice(resume=resume) as leads, shown_progress(quiet=quiet or not leads) as watcher:
         result = api.finetune(
             model=model,

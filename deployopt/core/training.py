@@ -1,4 +1,4 @@
-"""How a classifier is fine-tuned: every number that decides the outcome, settled and checked."""
+"""How a model is fine-tuned: every number that decides the outcome, settled and checked."""
 
 from typing import Final
 
@@ -78,6 +78,20 @@ class TrainingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.precision not in {Precision.FP32, Precision.BF16}:
             raise UsageError(f"--precision {self.precision} is not trained in; give fp32 or bf16.")
 
+    def check_for_language(self) -> None:
+        """Raise UsageError where an option is of classifiers alone."""
+        given = {
+            "--class-weights": self.class_weights,
+            "--augment": self.augment,
+            "--unfreeze-every": self.unfreeze_every > 0,
+        }
+        wrong = [name for name, asked in given.items() if asked]
+        if wrong:
+            raise UsageError(
+                f"{wrong[0]} is of classifiers: a language model has neither classes nor a new "
+                "head. Leave it out."
+            )
+
     def _check_stages(self) -> None:
         if not self.unfreeze_every:
             return
@@ -110,5 +124,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     step: int
     epoch: float
     loss: float
-    accuracy: float
+    """Of a language model in nats a token."""
+    accuracy: float | None = None
+    """Of a classifier."""
     best: bool

@@ -20,6 +20,28 @@ class HeldOut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     confidence: float = 0.95
 
 
+class HeldDialogues(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How likely the model takes held-out answers to be, beside the base: nats a token.
+
+    `change` is the tuned model's over the base's, less one: -0.2 is a fifth less. Its bounds are
+    one-sided, each at `confidence`; dialogues are the clusters.
+    """
+
+    dialogues: int
+    tokens: int
+    """That are judged: the assistant's, or all of a document's but the first."""
+    base_nll: float
+    tuned_nll: float
+    change: float
+    lower: float
+    upper: float
+    better: bool
+    """Whether even the upper bound is below nothing."""
+    confidence: float = 0.95
+    documents: int = 0
+    """Of the held-out file that are long enough for a build to be judged by."""
+
+
 class TrainingMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The peak of this process beside what was predicted, in bytes."""
 
@@ -45,6 +67,7 @@ class FinetuneResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     reason: str
     """Why by this method."""
     labels: tuple[str, ...]
+    """Of a language model there are none."""
     new_head: bool
     examples: dict[str, int]
     """Split name (train, validation, held-out) to examples."""
@@ -54,7 +77,10 @@ class FinetuneResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     best_epoch: float
     stopped: str | None = None
     """Why before the last epoch, if so."""
-    held_out: HeldOut
+    held_out: HeldOut | None = None
+    """Of a classifier."""
+    held_dialogues: HeldDialogues | None = None
+    """Of a language model."""
     evaluations: tuple[Evaluation, ...]
     curve: tuple[LossPoint, ...]
     seconds: float

@@ -1,7 +1,7 @@
-"""`finetune`: a base and labelled data become a classifier that `build` takes.
+"""`finetune`: a base and data become a classifier, or a language model, that `build` takes.
 
-In: a request. Out: a folder, published whole or not at all, and what is known of it: accuracy on
-examples that had no part in it, memory beside its prediction, the loss as it fell. Several
+In: a request. Out: a folder, published whole or not at all, and what is known of it: how well it
+answers what had no part in it, memory beside its prediction, the loss as it fell. Several
 processes (torchrun) run the same code; the leader decides, writes and tells the others.
 """
 
@@ -19,10 +19,21 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.training_request import FinetuneRequest
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
+from deployopt.modeling.training.job import Trained
+from deployopt.pipeline.language.tuned import judged_dialogues
+from deployopt.pipeline.language.tuning import PreparedDialogues, prepare_dialogues
 from deployopt.pipeline.training_checkpoints import StoreCheckpoints
-from deployopt.pipeline.training_job import TOOLS, Prepared, run_key, token_lengths, training_job
+from deployopt.pipeline.training_job import (
+    TOOLS,
+    Prepared,
+    PreparedExamples,
+    run_key,
+    token_lengths,
+    training_job,
+)
 from deployopt.pipeline.training_judging import UNMERGED, judged
-from deployopt.pipeline.training_options import Settled, Site, Subject, settle_options
+from deployopt.pipeline.training_options import Settled, Subject, settle_options
+from deployopt.pipeline.training_sites import this_site
 from deployopt.planning.architectures import read_architecture
 from deployopt.sources.checks import read_object
 from deployopt.sources.folder import ENTRY, OUTPUT, model_type
@@ -80,6 +91,8 @@ def _prepared(request: FinetuneRequest, store: Store, watcher: Watcher) -> Prepa
     if not ranks.is_leader():
         ranks.wait()
     base = resolve_base(request.model, store)
+    if base.task is Task.TEXT_GENERATION:
+        return prepare_dialogues(request, base, _this_machine, watcher)
     data = read_training_data(
         request.data, request.evaluation_data, base=base, store=store, columns=request.columns
     )
@@ -94,7 +107,7 @@ def _prepared(request: FinetuneRequest, store: Store, watcher: Watcher) -> Prepa
     settled = decode_json(told.encode(), Settled, where="the options")
     if settled.options.method is Method.PREFIX:
         watcher.note(UNMERGED)
-    return Prepared(
+    return PreparedExamples(
         request=request, base=base, data=data, interface=interface, settled=settled, lengths=lengths
     )
 
@@ -102,9 +115,6 @@ def _prepared(request: FinetuneRequest, store: Store, watcher: Watcher) -> Prepa
 def _settle(
     request: FinetuneRequest, base: TrainingBase, data: TrainingData, lengths: list[int]
 ) -> Settled:
-    from deployopt.modeling.training.places import gains_from_bf16, on_gpu
-    from deployopt.modeling.training.ranks import process_count
-
     config = read_object(base.folder / ENTRY)
     inputs = base.inputs
     subject = Subject(
@@ -116,8 +126,7 @@ def _settle(
         length_max=inputs.max_length if isinstance(inputs, TextInputs) else 1,
         model_type=model_type(config),
     )
-    site = Site(gpu=on_gpu(), bf16=gains_from_bf16(), processes=process_count())
-    return settle_options(request, subject, request.target or _this_machine(), site)
+    return settle_options(request, subject, request.target or _this_machine(), this_site())
 
 
 def _this_machine() -> Target:
@@ -138,8 +147,16 @@ def _trained(prepared: Prepared, store: Store, watcher: Watcher, began: int) -> 
         trained = train(training_job(prepared, workdir, checkpoints, watcher, began))
         said = ""
         if ranks.is_leader():
-            result = judged(prepared, trained, store, watcher)
+            result = _judged(prepared, trained, store, watcher)
             checkpoints.forget()
             said = encode_json(result).decode()
         said = ranks.told_by_leader(said)
     return decode_json(said.encode(), FinetuneResult, where="the result")
+
+
+def _judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher) -> FinetuneResult:
+    if isinstance(prepared, PreparedDialogues):
+        return judged_dialogues(prepared, trained, store, watcher)
+    if isinstance(prepared, PreparedExamples):
+        return judged(prepared, trained, store, watcher)
+    raise TypeError(type(prepared).__name__)

@@ -14,7 +14,7 @@ from deployopt.core.codec import encode_pretty
 from deployopt.core.examples import Examples
 from deployopt.core.interface import Interface
 from deployopt.core.training import TrainingOptions
-from deployopt.core.training_result import HeldOut
+from deployopt.core.training_result import HeldDialogues, HeldOut
 from deployopt.sources.checks import ADAPTER
 from deployopt.sources.folder import ENTRY, read_folder
 from deployopt.store.digests import folder_entries
@@ -36,7 +36,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     examples: dict[str, int]
     data_sha256: dict[str, str]
     best_epoch: float
-    held_out: HeldOut
+    held_out: HeldOut | None = None
+    held_dialogues: HeldDialogues | None = None
     tools: dict[str, str]
     processes: int
 
@@ -65,10 +66,10 @@ def gather_adapter(trained: Path, base: Path, folder: Path) -> None:
             copy_new_file(base / name, folder / name)
 
 
-def finish_folder(folder: Path, record: TrainingRecord, held_out: Examples | None) -> None:
+def finish_folder(folder: Path, record: TrainingRecord, held_out: bytes | None) -> None:
     """The record, and the texts to judge a build with."""
     if held_out is not None:
-        write_new_file(folder / HELD_OUT_FILE, _readable(held_out, record.labels))
+        write_new_file(folder / HELD_OUT_FILE, held_out)
     write_new_file(folder / RECORD, encode_pretty(record))
 
 
@@ -84,7 +85,7 @@ def entries_of(folder: Path) -> tuple[FileEntry, ...]:
     return folder_entries(folder)
 
 
-def _readable(examples: Examples, labels: tuple[str, ...]) -> bytes:
+def readable(examples: Examples, labels: tuple[str, ...]) -> bytes:
     """JSON lines with the labels by name, as data files are read."""
     classes = examples.labels or ()
     lines = [

@@ -21,7 +21,7 @@ from deployopt.core.training_request import FinetuneRequest
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import TextEncoder, feeds
-from deployopt.modeling.training.job import Checkpoints, Job, Labelled
+from deployopt.modeling.training.job import Checkpoints, Job, Labelled, Labels, Words
 from deployopt.modeling.training.ranks import process_count
 from deployopt.pipeline.training_options import Settled
 from deployopt.sources.training_base import TrainingBase
@@ -35,15 +35,58 @@ _ONE: Final = Workload(batch=1, length="real")
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its base, data and options."""
+    """A request with its base and options."""
 
     request: FinetuneRequest
     base: TrainingBase
+    settled: Settled
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Split name to the sha256 of its contents."""
+        raise NotImplementedError
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of a classifier."""
+        return ()
+
+    @property
+    def judged(self) -> int:
+        """Examples that are answered after training."""
+        raise NotImplementedError
+
+    def lessons(self) -> Labels | Words:
+        """What is learnt, as training takes it."""
+        raise NotImplementedError
+
+
+class PreparedExamples(Prepared, frozen=True, kw_only=True):
+    """A classifier's."""
+
     data: TrainingData
     interface: Interface
-    settled: Settled
     lengths: dict[str, list[int]]
     """Of the training and validation examples, at the base's greatest length."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """As above."""
+        return self.data.digests
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that it will tell apart."""
+        return self.data.labels
+
+    @property
+    def judged(self) -> int:
+        """As above."""
+        return len(self.data.parts[HELD_OUT].classes)
+
+    def lessons(self) -> Labels:
+        """Examples encoded when they are asked for."""
+        return _labels(self)
 
 
 def training_job(
@@ -58,6 +101,21 @@ def training_job(
     Raises:
         TrainingError: the time is over already.
     """
+    return Job(
+        folder=prepared.base.folder,
+        origin=prepared.base.resolved,
+        lessons=prepared.lessons(),
+        options=prepared.settled.options,
+        workdir=workdir,
+        checkpoints=checkpoints,
+        resume=prepared.request.resume,
+        watcher=watcher,
+        deadline_ns=_deadline(prepared.request.time_limit_s, began),
+        judged=prepared.judged,
+    )
+
+
+def _labels(prepared: PreparedExamples) -> Labels:
     base, data, options = prepared.base, prepared.data, prepared.settled.options
     parts = {
         name: Labelled(
@@ -68,33 +126,24 @@ def training_job(
         )
         for name in (TRAIN, VALIDATION)
     }
-    return Job(
-        folder=base.folder,
-        origin=base.resolved,
+    return Labels(
         interface=prepared.interface,
         new_head=data.new_head,
         train=parts[TRAIN],
         validation=parts[VALIDATION],
         encode=partial(_encode, prepared.interface, _encoder(base, options.length), base.folder),
-        options=options,
-        workdir=workdir,
-        checkpoints=checkpoints,
-        resume=prepared.request.resume,
-        watcher=watcher,
-        deadline_ns=_deadline(prepared.request.time_limit_s, began),
-        judged=len(data.parts[HELD_OUT].classes),
     )
 
 
 def run_key(prepared: Prepared) -> str:
     """What decides the weights; not how long it may take or where they go."""
-    data = prepared.data
+    digests = prepared.digests
     return cache_key(
         {
             "training": _VERSION,
             "base": prepared.base.digest,
-            "labels": list(data.labels),
-            "data": [data.digests[TRAIN], data.digests[VALIDATION]],
+            "labels": list(prepared.labels),
+            "data": [digests[TRAIN], digests[VALIDATION]],
             "options": to_plain(prepared.settled.options),
             "processes": process_count(),
             "tools": tools(),

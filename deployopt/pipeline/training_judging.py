@@ -28,9 +28,10 @@ from deployopt.pipeline.training_folder import (
     finish_folder,
     gather_adapter,
     gather_model,
+    readable,
     weights_sha256,
 )
-from deployopt.pipeline.training_job import Prepared, tools
+from deployopt.pipeline.training_job import PreparedExamples, tools
 from deployopt.pipeline.training_options import Settled
 from deployopt.sources.training_data import Part, TrainingData
 from deployopt.sources.training_lots import HELD_OUT
@@ -47,7 +48,9 @@ UNMERGED: Final = (
 )
 
 
-def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher) -> FinetuneResult:
+def judged(
+    prepared: PreparedExamples, trained: Trained, store: Store, watcher: Watcher
+) -> FinetuneResult:
     """Put the folder together, answer the held-out examples with it, publish it."""
     request, base, data = prepared.request, prepared.base, prepared.data
     watcher.stage("judge", len(data.parts[HELD_OUT].classes))
@@ -67,7 +70,7 @@ def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher)
         entries = entries_of(folder)
         watcher.stage("publish")
         publish_model(folder, entries, request.output)
-    memory = _memory(prepared.settled, trained)
+    memory = memory_of(prepared.settled, trained)
     return FinetuneResult(
         base=base.name,
         resolved=base.resolved,
@@ -97,7 +100,7 @@ def judged(prepared: Prepared, trained: Trained, store: Store, watcher: Watcher)
     )
 
 
-def _record(prepared: Prepared, best_epoch: float, held_out: HeldOut) -> TrainingRecord:
+def _record(prepared: PreparedExamples, best_epoch: float, held_out: HeldOut) -> TrainingRecord:
     data = prepared.data
     return TrainingRecord(
         base=prepared.base.resolved,
@@ -125,7 +128,7 @@ def _held_out(folder: Path, interface: Interface, data: TrainingData, watcher: W
     return _counted(logits, part)
 
 
-def _held_out_beside(prepared: Prepared, folder: Path, watcher: Watcher) -> HeldOut:
+def _held_out_beside(prepared: PreparedExamples, folder: Path, watcher: Watcher) -> HeldOut:
     """With the adapter of `folder` beside its base."""
     from deployopt.modeling.reference import predict_with
     from deployopt.modeling.training.places import compute_threads
@@ -154,15 +157,17 @@ def _counted(logits: npt.NDArray[np.float32], part: Part) -> HeldOut:
     )
 
 
-def _texts_to_judge_with(prepared: Prepared) -> Examples | None:
-    """Texts that were held out of the file that was trained on: a later build needs them."""
+def _texts_to_judge_with(prepared: PreparedExamples) -> bytes | None:
+    """A data file of the texts that were held out of what was trained on, for a later build."""
     part = prepared.data.parts[HELD_OUT]
     if prepared.data.judged_apart or not isinstance(prepared.base.inputs, TextInputs):
         return None
-    return Examples(inputs=list(part.inputs), labels=part.classes)
+    held = Examples(inputs=list(part.inputs), labels=part.classes)
+    return readable(held, prepared.data.labels)
 
 
-def _memory(settled: Settled, trained: Trained) -> TrainingMemory:
+def memory_of(settled: Settled, trained: Trained) -> TrainingMemory:
+    """The peak beside its prediction."""
     total = settled.need.total
     return TrainingMemory(
         predicted=total,
@@ -173,7 +178,7 @@ def _memory(settled: Settled, trained: Trained) -> TrainingMemory:
     )
 
 
-def _doubts(prepared: Prepared, held_out: HeldOut) -> tuple[str, ...]:
+def _doubts(prepared: PreparedExamples, held_out: HeldOut) -> tuple[str, ...]:
     """What a person should know before building from it."""
     data, request = prepared.data, prepared.request
     counts = np.bincount(data.parts[HELD_OUT].classes)

@@ -29,6 +29,7 @@ from deployopt.planning.usable import shown_need, usable_bytes
 
 Number = TypeVar("Number", int, float)
 _LENGTH_MAX: Final = 512
+_DIALOGUE_MAX: Final = 1024
 _LENGTH_STEP: Final = 8
 _COVERED: Final = 0.99
 """Of the texts that are trained with whole."""
@@ -40,6 +41,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     gpu: bool
     bf16: bool
     processes: int
+    four_bits: bool = False
+    """Whether a base can be held in 4 bits."""
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,10 +77,13 @@ def settle_options(
     most = _most_tokens(request, subject)
     length = min(request.length or most, most)
     if request.length is None:
-        length = usual_length(subject.lengths, most)
-    way, dropped = _way(request, subject, target, length)
+        generates = subject.task is ModelTask.TEXT_GENERATION
+        length = usual_length(subject.lengths, most, _DIALOGUE_MAX if generates else _LENGTH_MAX)
+    way, dropped = _way(request, subject, target, length, four_bits=site.four_bits)
     options = _options(request, subject, way.training, site, length)
     options.check()
+    if subject.task is ModelTask.TEXT_GENERATION:
+        options.check_for_language()
     need = _need(options, subject.architecture, target, site)
     _require_room(need, target, subject, options)
     if request.method is not None:
@@ -107,17 +113,19 @@ def _most_tokens(request: FinetuneRequest, subject: Subject) -> int:
     return subject.length_max - rank
 
 
-def usual_length(lengths: Sequence[int], most: int) -> int:
-    """Tokens that 99 % of the texts have at most, in steps of eight."""
+def usual_length(lengths: Sequence[int], most: int, longest: int = _LENGTH_MAX) -> int:
+    """Tokens that 99 % of the texts have at most, in steps of eight, up to `longest`."""
     ordered = sorted(lengths)
     found = ordered[max(0, math.ceil(_COVERED * len(ordered)) - 1)]
-    return min(most, _LENGTH_MAX, -(-found // _LENGTH_STEP) * _LENGTH_STEP)
+    return min(most, longest, -(-found // _LENGTH_STEP) * _LENGTH_STEP)
 
 
 def _way(
-    request: FinetuneRequest, subject: Subject, target: Target, length: int
+    request: FinetuneRequest, subject: Subject, target: Target, length: int, *, four_bits: bool
 ) -> tuple[Way, tuple[Way, ...]]:
     tried = methods(subject.task, subject.examples) if request.method is None else (request.method,)
+    if request.method is None and not four_bits:
+        tried = tuple(method for method in tried if method is not Method.QLORA)
     if not subject.architecture.stacks and request.method is None:
         # Adapters stand beside linear layers: a convolution net has none to speak of.
         tried = tuple(method for method in tried if method in {Method.FULL, Method.FREEZE})

@@ -1,7 +1,7 @@
 """What was trained, for a person at a terminal of 80 columns.
 
-In: the result of `finetune`. Out: text on stderr: the run, the accuracy with its interval, the loss
-as it fell, memory beside its prediction, and the folder last.
+In: the result of `finetune`. Out: text on stderr: the run, how well it answers with the interval of
+that, the loss as it fell, memory beside its prediction, and the folder last.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployopt.core.memory import Method
 from deployopt.core.text import safe_record, safe_text
-from deployopt.core.training_result import FinetuneResult
+from deployopt.core.training_result import FinetuneResult, HeldDialogues
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.reports.layout import columns, command, facts, heading, stderr_console, styled
 from deployopt.reports.words import plural, show_bounds, show_count, show_duration
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _ROWS: Final = 12
+_JUDGES: Final = 24
+"""Texts that a build is judged by at least."""
 _SPLITS: Final = ("train", "validation", "held-out")
 
 
@@ -37,7 +39,8 @@ def print_finetune(result: FinetuneResult, console: "Console | None" = None) -> 
             console.print(f"- {warning}")
     console.print()
     if shown.options.method is not Method.PREFIX:
-        command(console, f"deployopt build --model {_folder(shown.folder)} --target NAME")
+        line = f"deployopt build --model {_folder(shown.folder)} --target NAME"
+        command(console, line + _data(shown))
     console.print(styled(f"exit {shown.exit_code}", "dim"))
 
 
@@ -46,7 +49,8 @@ def _facts(result: FinetuneResult) -> Iterator[tuple[str, str]]:
     yield "Base", result.resolved
     yield "Method", f"{_method(result)}: {result.reason}"
     counts = ", ".join(f"{show_count(n)} {name}" for name, n in _in_order(result.examples))
-    yield "Examples", f"{counts}; {plural(len(result.labels), 'label')}"
+    what = f"; {plural(len(result.labels), 'label')}" if result.labels else ""
+    yield ("Examples" if result.held_dialogues is None else "Dialogues"), counts + what
     together = options.batch * options.accumulation * result.processes
     how = [
         f"{options.optimizer.value} at {options.learning_rate:g}",
@@ -89,7 +93,9 @@ def _method(result: FinetuneResult) -> str:
 
 
 def _print_evaluations(console: "Console", result: FinetuneResult) -> None:
-    table = columns(("epoch", 7), ("train loss", 11), ("loss", 9), ("accuracy", 9), ("", 6))
+    right = result.held_dialogues is None
+    heads = [("epoch", 7), ("train loss", 11), ("loss", 9), ("accuracy", 9), ("", 6)]
+    table = columns(*(head for head in heads if right or head[0] != "accuracy"))
     rows = list(result.evaluations)
     middle = len(rows) - _ROWS
     for at, one in enumerate(rows):
@@ -100,7 +106,7 @@ def _print_evaluations(console: "Console", result: FinetuneResult) -> None:
             styled(f"{one.epoch:g}"),
             styled(_loss_before(result, one.step)),
             styled(f"{one.loss:.4f}"),
-            styled(f"{one.accuracy:.2%}"),
+            *([styled(f"{one.accuracy or 0.0:.2%}")] if right else []),
             styled("kept" if kept else "", "green"),
         )
     console.print(table)
@@ -113,13 +119,16 @@ def _loss_before(result: FinetuneResult, step: int) -> str:
 
 def _outcome(result: FinetuneResult) -> Iterator[tuple[str, str]]:
     held = result.held_out
-    yield (
-        "Accuracy",
-        (
-            f"{held.accuracy:.2%} on {show_count(held.examples)} held-out examples, "
-            f"{held.lower:.2%} to {held.upper:.2%} (exact {held.confidence:.0%})"
-        ),
-    )
+    if held is not None:
+        yield (
+            "Accuracy",
+            (
+                f"{held.accuracy:.2%} on {show_count(held.examples)} held-out examples, "
+                f"{held.lower:.2%} to {held.upper:.2%} (exact {held.confidence:.0%})"
+            ),
+        )
+    if result.held_dialogues is not None:
+        yield "Loss", _beside_base(result.held_dialogues)
     yield "Epochs", _epochs(result)
     memory = result.memory
     band = show_bounds(memory.predicted.lower, memory.predicted.upper, Dimension.SIZE)
@@ -133,6 +142,25 @@ def _outcome(result: FinetuneResult) -> Iterator[tuple[str, str]]:
     )
     yield "Time", show_duration(result.seconds)
     yield "Folder", f"{result.folder}, sha256 {result.digest[:16]}"
+
+
+def _beside_base(held: HeldDialogues) -> str:
+    """Loud where nothing was gained."""
+    judged = f"{show_count(held.tokens)} tokens of {show_count(held.dialogues)} held-out dialogues"
+    said = (
+        f"{held.tuned_nll:.4f} nats a token, the base {held.base_nll:.4f}, on {judged}: "
+        f"{held.change:+.1%} ({held.lower:+.1%} to {held.upper:+.1%}, {held.confidence:.0%} each)"
+    )
+    return said if held.better else f"{said}. NOT SHOWN TO BE BETTER THAN THE BASE"
+
+
+def _data(result: FinetuneResult) -> str:
+    held = result.held_dialogues
+    if held is None:
+        return ""
+    if held.documents < _JUDGES:
+        return " --data TEXTS"
+    return f" --data {_folder(result.folder)}/held-out.jsonl"
 
 
 def _epochs(result: FinetuneResult) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import Example
+from deployopt.core.interface import PromptInputs
 from deployopt.sources.image_list import Chosen
 from deployopt.sources.labels import match_labels
 from deployopt.sources.splits import alike, assign_splits
@@ -75,6 +76,8 @@ def read_training_data(
         RefusedInputError: it could break a reader.
         MissingExtraError: a package to read it is not installed.
     """
+    if isinstance(base.inputs, PromptInputs):
+        raise UsageError(f"{base.name} is a language model: it learns from dialogues.")
     reading = Reading(
         model=base.name, inputs=base.inputs, resample=base.resample, columns=columns or {}
     )

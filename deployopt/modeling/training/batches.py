@@ -1,4 +1,4 @@
-"""Examples as a torch data set: augmented, encoded and padded together when they are asked for."""
+"""Examples as torch data sets: read, augmented and padded together when they are asked for."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypedDict
@@ -12,7 +12,7 @@ from deployopt.core.interface import ImageInputs, Interface, TextInputs
 from deployopt.core.samples import Feed
 from deployopt.modeling.dummies import pad_together
 from deployopt.modeling.training.augmenting import augmented
-from deployopt.modeling.training.job import Job, Labelled
+from deployopt.modeling.training.job import Labelled, Labels
 from deployopt.modeling.training.ordering import epoch_order
 
 
@@ -33,22 +33,23 @@ class Epoch:
 class Rows(Dataset[Row]):  # type: ignore[misc] # torch is not followed
     """Examples by position."""
 
-    def __init__(self, examples: Labelled, job: Job, epoch: Epoch, *, augment: bool) -> None:
+    def __init__(self, examples: Labelled, labels: Labels, epoch: Epoch, seed: int | None) -> None:
+        """`seed`: of the augmentation, None where there is none."""
         self.examples = examples
-        self.job = job
+        self.labels = labels
         self.epoch = epoch
-        self.augment = augment
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.examples.classes)
 
     def __getitem__(self, at: int) -> Row:
         example = self.examples.inputs[at]
-        inputs = self.job.interface.inputs
-        if self.augment and isinstance(inputs, TextInputs | ImageInputs):
-            random = np.random.default_rng((self.job.options.seed, self.epoch.number, at))
+        inputs = self.labels.interface.inputs
+        if self.seed is not None and isinstance(inputs, TextInputs | ImageInputs):
+            random = np.random.default_rng((self.seed, self.epoch.number, at))
             example = augmented(example, inputs, random)
-        return Row(feed=self.job.encode(example), label=self.examples.classes[at])
+        return Row(feed=self.labels.encode(example), label=self.examples.classes[at])
 
 
 class Order(Sampler[int]):  # type: ignore[misc] # torch is not followed

@@ -41,7 +41,7 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
         self._watcher = job.watcher
         self._deadline_ns = job.deadline_ns
         options = job.options
-        self._judging = (len(job.validation.classes) + job.judged) / (
+        self._judging = (job.chosen_by + job.judged) / (
             options.batch * options.accumulation * process_count()
         )
         self._clock = clock
@@ -99,8 +99,8 @@ class Between(TrainerCallback):  # type: ignore[misc] # transformers is not foll
             counts=counts,
             step=state.global_step,
             epoch=done,
-            loss=found["eval_loss"],
-            accuracy=found["eval_accuracy"],
+            loss=found.get("eval_nll", found["eval_loss"]),
+            accuracy=found.get("eval_accuracy"),
         )
         if self._keeper.over and state.global_step < state.max_steps:
             self.stopped = self.stopped or NO_GAIN

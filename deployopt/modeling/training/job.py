@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from deployopt.core.dialogues import Sample
 from deployopt.core.examples import Example
 from deployopt.core.interface import Interface
 from deployopt.core.samples import Feed
@@ -33,12 +34,9 @@ class Labelled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run: a base in `folder`, data, options, and who is told."""
+class Labels:
+    """What a classifier learns."""
 
-    folder: Path
-    origin: str
-    """The base's name, as it was resolved."""
     interface: Interface
     """Of the trained model; its labels are the head's."""
     new_head: bool
@@ -46,6 +44,25 @@ class Job:
     validation: Labelled
     encode: Callable[[Example], Feed]
     """One example as the model takes it, with a batch dimension of 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a language model learns."""
+
+    interface: Interface
+    train: Sequence[Sample]
+    validation: Sequence[Sample]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run: a base in `folder`, what it learns, options, and who is told."""
+
+    folder: Path
+    origin: str
+    """The base's name, as it was resolved."""
+    lessons: Labels | Words
     options: TrainingOptions
     workdir: Path
     checkpoints: Checkpoints
@@ -55,6 +72,20 @@ class Job:
     """On `time.perf_counter_ns`: by then everything is done, loading and judging too."""
     judged: int = 0
     """Examples that are answered after training."""
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """Of what is trained with, in tokens."""
+        return _lengths(self.lessons.train)
+
+    @property
+    def chosen_by(self) -> int:
+        """Examples of the validation split."""
+        return len(_lengths(self.lessons.validation))
+
+
+def _lengths(part: Labelled | Sequence[Sample]) -> Sequence[int]:
+    return part.lengths if isinstance(part, Labelled) else [len(one.ids) for one in part]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The best weights so far, when to stop for want of better ones, and all of it in files.
 
-Better is more right on the validation split; at equal accuracy, less loss. Only what training moves
-is kept: weights with gradients, and buffers such as running means.
+Better is more right on the validation split; at equal accuracy, and of language models, less loss.
+Only what training moves is kept: weights with gradients, and buffers such as running means.
 """
 
 from collections.abc import Mapping
@@ -51,11 +51,14 @@ class Keeper:
         return next(one for one in reversed(self.evaluations) if one.best)
 
     def see(
-        self, *, step: int, epoch: float, loss: float, accuracy: float, counts: bool = True
+        self, *, step: int, epoch: float, loss: float, accuracy: float | None, counts: bool = True
     ) -> None:
         """Keep the weights if they are the best so far; `counts`: whether to be patient with it."""
         before = [one for one in self.evaluations if one.best]
-        gained = not before or (accuracy, -loss) > (before[-1].accuracy, -before[-1].loss)
+        gained = not before or (accuracy or 0.0, -loss) > (
+            before[-1].accuracy or 0.0,
+            -before[-1].loss,
+        )
         self._without_gain = 0 if gained or not counts else self._without_gain + 1
         self.evaluations.append(
             Evaluation(step=step, epoch=epoch, loss=loss, accuracy=accuracy, best=gained)

@@ -4,21 +4,18 @@ In: a started model and the options. Out: the module to train, and back: the pla
 was learnt merged in. Refuses a method that the model or the machine has no place for.
 """
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from deployopt.core.errors import UsageError
-from deployopt.core.interface import Interface
 from deployopt.core.memory import Method, Optimizer
 from deployopt.core.training import TrainingOptions
+from deployopt.modeling.training.places import trains_in_four_bits
 from deployopt.modeling.training.prefixes import prefixed
-from deployopt.modeling.training.starting import Start, start_model
+from deployopt.modeling.training.starting import Start
 
 _ALPHA_PER_RANK: Final = 2
 _DROPOUT: Final = 0.05
@@ -27,7 +24,7 @@ _NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 def require_machine(options: TrainingOptions) -> None:
     """Raise UsageError where the machine cannot train so; says what can be used instead."""
-    ready = torch.cuda.is_available() and importlib.util.find_spec("bitsandbytes") is not None
+    ready = trains_in_four_bits()
     why = "needs bitsandbytes and a CUDA GPU, and this machine offers not both"
     if options.method is Method.QLORA and not ready:
         raise UsageError(f"--method qlora {why}. Use --method lora.")
@@ -58,14 +55,17 @@ def prepare(start: Start, options: TrainingOptions) -> nn.Module:
 
 
 def merged(
-    module: nn.Module, options: TrainingOptions, folder: Path, interface: Interface
+    module: nn.Module, options: TrainingOptions, again: Callable[[], Start] | None
 ) -> PreTrainedModel:
-    """The plain model that answers as `module` does; over a 4-bit base, from its own weights."""
-    if options.method is Method.QLORA:
+    """The plain model that answers as `module` does.
+
+    `again` starts the base from its own weights, where it was held with fewer bits.
+    """
+    if again is not None:
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
         learnt = {k: v.float().cpu() for k, v in get_peft_model_state_dict(module).items()}
-        module = _adapted(start_model(folder, interface, new_head=False), options)
+        module = _adapted(again(), options)
         set_peft_model_state_dict(module, learnt)
     if options.method in {Method.LORA, Method.QLORA}:
         module = module.merge_and_unload()

@@ -5,7 +5,7 @@ work folder of the job until it is finished, so a run that dies leaves nothing h
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +20,23 @@ from deployopt.modeling.quiet import quiet_transformers
 from deployopt.modeling.training.averaging import Average, decay_for
 from deployopt.modeling.training.batches import Epoch
 from deployopt.modeling.training.callbacks import NO_GAIN, Between
-from deployopt.modeling.training.job import Job, Trained
+from deployopt.modeling.training.classifying import Classifying
+from deployopt.modeling.training.continuing import Continuing
+from deployopt.modeling.training.decoders import coarse, start_decoder
+from deployopt.modeling.training.job import Job, Trained, Words
 from deployopt.modeling.training.keeping import Keeper
 from deployopt.modeling.training.methods import merged, prepare, require_machine
 from deployopt.modeling.training.peaks import peak_memory
 from deployopt.modeling.training.prefixes import save_prefix
 from deployopt.modeling.training.quieting import quiet_training
 from deployopt.modeling.training.ranks import is_leader, process_count
-from deployopt.modeling.training.starting import start_model
-from deployopt.modeling.training.trainer import ClassifierTrainer, not_a_number, total_steps
+from deployopt.modeling.training.starting import Start, start_model
+from deployopt.modeling.training.trainer import (
+    Lesson,
+    LessonTrainer,
+    not_a_number,
+    total_steps,
+)
 from deployopt.modeling.training.unfreezing import Stages, stages_of
 
 FINISHED: Final = "finished"
@@ -46,22 +54,47 @@ def train(job: Job) -> Trained:
     require_machine(job.options)
     with quiet_training(), quiet_transformers():
         transformers.set_seed(job.options.seed)
-        start = start_model(
-            job.folder,
-            job.interface,
-            new_head=job.new_head,
-            quantized=job.options.method is Method.QLORA,
-        )
+        start = _start(job)
         parameters = sum(weight.numel() for weight in start.model.parameters())
+        epoch = Epoch()
+        lesson = _lesson(job, start, epoch)
         module = prepare(start, job.options)
-        return _run(module, job, parameters, stages_of(start, module, job.options))
+        stages = stages_of(start, module, job.options)
+        return _run(LessonTrainer(module, job, epoch, lesson), parameters, stages)
 
 
-def _run(module: nn.Module, job: Job, parameters: int, stages: Stages | None) -> Trained:
-    options = job.options
+def _start(job: Job) -> Start:
+    lessons = job.lessons
+    if isinstance(lessons, Words):
+        return start_decoder(job.folder, job.options)
+    quantized = job.options.method is Method.QLORA
+    return start_model(
+        job.folder, lessons.interface, new_head=lessons.new_head, quantized=quantized
+    )
+
+
+def _again(job: Job) -> Callable[[], Start] | None:
+    """The base with its own weights, where it was trained with fewer bits."""
+    lessons = job.lessons
+    if isinstance(lessons, Words):
+        return (lambda: start_decoder(job.folder)) if coarse(job.options) else None
+    if job.options.method is not Method.QLORA:
+        return None
+    return lambda: start_model(job.folder, lessons.interface, new_head=False)
+
+
+def _lesson(job: Job, start: Start, epoch: Epoch) -> Lesson:
+    lessons = job.lessons
+    if isinstance(lessons, Words):
+        return Continuing(lessons, start.model)
+    return Classifying(lessons, job.options, epoch)
+
+
+def _run(trainer: LessonTrainer, parameters: int, stages: Stages | None) -> Trained:
+    job: Job = trainer.job
+    module: nn.Module = trainer.model
+    options, epoch = job.options, trainer.epoch_now
     trained = sum(w.numel() for w in module.parameters() if w.requires_grad)
-    epoch = Epoch()
-    trainer = ClassifierTrainer(module, job, epoch, None)
     steps = total_steps(job, process_count())
     average = Average(module, decay_for(steps)) if options.averaged else None
     trainer.average = average
@@ -86,7 +119,7 @@ def _run(module: nn.Module, job: Job, parameters: int, stages: Stages | None) ->
     if is_leader() and options.method is Method.PREFIX:
         save_prefix(module, job.origin, folder)
     elif is_leader():
-        merged(module, options, job.folder, job.interface).float().save_pretrained(folder)
+        merged(module, options, _again(job)).float().save_pretrained(folder)
     done = keeper.evaluations[-1]
     return Trained(
         folder=folder,

@@ -31,9 +31,12 @@ _ABOVE: Final = ("pooler", "pooled")
 class Start:
     """The module, and the names of its parts that hold no trained weights."""
 
-    def __init__(self, model: PreTrainedModel, fresh: tuple[str, ...]) -> None:
+    def __init__(
+        self, model: PreTrainedModel, fresh: tuple[str, ...], *, headed: bool = True
+    ) -> None:
         self.model = model
         self.fresh = fresh
+        self._headed = headed
 
     @property
     def backbone_name(self) -> str:
@@ -42,7 +45,12 @@ class Start:
 
     @property
     def head_names(self) -> tuple[str, ...]:
-        """The parts above the backbone, and new parts inside it; only those with parameters."""
+        """The parts above the backbone, and new parts inside it; only those with parameters.
+
+        None in a language model: what stands above was trained with the rest.
+        """
+        if not self._headed:
+            return ()
         above = [
             name
             for name, part in self.model.named_children()
@@ -83,7 +91,7 @@ def start_model(
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
                 dtype=torch.float32,
-                **_quantization(quantized=quantized),
+                **quantization(quantized=quantized),
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise StepError(
@@ -109,7 +117,8 @@ def _classifier(kind: str, task: Task) -> type[PreTrainedModel]:
     return found
 
 
-def _quantization(*, quantized: bool) -> dict[str, Any]:
+def quantization(*, quantized: bool) -> dict[str, Any]:
+    """What from_pretrained is told of 4 bits."""
     if not quantized:
         return {}
     settings = transformers.BitsAndBytesConfig(

@@ -1,9 +1,9 @@
-"""Hugging Face's Trainer with this project's order, loss and weights to evaluate with."""
+"""Hugging Face's Trainer with this project's order, losses and weights to evaluate with."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -14,7 +14,7 @@ from deployopt.core.errors import TrainingError
 from deployopt.core.memory import Optimizer
 from deployopt.core.training import TrainingOptions
 from deployopt.modeling.training.averaging import Average
-from deployopt.modeling.training.batches import Epoch, Order, Row, Rows, Together
+from deployopt.modeling.training.batches import Epoch, Order
 from deployopt.modeling.training.job import Job
 from deployopt.modeling.training.ranks import process_count
 
@@ -24,27 +24,52 @@ _WEIGHT_DECAY: Final = 0.01
 _MOMENTUM: Final = 0.9
 
 
-class ClassifierTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
-    """Cross-entropy, perhaps weighted by class; loss that is not a number ends the run."""
+class Lesson(Protocol):
+    """What is learnt: data sets, and the loss of what a model makes of them."""
 
-    def __init__(self, module: nn.Module, job: Job, epoch: Epoch, average: Average | None) -> None:
+    by_token: bool
+    """Whether the loss is a mean over the tokens of an update, and not over its examples."""
+
+    @property
+    def train(self) -> Dataset[Any]:
+        """To learn from."""
+
+    @property
+    def validation(self) -> Dataset[Any]:
+        """To choose by."""
+
+    def together(self, rows: Sequence[Any]) -> dict[str, Tensor]:
+        """Rows of a data set as one batch, `labels` among it."""
+
+    def loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], tokens: Tensor | int | None
+    ) -> tuple[Tensor, Any]:
+        """The loss, over so many tokens of the update, and what `figures` is worked out of."""
+
+    def figures(self, found: EvalPrediction) -> dict[str, float]:
+        """What is said of the validation split."""
+
+
+class LessonTrainer(Trainer):  # type: ignore[misc] # transformers is not followed
+    """A loss that is not a number ends the run."""
+
+    def __init__(self, module: nn.Module, job: Job, epoch: Epoch, lesson: Lesson) -> None:
         self.job = job
         self.epoch_now = epoch
-        self.average = average
-        options = job.options
+        self.lesson = lesson
+        self.average: Average | None = None
         super().__init__(
             model=module,
             args=arguments(job),
-            data_collator=Together(job.interface),
-            train_dataset=Rows(job.train, job, epoch, augment=options.augment),
-            eval_dataset=Rows(job.validation, job, epoch, augment=False),
-            compute_metrics=_accuracy,
-            optimizer_cls_and_kwargs=_optimizer(options),
+            data_collator=lesson.together,
+            train_dataset=lesson.train,
+            eval_dataset=lesson.validation,
+            compute_metrics=lesson.figures,
+            optimizer_cls_and_kwargs=_optimizer(job.options),
         )
         self.remove_callback(PrinterCallback)
-        # The loss is the mean of a batch: the trainer divides it by the passes of an update.
-        self.model_accepts_loss_kwargs = False
-        self.class_weights = class_weights(job) if options.class_weights else None
+        # Else the loss is the mean of a batch: the trainer divides it by the passes of an update.
+        self.model_accepts_loss_kwargs = lesson.by_token
 
     def compute_loss(
         self,
@@ -53,18 +78,13 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc] # transformers is not fo
         return_outputs: bool = False,  # noqa: FBT001, FBT002 -- the trainer's own signature
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401 -- as above
-        """The mean over the batch; the logits beside it where they are asked for."""
-        del num_items_in_batch
-        named = {name: tensor for name, tensor in inputs.items() if name != "labels"}
-        outputs = model(**named)
-        weights = self.class_weights
-        loss = nn.functional.cross_entropy(
-            outputs.logits.float(),
-            inputs["labels"],
-            weight=None if weights is None else weights.to(outputs.logits.device),
-        )
+        """The loss of a batch; what figures are made of beside it where it is asked for."""
+        loss, outputs = self.lesson.loss(model, inputs, num_items_in_batch)
         if model.training and not bool(torch.isfinite(loss)):
             raise TrainingError(not_a_number(self.state.global_step + 1, self.job.options))
+        if self.lesson.by_token and num_items_in_batch is not None:
+            # Tokens are counted over all processes, whose gradients are then averaged.
+            loss = loss * process_count()
         return (loss, outputs) if return_outputs else loss
 
     def evaluate(self, *args: Any, **named: Any) -> dict[str, float]:  # noqa: ANN401 -- as above
@@ -73,10 +93,10 @@ class ClassifierTrainer(Trainer):  # type: ignore[misc] # transformers is not fo
             found: dict[str, float] = super().evaluate(*args, **named)
         return found
 
-    def _get_train_sampler(self, train_dataset: Dataset[Row] | None = None) -> Order:
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Order:
         del train_dataset
         options = self.job.options
-        return Order(self.job.train.lengths, options.batch, options.seed, self.epoch_now)
+        return Order(self.job.lengths, options.batch, options.seed, self.epoch_now)
 
 
 def not_a_number(step: int, options: TrainingOptions) -> str:
@@ -90,17 +110,10 @@ def not_a_number(step: int, options: TrainingOptions) -> str:
     )
 
 
-def class_weights(job: Job) -> Tensor:
-    """All examples over classes times those of the class: every class counts the same."""
-    counts = np.bincount(job.train.classes, minlength=len(job.interface.labels))
-    weights = len(job.train.classes) / (len(counts) * np.maximum(counts, 1))
-    return torch.tensor(weights, dtype=torch.float32)
-
-
 def total_steps(job: Job, processes: int) -> int:
     """Updates in all epochs, as the trainer counts them."""
     options = job.options
-    batches = -(-len(job.train.classes) // (options.batch * processes))
+    batches = -(-len(job.lengths) // (options.batch * processes))
     return options.epochs * -(-batches // options.accumulation)
 
 
@@ -147,8 +160,3 @@ def _optimizer(
     if options.optimizer is Optimizer.SGD:
         return torch.optim.SGD, {"lr": options.learning_rate, "momentum": _MOMENTUM}
     return None
-
-
-def _accuracy(found: EvalPrediction) -> dict[str, float]:
-    logits = found.predictions[0] if isinstance(found.predictions, tuple) else found.predictions
-    return {"accuracy": float((np.argmax(logits, axis=1) == found.label_ids).mean())}

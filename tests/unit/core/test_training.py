@@ -43,3 +43,19 @@ def test_a_wrong_option_is_named(changed: dict[str, object], named: str | None) 
         return
     with pytest.raises(UsageError, match=named):
         options.check()
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"class_weights": True}, "--class-weights"),
+        ({"augment": True}, "--augment"),
+        ({"unfreeze_every": 1}, "--unfreeze-every"),
+    ],
+)
+def test_what_is_of_classifiers_is_refused_of_language_models(
+    changed: dict[str, object], named: str
+) -> None:
+    USUAL.check_for_language()
+    with pytest.raises(UsageError, match=f"{named} is of classifiers"):
+        msgspec.structs.replace(USUAL, **changed).check_for_language()

@@ -9,7 +9,7 @@ from deployopt.core.interface import Interface, Task, TextInputs
 from deployopt.core.memory import Method
 from deployopt.core.training import TrainingOptions
 from deployopt.core.watching import SILENT
-from deployopt.modeling.training.job import Job, Labelled
+from deployopt.modeling.training.job import Job, Labelled, Labels
 
 pytestmark = pytest.mark.torch
 
@@ -26,11 +26,14 @@ class Nowhere:
 
 def job(deadline_s: float | None, judged: int) -> Job:
     nothing = Labelled(inputs=[], classes=[], lengths=[])
+    inputs = TextInputs(max_length=9)
+    interface = Interface(task=Task.TEXT_CLASSIFICATION, inputs=inputs, outputs=("logits",))
+    lessons = Labels(
+        interface=interface, new_head=True, train=nothing, validation=nothing, encode=lambda _: {}
+    )
     return Job(
-        folder=Path(), interface=Interface(task=Task.TEXT_CLASSIFICATION,
-        inputs=TextInputs(max_length=9), outputs=("logits",)), new_head=True, train=nothing,
-        validation=nothing, encode=lambda _: {}, options=TrainingOptions(method=Method.FULL,
-        batch=10), workdir=Path(), origin="", checkpoints=Nowhere(), resume=False, watcher=SILENT,
+        folder=Path(), lessons=lessons, options=TrainingOptions(method=Method.FULL, batch=10),
+        workdir=Path(), origin="", checkpoints=Nowhere(), resume=False, watcher=SILENT,
         deadline_ns=None if deadline_s is None else round(deadline_s * 1e9), judged=judged,
     )  # fmt: skip
 
