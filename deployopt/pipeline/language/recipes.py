@@ -4,6 +4,7 @@ The float form is what the others have to beat, as everywhere. With 4-bit weight
 fewest bytes; 8-bit ones with 8-bit products read a prompt fastest. Which is better is measured.
 """
 
+from importlib.util import find_spec
 from typing import Final
 
 import msgspec
@@ -13,11 +14,20 @@ from deployopt.core.errors import UsageError
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
 from deployopt.pipeline.recipes import FLOAT, INT8, Arithmetic
+from deployopt.sources.document_counts import (
+    CALIBRATION_DOCUMENTS_MIN,
+    GATE_DOCUMENTS,
+    SEARCH_DOCUMENTS,
+)
+from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 
 INT8_WEIGHTS: Final = "int8 weights"
 INT4: Final = "int4"
 INT4_K: Final = "int4, k-quant"
+INT4_CALIBRATED: Final = "int4, calibrated"
+EIGHT: Final = 0.25
+"""Of the layers' weights, in 8 bits where the others are calibrated to 4."""
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +79,43 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
         (ExportDecoder(precision="int4", algorithm="k_quant_mixed"),),
         "4-bit weights whose scales are fitted, 8 bits where 4 cost most",
     )
-    return (*quick, fitted)
+    calibrated = _form(
+        INT4_CALIBRATED,
+        Precision.INT4,
+        (
+            CalibrateDecoder(eight=EIGHT),
+            ExportDecoder(precision="int4", algorithm="rtn_last", symmetric=False),
+        ),
+        "4-bit weights rounded by what real text multiplies them with, 8 bits where 4 cost most",
+    )
+    return (*quick, fitted, calibrated)
+
+
+def possible_forms(
+    forms: tuple[Form, ...], *, documents: bool
+) -> tuple[tuple[Form, ...], tuple[str, ...]]:
+    """Without those that cannot be calibrated, and why; where it can be done, nothing is guessed.
+
+    `documents` says whether there are any to calibrate by.
+    """
+    named = {form.recipe.name for form in forms}
+    if INT4_CALIBRATED not in named:
+        return forms, ()
+    why = _why_not_calibrated(documents=documents)
+    dropped = INT4_K if why is None else INT4_CALIBRATED
+    said = () if why is None else (f"{INT4_CALIBRATED} was not tried: {why}",)
+    return tuple(form for form in forms if form.recipe.name != dropped), said
+
+
+def _why_not_calibrated(*, documents: bool) -> str | None:
+    if not documents:
+        return (
+            f"calibrating takes {CALIBRATION_DOCUMENTS_MIN} documents or more beside the "
+            f"{SEARCH_DOCUMENTS + GATE_DOCUMENTS} to choose and to judge by, and there are fewer."
+        )
+    if find_spec("olive") is None:
+        return "it needs a further package. Install it with: pip install 'deployopt[calibrate]'."
+    return None
 
 
 def _form(name: str, precision: Precision, steps: tuple[Step, ...], reason: str) -> Form:

@@ -4,7 +4,14 @@ import pytest
 
 from deployopt.core.artifact import Format, Precision
 from deployopt.core.errors import UsageError
-from deployopt.pipeline.language.recipes import forms_for
+from deployopt.pipeline.language import recipes
+from deployopt.pipeline.language.recipes import (
+    INT4_CALIBRATED,
+    INT4_K,
+    Form,
+    forms_for,
+    possible_forms,
+)
 from deployopt.pipeline.recipes import FLOAT, Arithmetic
 from deployopt.planning.targets import load_target
 from deployopt.steps.decoder import QuantizeDecoder
@@ -33,3 +40,32 @@ def test_products_in_8_bits_keep_to_what_the_target_adds_up_exactly(arithmetic: 
 def test_a_gpu_is_refused_with_what_answers_for_it() -> None:
     with pytest.raises(UsageError, match="deployopt fit"):
         forms_for(load_target("rtx3060"), EXACT)
+
+
+def names(forms: tuple[Form, ...]) -> set[str]:
+    return {form.recipe.name for form in forms}
+
+
+def test_what_is_calibrated_takes_the_place_of_what_is_guessed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipes, "find_spec", lambda _name: object())
+    wide = forms_for(load_target("rpi5"), EXACT, wide=True)
+    assert {INT4_K, INT4_CALIBRATED} <= names(wide)
+    kept, said = possible_forms(wide, documents=True)
+    assert names(kept) == names(wide) - {INT4_K}
+    assert said == ()
+
+
+def test_why_nothing_is_calibrated_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes, "find_spec", lambda _name: object())
+    wide = forms_for(load_target("rpi5"), EXACT, wide=True)
+    kept, said = possible_forms(wide, documents=False)
+    assert names(kept) == names(wide) - {INT4_CALIBRATED}
+    assert "16 documents or more beside the 152" in said[0]
+    monkeypatch.setattr(recipes, "find_spec", lambda _name: None)
+    kept, said = possible_forms(wide, documents=True)
+    assert names(kept) == names(wide) - {INT4_CALIBRATED}
+    assert "deployopt[calibrate]" in said[0]
+    quick = forms_for(load_target("rpi5"), EXACT)
+    assert possible_forms(quick, documents=False) == (quick, ())
