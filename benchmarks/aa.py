@@ -22,13 +22,13 @@ import msgspec
 from deployopt.core.comparison import Change, Comparison
 from deployopt.core.errors import DeviceError
 from deployopt.core.evidence import Evidence
-from deployopt.device import compare
 from deployopt.device.accuracy import evaluate
 from deployopt.device.bundle_reader import open_bundle
-from deployopt.device.compare import Ring, Terms, compare_sides
+from deployopt.device.compare import compare_sides
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
 from deployopt.device.machine import matches
 from deployopt.device.protocol import Timed, Timing
+from deployopt.device.ring import ROUND_S, Ring, Terms
 from deployopt.device.setup import Limits
 from deployopt.device.sides import side_of
 from deployopt.reports.comparison_words import bounds_words, change_words
@@ -41,7 +41,7 @@ def main() -> int:
     """Run them one after another."""
     asked = _arguments()
     if asked.round_s is not None:
-        compare.ROUND_S.update(dict.fromkeys(Evidence, asked.round_s))
+        ROUND_S.update(dict.fromkeys(Evidence, asked.round_s))
     device = OneByOne() if asked.without_turns else ThisMachine()
     opened = open_bundle(asked.bundle)
     side = side_of(opened, device.machine)

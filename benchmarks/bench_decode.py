@@ -63,11 +63,14 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """Medians of one runner in one round, and its peak of resident bytes."""
+    """Medians of one runner in one round, and its peaks of resident bytes."""
 
     first_s: float
     decode_tps: float
     peak_bytes: int
+    """After the answers."""
+    full_bytes: int | None = None
+    """After the whole context was filled; asked in the first round."""
 
 
 Rounds = dict[str, list[Times]]
@@ -145,6 +148,7 @@ def race(specs: Sequence[Spec], rounds: int) -> Rounds:
                 taken[name].append(json.loads(_say(runners[name], str(prompt))))
         for spec in specs:
             peak = int(_say(runners[spec.name], "peak"))
+            full = None if number else int(_say(runners[spec.name], "fill"))
             runners[spec.name].communicate()
             times = taken[spec.name]
             found[spec.name].append(
@@ -152,6 +156,7 @@ def race(specs: Sequence[Spec], rounds: int) -> Rounds:
                     first_s=statistics.median(first for first, _ in times),
                     decode_tps=(spec.tokens - 1) / statistics.median(rest for _, rest in times),
                     peak_bytes=peak,
+                    full_bytes=full,
                 )
             )
         print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -183,22 +188,30 @@ def _say(runner: subprocess.Popen[str], words: str) -> str:
 def _print(found: Rounds, threads: int) -> None:
     print(f"\n{threads} threads, medians of {len(found[TORCH])} rounds, bounds 95 % one-sided\n")
     print(
-        "| form | tokens/s | x torch | x genai fp32 | first token, ms | x genai fp32 | peak MiB |"
+        "| form | tokens/s | x torch | x genai fp32 | first token, ms | x genai fp32 "
+        "| MiB, answering | MiB, context full | x torch |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
+    least = _full(found[TORCH])
     for name, rounds in found.items():
         rate = statistics.median(one.decode_tps for one in rounds)
         first = statistics.median(one.first_s for one in rounds)
         peak = max(one.peak_bytes for one in rounds) / MEBI
         ratios = [_ratio(found, name, base, "decode_tps") for base in (TORCH, FLOAT)]
         ratios.append(_ratio(found, name, FLOAT, "first_s"))
-        cells = [name, f"{rate:.1f}", *ratios[:2], f"{1e3 * first:.0f}", ratios[2], f"{peak:.0f}"]
+        full = _full(rounds)
+        memory = [f"{peak:.0f}", f"{full / MEBI:.0f}", f"{full / least:.2f}"]
+        cells = [name, f"{rate:.1f}", *ratios[:2], f"{1e3 * first:.0f}", ratios[2], *memory]
         print(f"| {' | '.join(cells)} |")
     aims = ", ".join(f"{aim:g} x {name}" for name, aim in AIMS.items())
     print(
         f"\nAims of the fastest that is good enough: {aims}; first token at most 1.1 x genai fp32;"
     )
-    print("a third of torch's memory.")
+    print("a third of torch's memory. Every context was filled in the same pieces.")
+
+
+def _full(rounds: Sequence[Times]) -> int:
+    return max(one.full_bytes for one in rounds if one.full_bytes is not None)
 
 
 def _ratio(found: Rounds, name: str, base: str, field: str) -> str:

@@ -3,7 +3,7 @@
 Usage: decode_child.py SPEC (a JSON object: benchmarks.bench_decode.Spec). It answers every prompt
 once, prints `ready`, and then answers each line of stdin (the number of a prompt) with a line of
 JSON: seconds to the first token, seconds of all later tokens. `peak` gives the most bytes that were
-resident.
+resident so far, `fill` the same after the whole context was filled, in pieces as a bundle takes it.
 """
 
 import json
@@ -14,30 +14,35 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from benchmarks.bench_decode import Spec
+from deployopt.device.generating.decoder import PIECE
 from deployopt.device.readings import peak_rss_bytes
 from deployopt.device.setup import Setup
 
 Answer = Callable[[Sequence[int]], tuple[float, float]]
+Fill = Callable[[], None]
 
 
 def main() -> None:
     """Open, warm up, answer until stdin ends."""
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
     os.sched_setaffinity(0, spec.cores)
-    answer = (torch_answer if spec.engine == "torch" else genai_answer)(spec)
+    answer, fill = (of_torch if spec.engine == "torch" else of_genai)(spec)
     for prompt in spec.prompts:
         answer(prompt)
     print("ready", flush=True)
     for line in sys.stdin:
-        if line.strip() == "peak":
+        if line.strip() in {"peak", "fill"}:
+            if line.strip() == "fill":
+                fill()
             print(peak_rss_bytes(), flush=True)
         else:
             print(json.dumps(answer(spec.prompts[int(line)])), flush=True)
 
 
-def torch_answer(spec: Spec) -> Answer:
+def of_torch(spec: Spec) -> tuple[Answer, Fill]:
     """The folder in Hugging Face form, eager, with its cache of keys and values."""
     import torch
     import transformers
@@ -61,10 +66,18 @@ def torch_answer(spec: Spec) -> Answer:
                 token.item()
         return first - start, time.perf_counter() - first
 
-    return answer
+    def fill() -> None:
+        cache = None
+        with torch.inference_mode():
+            for piece in pieces(spec):
+                ids = torch.tensor([piece])
+                found = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                cache = found.past_key_values
+
+    return answer, fill
 
 
-def genai_answer(spec: Spec) -> Answer:
+def of_genai(spec: Spec) -> tuple[Answer, Fill]:
     """As a bundle is opened."""
     from deployopt.device.generating.decoder import open_decoder
 
@@ -83,7 +96,19 @@ def genai_answer(spec: Spec) -> Answer:
             generation.next()
         return first - start, time.perf_counter() - first
 
-    return answer
+    def fill() -> None:
+        generation = decoder.begin(spec.context)
+        for piece in pieces(spec):
+            generation.take(piece)
+        generation.next()
+
+    return answer, fill
+
+
+def pieces(spec: Spec) -> list[list[int]]:
+    """All of the context but one token: the prompts over and over."""
+    tokens = np.resize(np.concatenate(spec.prompts), spec.context - 1)
+    return [tokens[at : at + PIECE].tolist() for at in range(0, tokens.size, PIECE)]
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def fine_tuned(bench: Bench, scratch: Path, seed: int, rate: float) -> Artifact:
     """All weights on the labels, as `finetune --method full` does: the best epoch stays."""
     import torch
 
-    from deployopt.modeling.training.job import Job, Labelled
+    from deployopt.modeling.training.job import Job, Labelled, Labels
     from deployopt.modeling.training.run import train
 
     torch.set_num_threads(bench.options.threads)
@@ -209,11 +209,13 @@ def fine_tuned(bench: Bench, scratch: Path, seed: int, rate: float) -> Artifact:
     job = Job(
         folder=bench.start.folder,
         origin=bench.teacher.name,
-        interface=bench.teacher.interface,
-        new_head=False,
-        train=labelled(TRAIN, bench.plain.stored.lesson.train),
-        validation=labelled(VALIDATION, bench.plain.stored.lesson.validation),
-        encode=as_feed,
+        lessons=Labels(
+            interface=bench.teacher.interface,
+            new_head=False,
+            train=labelled(TRAIN, bench.plain.stored.lesson.train),
+            validation=labelled(VALIDATION, bench.plain.stored.lesson.validation),
+            encode=as_feed,
+        ),
         options=TrainingOptions(
             method=Method.FULL,
             epochs=bench.options.epochs,

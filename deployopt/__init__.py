@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         distill,
         doctor,
         emulate,
+        export,
         finetune,
         fit,
         gate,
         load_target,
+        matrix,
         new_key,
         pack,
         plan,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     )
     from deployopt.core.gating import GateResult
     from deployopt.core.generation import Sampling
+    from deployopt.core.matrix import MatrixResult
     from deployopt.core.result import BuildResult, CompareResult, PlanResult, VerifyResult
     from deployopt.core.target import Target
     from deployopt.core.verdict import Outcome, Verdict
@@ -60,6 +63,7 @@ __all__ = [
     "ExitCode",
     "GateResult",
     "IntegrityError",
+    "MatrixResult",
     "Outcome",
     "PlanResult",
     "RefusedInputError",
@@ -75,10 +79,12 @@ __all__ = [
     "distill",
     "doctor",
     "emulate",
+    "export",
     "finetune",
     "fit",
     "gate",
     "load_target",
+    "matrix",
     "new_key",
     "pack",
     "plan",
@@ -102,6 +108,7 @@ _HOMES: Final = {
     "ExitCode": "core.errors",
     "GateResult": "core.gating",
     "IntegrityError": "core.errors",
+    "MatrixResult": "core.matrix",
     "Outcome": "core.verdict",
     "PlanResult": "core.result",
     "RefusedInputError": "core.errors",

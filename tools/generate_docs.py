@@ -19,7 +19,7 @@ from deployopt.core.counts import show_short
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.judging.suitable import OF_LANGUAGE, OF_OTHERS
 from deployopt.core.metric import METRICS
-from deployopt.core.result import RESULTS, json_schema
+from deployopt.core.published import RESULTS, json_schema
 from deployopt.core.target import Price, Runtime, Target
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import UNITS, Dimension, show_quantity

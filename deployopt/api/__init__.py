@@ -8,7 +8,9 @@ from deployopt.api.building import Bundle, build, report, verify
 from deployopt.api.comparing import compare
 from deployopt.api.devices import detect, doctor, load_target, targets
 from deployopt.api.emulating import emulate
+from deployopt.api.exporting import export
 from deployopt.api.gating import gate
+from deployopt.api.matrices import matrix
 from deployopt.api.packing import pack, unpack
 from deployopt.api.signing import new_key, sign
 from deployopt.api.training import distill, finetune
@@ -21,10 +23,12 @@ __all__ = [
     "distill",
     "doctor",
     "emulate",
+    "export",
     "finetune",
     "fit",
     "gate",
     "load_target",
+    "matrix",
     "new_key",
     "pack",
     "plan",

@@ -63,7 +63,8 @@ def fit(  # noqa: PLR0913 -- one call with everything that can be asked, every a
     """Memory of running or training a model on a target, by precision; downloads no weights.
 
     Args:
-        model: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, or an `.onnx` file.
+        model: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, an `.onnx` or
+            a `.gguf` file.
         target: a shipped profile's name, a TOML file, or a Target.
         by_hand: sizes of a model that has no config, in place of `model`.
         training: fine-tuning by every method, rather than inference at every precision.

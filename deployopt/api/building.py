@@ -32,6 +32,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     budgets: Budgets | None = None,
     data: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    questions: str | Path | None = None,
     output: str | Path | None = None,
     accept_predicted: bool = False,
     effort: str | None = None,
@@ -58,6 +59,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         data: evaluation data: a CSV, JSONL or Parquet file, a folder of images, `hub:datasets/…`;
             by default what comes with the model.
         columns: names of the text and label columns, `{"text": …, "label": …}`.
+        questions: of a language model: a file of questions with choices, JSON lines such as
+            `{"question": …, "choices": […], "answer": 0}`, by which `accuracy_drop` is judged.
         output: the bundle's folder; by default named after the model and the target.
         accept_predicted: take a bundle whose device budgets are only predicted to hold.
         effort: `quick` tries the forms of the whole model and trains nothing; `default` and
@@ -93,6 +96,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         budgets=limits_of(budgets),
         data=None if data is None else str(data),
         columns=dict(columns or {}),
+        questions=None if questions is None else str(questions),
         output=None if output is None else Path(output),
         accept_predicted=accept_predicted,
         effort=None if effort is None else effort_named(effort),

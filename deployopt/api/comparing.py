@@ -19,6 +19,7 @@ def compare(  # noqa: PLR0913 -- the one call that scripts make; every argument 
     *,
     margin: Amount = "5 %",
     accuracy_margin: Amount | None = None,
+    nll_margin: Amount | None = None,
     fail_on: str = FailOn.UNDECIDED,
     device: str | None = None,
     proxy: bool = False,
@@ -34,6 +35,8 @@ def compare(  # noqa: PLR0913 -- the one call that scripts make; every argument 
         margin: how much slower or larger is no regression yet, as a share of the old figure.
         accuracy_margin: how much accuracy may be lost; by default the new bundle's own budget, or
             one point where it has none.
+        nll_margin: of language models, how much the mean negative log-likelihood a token may rise,
+            as a share; by default the new bundle's own budget, or 2 %.
         fail_on: `undecided`, or `regression` to let what is undecided pass.
         device: where to measure both, `ssh://[user@]host[:port]`; by default on this machine.
         proxy: measure though the machine is not the new bundle's target; its figures say so.
@@ -49,13 +52,16 @@ def compare(  # noqa: PLR0913 -- the one call that scripts make; every argument 
         UsageError: they answer different questions, or this machine is not the target.
     """
     from deployopt.device.bundle_reader import open_bundle
-    from deployopt.device.compare import WALL_S, Terms
     from deployopt.device.compare import compare as run_compare
+    from deployopt.device.ring import WALL_S, Terms
 
     lost = accuracy_margin
     terms = Terms(
         margin=read_margin(margin, "margin"),
         accuracy=None if lost is None else read_margin(lost, "accuracy margin"),
+        nll=None
+        if nll_margin is None
+        else read_margin(nll_margin, "NLL margin", Dimension.PERCENT),
         seed=seed,
         time_limit_s=WALL_S if time_limit_s is None else time_limit_s,
     )
@@ -69,14 +75,14 @@ def compare(  # noqa: PLR0913 -- the one call that scripts make; every argument 
         )
 
 
-def read_margin(amount: Amount, what: str) -> float:
+def read_margin(amount: Amount, what: str, dimension: Dimension = Dimension.SHARE) -> float:
     """A share of one; raises UsageError."""
     if not isinstance(amount, str):
         if 0.0 <= amount <= 1.0:
             return float(amount)
         raise UsageError(f"The {what} {amount} is no share of one: write 0.05 or '5 %'.")
     try:
-        found = parse_quantity(amount, Dimension.SHARE)
+        found = parse_quantity(amount, dimension)
     except ValueError as error:
         raise UsageError(f"The {what} is wrong: {error}.") from error
     if found > 1.0:

@@ -27,7 +27,8 @@ def _size(option: str, text: str) -> Any:  # noqa: ANN401 -- what typer.Option i
 @app.command()
 def fit(  # noqa: PLR0913 -- one parameter an option
     model: Annotated[
-        str | None, typer.Argument(help="An alias, hub:ORG/NAME[@REV], a folder, an .onnx file.")
+        str | None,
+        typer.Argument(help="An alias, hub:ORG/NAME[@REV], a folder, an .onnx or .gguf file."),
     ] = None,
     *,
     target: TargetOption = None,

@@ -30,7 +30,7 @@ ModelOption = Annotated[
         "--model",
         "-m",
         metavar="NAME",
-        help="An alias, hub:ORG/NAME[@REV], a folder, or an .onnx file.",
+        help="An alias, hub:ORG/NAME[@REV], a folder, an .onnx or .gguf file.",
     ),
 ]
 BudgetOption = Annotated[

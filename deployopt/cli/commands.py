@@ -1,4 +1,4 @@
-"""The commands that build, check and list; every body parses, calls the API and prints."""
+"""The commands that build, check and answer; every body parses, calls the API and prints."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +36,6 @@ from deployopt.cli.ci_options import (
 from deployopt.cli.columns import read_columns
 from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
-from deployopt.core.errors import ExitCode
 from deployopt.core.generation import Sampling
 from deployopt.core.project import read_project
 from deployopt.core.search import Effort
@@ -50,6 +49,13 @@ def build(  # noqa: PLR0913 -- one parameter an option
     budget: BudgetOption = None,
     data: DataOption = None,
     column: ColumnOption = None,
+    questions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Questions with choices in JSON lines, for a language model's accuracy_drop.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="The bundle's folder.")
     ] = None,
@@ -112,6 +118,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
             budgets=asked_budgets(project, budget),
             data=data or project.data,
             columns=read_columns(column),
+            questions=questions,
             output=output or (Path(project.output) if project.output else None),
             accept_predicted=accept_predicted,
             effort=effort or project.effort,
@@ -229,78 +236,3 @@ def run(  # noqa: PLR0913 -- one parameter an option
     given = [*(inputs or []), *(text or [])]
     predictor = api.Bundle.open(bundle, key=key, store=store)
     return predict_and_print(predictor, given, input_file, sampling=sampling, json=json)
-
-
-@app.command()
-def targets(
-    name: Annotated[
-        str | None, typer.Argument(help="Show this one; a TOML file works too.")
-    ] = None,
-    *,
-    toml: Annotated[
-        bool, typer.Option("--toml", help="Print its file, to start one's own.")
-    ] = False,
-    schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of a target file.")
-    ] = False,
-    json: JsonOption = False,
-) -> int:
-    """List the targets, or show one."""
-    from deployopt.cli.listing import print_target_list, print_target_schema, print_target_shown
-
-    if schema:
-        print_target_schema()
-    elif name is None:
-        print_target_list(json=json)
-    else:
-        print_target_shown(name, toml=toml, json=json)
-    return ExitCode.ACCEPTED
-
-
-@app.command()
-def detect(
-    *,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate", help="Time operators and small models too, for predictions; 1 to 3 min."
-        ),
-    ] = False,
-    json: JsonOption = False,
-) -> int:
-    """This machine as a target file, by real probes."""
-    from deployopt.cli.listing import print_detected
-
-    with shown_progress(quiet=not calibrate) as watcher:
-        print_detected(json=json, calibrate=calibrate, watcher=watcher)
-    return ExitCode.ACCEPTED
-
-
-@app.command()
-def report(
-    bundle: BundleArgument,
-    *,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
-    ] = None,
-) -> int:
-    """Write a bundle's HTML page."""
-    from deployopt.cli.listing import write_report
-
-    write_report(bundle, output)
-    return ExitCode.ACCEPTED
-
-
-@app.command()
-def gc(
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="Drop everything not in use.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Only say what would go.")] = False,
-    store: StoreOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Clean the store."""
-    from deployopt.cli.listing import collect_garbage
-
-    collect_garbage(store, everything=everything, dry_run=dry_run, json=json)
-    return ExitCode.ACCEPTED

@@ -31,6 +31,14 @@ AccuracyMarginOption = Annotated[
         show_default=False,
     ),
 ]
+NllMarginOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="How much a language model's NLL may rise. [default: the new bundle's budget, or 2 %]",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -40,6 +48,7 @@ def compare(  # noqa: PLR0913 -- one parameter an option
     *,
     margin: MarginOption = "5%",
     accuracy_margin: AccuracyMarginOption = None,
+    nll_margin: NllMarginOption = None,
     fail_on: Annotated[
         FailOn,
         typer.Option(help="regression: what is undecided passes, with exit 0."),
@@ -66,6 +75,7 @@ def compare(  # noqa: PLR0913 -- one parameter an option
             new,
             margin=margin,
             accuracy_margin=accuracy_margin,
+            nll_margin=nll_margin,
             fail_on=fail_on,
             device=device,
             proxy=proxy,

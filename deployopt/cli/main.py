@@ -18,18 +18,21 @@ if TYPE_CHECKING:
 _SHOWN: Final = 200
 _ROOMS: Final = (
     "deployopt.cli.commands",
+    "deployopt.cli.tending",
     "deployopt.cli.comparing",
     "deployopt.cli.chatting",
     "deployopt.cli.advising",
     "deployopt.cli.distilling",
     "deployopt.cli.emulating",
     "deployopt.cli.doctoring",
+    "deployopt.cli.exporting",
     "deployopt.cli.gating",
+    "deployopt.cli.matrices",
     "deployopt.cli.packing",
     "deployopt.cli.signing",
     "deployopt.cli.training",
 )
-_KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate"})
+_KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate", "matrix"})
 """Commands that find in the store what an earlier call of theirs had finished."""
 
 

@@ -1,5 +1,8 @@
 """What the counted rounds of a language model's trial say of its answers, round by round."""
 
+import math
+from statistics import median
+
 from deployopt.core.measurement import Trial
 
 
@@ -32,3 +35,27 @@ def joules_a_token(trial: Trial) -> list[float]:
 def answered(trial: Trial) -> bool:
     """Whether it is of a language model."""
     return any(one.answers is not None for one in trial.rounds)
+
+
+def decode_logs(trial: Trial, base: Trial) -> list[float]:
+    """ln(time a token / the base's), one number a round that counts for both."""
+    pairs = (
+        (one.answers.decode_tps, other.answers.decode_tps)
+        for one, other in zip(trial.rounds, base.rounds, strict=False)
+        if one.void is None and other.void is None and one.answers and other.answers
+    )
+    return [math.log(other / one) for one, other in pairs if one and other]
+
+
+def first_token_logs(trial: Trial, base: Trial) -> list[float]:
+    """ln(median time to the first token / the base's), one number a round that counts for both."""
+    return [
+        math.log(median(one.answers.first_token_s) / median(other.answers.first_token_s))
+        for one, other in zip(trial.rounds, base.rounds, strict=False)
+        if one.void is None
+        and other.void is None
+        and one.answers is not None
+        and other.answers is not None
+        and one.answers.first_token_s
+        and other.answers.first_token_s
+    ]

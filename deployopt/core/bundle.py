@@ -42,8 +42,10 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     model: Origin
     data: Origin | None
+    questions: Origin | None = None
+    """Of a language model: with choices, by which its accuracy was judged."""
     splits: dict[str, str] = {}
-    """Split name to digest."""
+    """Split name to digest; of questions the names begin with `questions/`."""
     recipe: str
     steps: tuple[LineageStep, ...] = ()
 

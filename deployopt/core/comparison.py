@@ -16,7 +16,12 @@ from deployopt.core.measurement import Machine
 from deployopt.core.verdict import Outcome
 
 LATENCY: Final = "latency_p50"
+FIRST_TOKEN: Final = "ttft_p50"  # noqa: S105 -- a time
+DECODE: Final = "decode_tps"
+NLL: Final = "nll_increase"
+AGREEMENT: Final = "agreement"
 MEMORY: Final = "memory_peak"
+FULL_CONTEXT: Final = "memory_full_context"
 ACCURACY: Final = "accuracy"
 SIZE: Final = "artifact_size"
 PRECISION: Final = "precision"
@@ -46,8 +51,10 @@ class Margins(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How much worse is no regression yet: shares of the old figure, a share of the examples."""
 
     cost: float = 0.05
-    """Of latency, peak memory and size."""
+    """Of times, memory and size."""
     accuracy: float = 0.01
+    nll: float = 0.02
+    """Of a language model: how much the mean negative log-likelihood a token may rise."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,8 +76,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One aspect of the new one against the old one.
 
     `old` and `new` are in the metric's base unit, accuracy as the share right. `change` is
-    new / old - 1, of accuracy the share lost; `lower` and `upper` are its one-sided bounds, and
-    `limit` the most that is no regression. Precision and operators are told in words.
+    new / old - 1, of accuracy the share lost, of `decode_tps` the change of the time a token; of
+    `agreement` it is the share of tokens that the two would choose differently. `lower` and `upper`
+    are its one-sided bounds, and `limit` the most that is no regression. Precision and operators
+    are told in words.
     """
 
     aspect: str

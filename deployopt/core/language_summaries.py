@@ -13,6 +13,7 @@ import numpy as np
 
 from deployopt.core.answer_rounds import (
     answered,
+    decode_logs,
     decode_rates,
     first_tokens,
     joules_a_token,
@@ -42,7 +43,7 @@ def generation_summary(
     if not answered(trial) or not firsts.size:
         return None
     tokens = np.asarray([s for one in counted for s in one.token_s])
-    logs = [] if base is None else _decode_logs(trial, base)
+    logs = [] if base is None else decode_logs(trial, base)
     return GenerationSummary(
         requests=int(firsts.size),
         prompt_tokens=round(median(n for one in counted for n in one.prompt_tokens)),
@@ -91,16 +92,6 @@ def score_summary(trial: ScoreTrial, confidence: float = CONFIDENCE) -> ScoreSum
         full_context_rss_bytes=trial.full_context_rss_bytes,
         note=trial.note,
     )
-
-
-def _decode_logs(trial: Trial, base: Trial) -> list[float]:
-    """ln(time a token / the base's), one number a round that counts for both."""
-    pairs = (
-        (one.answers.decode_tps, other.answers.decode_tps)
-        for one, other in zip(trial.rounds, base.rounds, strict=False)
-        if one.void is None and other.void is None and one.answers and other.answers
-    )
-    return [math.log(other / one) for one, other in pairs if one and other]
 
 
 def _a_token(documents: Sequence[DocumentScore]) -> tuple[float | None, float | None]:

@@ -150,6 +150,8 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     non_finite: int = 0
     synthetic: bool = False
     """Whether the inputs were made up, so that agreement on them proves nothing."""
+    guessing: float | None = None
+    """Share right by choosing blindly, of questions with choices; None where there are none."""
     exact_arithmetic: bool = True
     """Whether this machine's integer arithmetic gives what the target's would."""
     note: str = ""

@@ -7,7 +7,7 @@ be looked at again; the rounds are pairs, run one beside the other.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
@@ -17,8 +17,6 @@ from deployopt.core.comparison import (
     ACCURACY,
     LATENCY,
     MEMORY,
-    OPERATORS,
-    PRECISION,
     SIZE,
     Change,
     Difference,
@@ -36,7 +34,6 @@ from deployopt.core.summaries import log_ratios
 from deployopt.core.verdict import Outcome
 
 _QUIET: Final = "measure again on a quiet machine"
-_NAMED: Final = 6
 
 
 def settled(old: Trial, new: Trial, margin: float) -> bool:
@@ -49,12 +46,26 @@ def settled(old: Trial, new: Trial, margin: float) -> bool:
 
 def latency_difference(old: Trial, new: Trial, margin: float) -> Difference:
     """The ratio of the rounds' medians."""
-    failed = _failed(LATENCY, old, new, margin)
+    counted = [[s for r in trial.counted for s in r.samples_s] for trial in (old, new)]
+    return timed_difference(
+        LATENCY, (old, new), log_ratios(new, old), (counted[0], counted[1]), margin
+    )
+
+
+def timed_difference(
+    aspect: str,
+    trials: tuple[Trial, Trial],
+    logs: Sequence[float],
+    values: tuple[Sequence[float], Sequence[float]],
+    margin: float,
+) -> Difference:
+    """A ratio of times from one logarithm a pair of rounds; `values` are for a person."""
+    old, new = trials
+    failed = _failed(aspect, old, new, margin)
     if failed is not None:
         return failed
-    judged = judge_relative(log_ratios(new, old), margin)
-    counted = [[s for r in trial.counted for s in r.samples_s] for trial in (old, new)]
-    found = _relative(LATENCY, judged, (counted[0], counted[1]), margin, new.evidence)
+    judged = judge_relative(logs, margin)
+    found = _relative(aspect, judged, values, margin, new.evidence)
     noisy = too_noisy(new) or too_noisy(old)
     if noisy:
         return msgspec.structs.replace(found, outcome=Change.UNDECIDED, reason=noisy, settle=_QUIET)
@@ -99,7 +110,7 @@ def accuracy_difference(trial: AccuracyTrial, margin: float) -> Difference:
     """The share lost, from a trial whose reference is the old one."""
     bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
     reason, settle = _accuracy_words(trial), None
-    change = _change_between(bounds.lower, bounds.upper, margin)
+    change = change_between(bounds.lower, bounds.upper, margin)
     if trial.synthetic and change is not Change.REGRESSED:
         change = Change.UNDECIDED
         settle = "build with real inputs: answers to made-up ones prove nothing"
@@ -152,7 +163,7 @@ def same_answers(trial: AccuracyTrial, margin: float) -> Difference:
 def size_difference(old_bytes: int, new_bytes: int, margin: float) -> Difference:
     """Exact: the files that are deployed."""
     change = (new_bytes - old_bytes) / old_bytes
-    outcome = Change.SAME if not change else _change_between(change, change, margin)
+    outcome = Change.SAME if not change else change_between(change, change, margin)
     return Difference(
         aspect=SIZE,
         outcome=outcome,
@@ -164,33 +175,6 @@ def size_difference(old_bytes: int, new_bytes: int, margin: float) -> Difference
         limit=margin,
         evidence=Evidence.EXACT,
         reason="sum of the files that are deployed",
-    )
-
-
-def precision_difference(old: str, new: str) -> Difference:
-    """Told; what it brings is in the other aspects."""
-    return Difference(
-        aspect=PRECISION,
-        outcome=Change.SAME if old == new else Change.CHANGED,
-        old_words=old,
-        new_words=new,
-        evidence=Evidence.EXACT,
-    )
-
-
-def operator_difference(old: Mapping[str, int], new: Mapping[str, int]) -> Difference:
-    """How many nodes of each type there are in the graphs; told, as the precision is."""
-    changed = [name for name in sorted({*old, *new}) if old.get(name, 0) != new.get(name, 0)]
-    changed.sort(key=lambda name: -abs(new.get(name, 0) - old.get(name, 0)))
-    shown = ", ".join(f"{n} {old.get(n, 0)} → {new.get(n, 0)}" for n in changed[:_NAMED])
-    more = f" and {len(changed) - _NAMED} more types" if len(changed) > _NAMED else ""
-    return Difference(
-        aspect=OPERATORS,
-        outcome=Change.CHANGED if changed else Change.SAME,
-        old=float(sum(old.values())),
-        new=float(sum(new.values())),
-        evidence=Evidence.EXACT,
-        reason=f"{shown}{more}" if changed else "",
     )
 
 
@@ -250,7 +234,8 @@ def _failed(aspect: str, old: Trial, new: Trial, margin: float) -> Difference | 
     )
 
 
-def _change_between(lower: float, upper: float, margin: float) -> Change:
+def change_between(lower: float, upper: float, margin: float) -> Change:
+    """What an interval says of a change of which `margin` is no regression."""
     if lower > margin:
         return Change.REGRESSED
     if upper > margin:

@@ -34,6 +34,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Of the whole build; None: as long as the effort takes."""
     baseline: Path | None = None
     """A bundle that the new one must be no worse than."""
+    questions: str | None = None
+    """A file of questions with choices, by which a language model's accuracy is judged."""
     unsafe_load_pickle: bool = False
     """Read weights that are pickles, in a confined process."""
 

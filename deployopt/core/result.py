@@ -8,26 +8,19 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.answer_settings import SettingSummary
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
 from deployopt.core.comparison import Comparison, FailOn
-from deployopt.core.distill_result import DistillResult
-from deployopt.core.emulation import EmulateResult
 from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
 from deployopt.core.fit import Fit
-from deployopt.core.gating import GateResult
-from deployopt.core.generation import ChatTurn, GenerateResult
 from deployopt.core.language_result import GenerationSummary, ScoreSummary
 from deployopt.core.measurement import AccuracyTrial, Machine
-from deployopt.core.packing import PackResult
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
-from deployopt.core.schemas import schema_bytes
 from deployopt.core.search import SearchResult
-from deployopt.core.signature import Authenticity, SignResult
-from deployopt.core.training_result import FinetuneResult
-from deployopt.core.units import Quantity
+from deployopt.core.signature import Authenticity
 from deployopt.core.verdict import Verdict
 
 SCHEMA_VERSION: Final = 1
@@ -97,7 +90,7 @@ class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     accuracy: AccuracySummary | None = None
     """On the search split."""
     scores: ScoreSummary | None = None
-    """Of a language model, in its place."""
+    """Of a language model, which has accuracy only where it was asked questions with choices."""
     latency: LatencySummary | None = None
     generation: GenerationSummary | None = None
     """Of a language model: what `latency`, of whole answers, is made of."""
@@ -148,7 +141,9 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     gate: AccuracySummary | None = None
     """The chosen candidate on the gate split, which is used once."""
     gate_scores: ScoreSummary | None = None
-    """The same of a language model."""
+    """The same of a language model; it has `gate` too where it was asked questions."""
+    settings: tuple[SettingSummary, ...] = ()
+    """Of a language model: the chosen candidate by length of prompt and by batch."""
     verdict: Verdict | None = None
     baseline: Comparison | None = None
     """The chosen candidate against an earlier bundle; None where none was named."""
@@ -164,6 +159,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     device: str | None = None
     """Its address; None where it is the machine that built."""
     data: DataSummary | None = None
+    questions: DataSummary | None = None
+    """Questions with choices of a language model; `gate` says what they showed."""
     search: SearchResult | None = None
     """What was tried before the candidates; None where only the plain forms were."""
     stages: tuple[StageTime, ...] = ()
@@ -256,37 +253,3 @@ class ErrorResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The kind, e.g. `UsageError`."""
     message: str
     exit_code: int
-
-
-RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
-    "build-result": BuildResult,
-    "verify-result": VerifyResult,
-    "compare-result": CompareResult,
-    "plan-result": PlanResult,
-    "fit-result": FitResult,
-    "recommend-result": RecommendResult,
-    "finetune-result": FinetuneResult,
-    "distill-result": DistillResult,
-    "gate-result": GateResult,
-    "emulate-result": EmulateResult,
-    "sign-result": SignResult,
-    "pack-result": PackResult,
-    "generate-result": GenerateResult,
-    "chat-turn": ChatTurn,
-    "error-result": ErrorResult,
-    "verdict": Verdict,
-}
-"""Name of the published schema, `docs/<name>.schema.json`, to the record."""
-
-
-def json_schema(name: str) -> bytes:
-    """The JSON Schema of one of `RESULTS`, indented, as it is published."""
-    schema = msgspec.json.schema(RESULTS[name], schema_hook=_schema_hook)
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return schema_bytes(dialect | schema)
-
-
-def _schema_hook(kind: type) -> dict[str, object]:
-    if issubclass(kind, Quantity):
-        return {"type": "string", "description": f"{kind.__doc__} With a unit."}
-    raise NotImplementedError(kind.__name__)

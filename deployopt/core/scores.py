@@ -3,15 +3,23 @@
 Two things are asked of both, on the same token ids. On each document: the negative log-likelihood
 (NLL, nats) of every token but the first, given those before it. On the reference's own greedy
 answer to a prompt: which of its tokens the candidate would choose too, given the same text before.
+Where there are questions with choices, a third: how likely each choice is (core/choices.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 
+from deployopt.core.choices import (
+    ChoiceQuestion,
+    QuestionScore,
+    choice_of,
+    flat_likelihoods,
+    read_likelihoods,
+)
 from deployopt.core.errors import RefusedInputError
 from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Split
@@ -35,6 +43,8 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     counts: tuple[int, ...]
     chosen: tuple[tuple[int, ...], ...]
     answers: tuple[tuple[int, ...], ...] = ()
+    choices: tuple[tuple[float, ...], ...] = ()
+    """Log-likelihood (nats) of every choice, question by question; empty where none was asked."""
     full_context_rss_bytes: int | None = None
     """The most memory that the process has had resident, after a context filled to its end."""
 
@@ -62,6 +72,8 @@ class ScoreTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     evidence: Evidence
     documents: tuple[DocumentScore, ...]
     answers: tuple[AnswerScore, ...]
+    questions: tuple[QuestionScore, ...] = ()
+    """What both choose, where there are questions with choices."""
     non_finite: int = 0
     """Documents whose NLL is not a finite number."""
     exact_arithmetic: bool = True
@@ -77,14 +89,15 @@ def score_trial(  # noqa: PLR0913 -- whose, where, and both sides
     reference: Scored,
     candidate: Scored,
     *,
+    questions: Sequence[ChoiceQuestion] = (),
     exact_arithmetic: bool = True,
     note: str = "",
 ) -> ScoreTrial:
-    """Pair what both say.
+    """Pair what both say; `questions` are those whose choices both have scored.
 
     Raises:
-        RefusedInputError: they are not of the same documents and prompts, or the reference's own
-            likelihoods are no measure.
+        RefusedInputError: they are not of the same documents, prompts and questions, or the
+            reference's own likelihoods are no measure.
     """
     if reference.nll and not 0.0 < float(np.sum(reference.nll)) < np.inf:
         raise RefusedInputError(
@@ -115,6 +128,7 @@ def score_trial(  # noqa: PLR0913 -- whose, where, and both sides
             )
             for one, other in zip(reference.chosen, candidate.chosen, strict=True)
         ),
+        questions=tuple(_paired(questions, reference, candidate)),
         non_finite=int((~finite).sum()),
         exact_arithmetic=exact_arithmetic,
         full_context_rss_bytes=candidate.full_context_rss_bytes,
@@ -122,14 +136,40 @@ def score_trial(  # noqa: PLR0913 -- whose, where, and both sides
     )
 
 
+def _paired(
+    questions: Sequence[ChoiceQuestion], reference: Scored, candidate: Scored
+) -> Iterator[QuestionScore]:
+    """What both choose."""
+    counts = [len(one.choices) for one in questions]
+    if any([len(one) for one in side.choices] != counts for side in (reference, candidate)):
+        raise RefusedInputError(
+            "The reference and the candidate did not answer the same questions. Build again."
+        )
+    for question, one, other in zip(questions, reference.choices, candidate.choices, strict=True):
+        chosen = choice_of(one, question)
+        if chosen is None:
+            raise RefusedInputError(
+                "The reference's likelihoods of the choices are not finite numbers, so nothing can "
+                "be judged beside it. Look at the model and at the questions."
+            )
+        yield QuestionScore(
+            choices=len(question.choices),
+            answer=question.answer,
+            reference=chosen,
+            candidate=choice_of(other, question),
+        )
+
+
 def encode_scored(scored: Scored) -> bytes:
-    """As an npz of feeds: `nll` and `counts`, then each prompt's tokens, then each answer's."""
+    """As an npz of feeds: `nll`, `counts` and choices, then prompts' tokens, then answers'."""
     rss = -1 if scored.full_context_rss_bytes is None else scored.full_context_rss_bytes
     head: Feed = {
         _NLL: np.asarray(scored.nll, dtype=np.float64),
         _COUNTS: np.asarray(scored.counts, dtype=np.int64),
         "sizes": np.asarray([len(scored.chosen), len(scored.answers), rss], dtype=np.int64),
     }
+    if scored.choices:
+        head = {**head, **flat_likelihoods(scored.choices)}
     return encode_samples([head, *_tokens(scored.chosen), *_tokens(scored.answers)])
 
 
@@ -145,6 +185,7 @@ def decode_scored(path: Path) -> Scored:
         chosen, answers, rss = (int(x) for x in head["sizes"])
         nll = tuple(float(x) for x in head[_NLL])
         counts = tuple(int(x) for x in head[_COUNTS])
+        likelihoods = read_likelihoods(head)
     except (IndexError, KeyError, TypeError, ValueError) as error:
         raise RefusedInputError(f"{path} is not a file of scores.") from error
     if len(rest) != chosen + answers or len(nll) != len(counts):
@@ -154,6 +195,7 @@ def decode_scored(path: Path) -> Scored:
         counts=counts,
         chosen=tuple(rest[:chosen]),
         answers=tuple(rest[chosen:]),
+        choices=likelihoods,
         full_context_rss_bytes=None if rss < 0 else rss,
     )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
@@ -110,10 +111,12 @@ def _ask_language(bench: Bench, watcher: Watcher) -> Asked | None:
     found = scored_bundle(
         bench.bundle, questions, bench.device, bench.workdir, progress=watcher.advance
     )
+    scores = found.trial(bench.evidence, exact_arithmetic=bench.exact_arithmetic)
     return Asked(
         inputs=found.pool,
         answering=found.answering,
-        scores=found.trial(bench.evidence, exact_arithmetic=bench.exact_arithmetic),
+        accuracy=choice_accuracy(scores),
+        scores=scores,
     )
 
 

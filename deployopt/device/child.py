@@ -35,6 +35,7 @@ from deployopt.core.text import safe_text
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
 from deployopt.device.generating.reading import score_texts
 from deployopt.device.generating.rounds import answer_round
+from deployopt.device.generating.settings import answer_setting
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import (
     HEADER_BYTES,
@@ -47,6 +48,7 @@ from deployopt.device.protocol import (
     Reply,
     Request,
     Say,
+    SettingRequest,
     Timed,
     TimeRequest,
     Wait,
@@ -126,6 +128,8 @@ def answer(request: Request, say: Say, wait: Wait = lambda: None) -> Reply:
         return _evaluate(request, say)
     if isinstance(request, AnswerRequest):
         return answer_round(request, say, wait)
+    if isinstance(request, SettingRequest):
+        return answer_setting(request, say)
     return score_texts(request, say)
 
 

@@ -6,16 +6,14 @@ bundles that answer different questions, and a machine that is not the target un
 do. Needs only the small install.
 """
 
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from deployopt.core.budget import limit_of
-from deployopt.core.comparison import Comparison, Difference, FailOn, Margins
-from deployopt.core.errors import DeviceError, IntegrityError
-from deployopt.core.evidence import Evidence
+from deployopt.core.comparison import Comparison, Difference, FailOn
+from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.metric import Kind
@@ -23,9 +21,7 @@ from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
     memory_difference,
-    operator_difference,
     outcome_of,
-    precision_difference,
     refusals_of,
     round_pairs,
     same_answers,
@@ -35,48 +31,34 @@ from deployopt.core.regression import (
 from deployopt.core.relative import LOOKS
 from deployopt.core.result import CompareResult
 from deployopt.core.stages import TimedStages
+from deployopt.core.told_differences import operator_difference, precision_difference
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.accuracy import Bools, Evaluation, evaluate, timing_inputs
 from deployopt.device.admission import require_target, runtime_warnings
 from deployopt.device.agreement import agrees
 from deployopt.device.bundle_reader import OpenBundle
 from deployopt.device.device import Device, ThisMachine
+from deployopt.device.generating.bundled import asks_choices
+from deployopt.device.generating.comparing import compare_language
+from deployopt.device.generating.sides import language_side_of
 from deployopt.device.latency import Place, Schedule, measure
 from deployopt.device.machine import exact_for, matches
 from deployopt.device.onnx_operators import count_operators
 from deployopt.device.reference import classes_of, logits_of
+from deployopt.device.ring import ROUND_S, Ring, Terms
 from deployopt.device.setup import Arm, EvaluationSet
-from deployopt.device.sides import Side, notes_of, require_comparable, same_model, side_of
+from deployopt.device.sides import (
+    Side,
+    named,
+    notes_of,
+    require_comparable,
+    same_model,
+    side_of,
+)
 from deployopt.store.faults import storage_errors
 from deployopt.store.staging import scratch_folder, staged_folder
 
-ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
-"""Least seconds of timed requests a round, as in a build."""
-WALL_S: Final = 900.0
 _REQUESTS: Final = 30
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """How they are compared; `accuracy` None is the new one's own budget, or else one point."""
-
-    margin: float = Margins().cost
-    accuracy: float | None = None
-    seed: int = 0
-    time_limit_s: float = WALL_S
-    """Of the rounds."""
-
-
-class Ring(msgspec.Struct, frozen=True, kw_only=True):
-    """Where they meet: the device, why it is not the new one's target, a folder to send from."""
-
-    device: Device
-    mismatch: str | None
-    workdir: Path
-
-    @property
-    def evidence(self) -> Evidence:
-        """What a measurement there is worth."""
-        return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
 
 
 def compare(  # noqa: PLR0913 -- what the command line offers
@@ -98,8 +80,7 @@ def compare(  # noqa: PLR0913 -- what the command line offers
     """
     stages = TimedStages(watcher)
     device = device or ThisMachine()
-    before, after = side_of(old, device.machine), side_of(new, device.machine)
-    require_comparable(before.named, after.named)
+    require_comparable(named(old), named(new))
     mismatch = matches(new.target, device.machine)
     if not proxy:
         require_target(new, device, mismatch, "compare OLD NEW")
@@ -112,7 +93,7 @@ def compare(  # noqa: PLR0913 -- what the command line offers
     scratch = scratch_folder()
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
         ring = Ring(device=device, mismatch=mismatch, workdir=workdir)
-        found = compare_sides(before, after, ring, _with_budget(terms, new), stages)
+        found = _compared(old, new, ring, terms_for(terms, new), stages)
     return CompareResult(
         comparison=found,
         fail_on=fail_on,
@@ -130,10 +111,7 @@ def compare_sides(
     Raises:
         DeviceError: one of them cannot answer, or neither can be timed.
     """
-    margins = Margins(
-        cost=terms.margin,
-        accuracy=Margins().accuracy if terms.accuracy is None else terms.accuracy,
-    )
+    margins = terms.margins
     same = same_model(old, new)
     watcher.stage("Answers of the new one", len(new.reference))
     there = new.evaluation or _ask(new, new.data, ring, watcher)
@@ -171,10 +149,35 @@ def compare_sides(
     )
 
 
-def _with_budget(terms: Terms, bundle: OpenBundle) -> Terms:
-    if terms.accuracy is not None:
-        return terms
-    return msgspec.structs.replace(terms, accuracy=limit_of(bundle.budgets, Kind.ACCURACY))
+def terms_for(terms: Terms, bundle: OpenBundle) -> Terms:
+    """The terms with the new one's own budgets where nothing else was said.
+
+    Raises:
+        UsageError: a margin is of the other kind of model.
+    """
+    budgets, language = bundle.budgets, bundle.manifest.interface.generates
+    if terms.nll is not None and not language:
+        raise UsageError("--nll-margin is of language models; of others say --accuracy-margin.")
+    if terms.accuracy is not None and language and not asks_choices(bundle):
+        raise UsageError(
+            "--accuracy-margin is of answers that are right or wrong, and this language model's "
+            "bundle holds no questions with choices. Say --nll-margin instead."
+        )
+    accuracy = terms.accuracy
+    if accuracy is None:
+        accuracy = limit_of(budgets, Kind.ACCURACY)
+    nll = limit_of(budgets, Kind.SCORE) if terms.nll is None else terms.nll
+    return msgspec.structs.replace(terms, accuracy=accuracy, nll=nll)
+
+
+def _compared(
+    old: OpenBundle, new: OpenBundle, ring: Ring, terms: Terms, watcher: Watcher
+) -> Comparison:
+    machine = ring.device.machine
+    if new.manifest.interface.generates:
+        sides = language_side_of(old, machine), language_side_of(new, machine)
+        return compare_language(*sides, ring, terms, watcher)
+    return compare_sides(side_of(old, machine), side_of(new, machine), ring, terms, watcher)
 
 
 def _same_examples(old: Side, new: Side) -> EvaluationSet:

@@ -105,12 +105,21 @@ def open_tokenizer(path: Path) -> Tokenizer:
     """Read a stranger's tokenizer.json; raises IntegrityError where it is none."""
     try:
         data = path.read_bytes() if path.stat().st_size <= _TOKENIZER_BYTES_MAX else b""
-        return Tokenizer.from_str(data.decode("utf-8"))
+        text = data.decode("utf-8")
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{path} is not a tokenizer: {error}.") from error
+    return tokenizer_of(text, str(path))
+
+
+def tokenizer_of(text: str, where: str) -> Tokenizer:
+    """The tokenizer that the text of a tokenizer.json says; raises IntegrityError otherwise."""
+    try:
+        return Tokenizer.from_str(text)
     except BaseException as error:
         _pass_on(error)
-        raise IntegrityError(f"{path} is not a tokenizer: {error}.") from error
+        raise IntegrityError(f"{where} is not a tokenizer: {error}.") from error
 
 
 def _pass_on(error: BaseException) -> None:

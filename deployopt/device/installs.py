@@ -57,6 +57,7 @@ EXTRAS: Final = (
     ),
     Extra(name="openvino", packages=("openvino", "nncf"), enables="OpenVINO as a second runtime"),
     Extra(name="chat", packages=("onnxruntime-genai",), enables="language models"),
+    Extra(name="calibrate", packages=("olive-ai",), enables="calibrated int4 of language models"),
 )
 PROGRAMS: Final = (
     Program(names=("ssh",), package="openssh-client", enables="--device ssh://…"),

@@ -71,14 +71,33 @@ class AnswerRequest(
     """As in TimeRequest; a turn may end between two tokens, not within a prompt."""
 
 
+class SettingRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="setting"
+):
+    """Answers to prompts of one length, `batch` of them at a time: figures, not a round to judge.
+
+    At most `requests` are timed, and no more once `seconds` are over, but two in any case.
+    """
+
+    setup: Setup
+    prompts: Path
+    context: int
+    tokens: int
+    batch: int
+    requests: int
+    seconds: float
+    cores: tuple[int, ...] = ()
+
+
 class ScoreRequest(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="score"
 ):
     """What a language model says of documents (core/scores.py); goes to the file `result`.
 
     `documents` holds token ids, as do `asked` (prompts) and `chosen` (the reference's answers to
-    them), and `timed`, prompts that are answered with `tokens` tokens each. `fill` says whether a
-    context is filled to its end, for the memory that this takes.
+    them), and `timed`, prompts that are answered with `tokens` tokens each. `choices` holds
+    questions whose choices are scored (core/choices.py). `fill` says whether a context is filled to
+    its end, for the memory that this takes.
     """
 
     setup: Setup
@@ -86,6 +105,7 @@ class ScoreRequest(
     asked: Path
     chosen: Path
     timed: Path
+    choices: Path | None = None
     context: int
     tokens: int
     fill: bool
@@ -96,7 +116,7 @@ Timing = TimeRequest | AnswerRequest
 """What is answered with a round."""
 Asking = EvaluateRequest | ScoreRequest
 """What is answered with a file."""
-Request = Timing | Asking
+Request = Timing | Asking | SettingRequest
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="turn"):

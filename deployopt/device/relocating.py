@@ -13,6 +13,7 @@ from deployopt.device.protocol import (
     EvaluateRequest,
     Request,
     ScoreRequest,
+    SettingRequest,
 )
 
 Move = Callable[[Path], Path]
@@ -34,8 +35,11 @@ def relocated(request: Request, move: Move, result: Path) -> Request:
             asked=move(request.asked),
             chosen=move(request.chosen),
             timed=move(request.timed),
+            choices=None if request.choices is None else move(request.choices),
             result=result,
         )
+    if isinstance(request, SettingRequest):
+        return replace(request, setup=setup, prompts=move(request.prompts))
     expected = None if request.expected is None else move(request.expected)
     if isinstance(request, AnswerRequest):
         return replace(request, setup=setup, prompts=move(request.prompts), expected=expected)

@@ -40,42 +40,19 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
         """What it takes and answers."""
         return self.data.interface
 
-    @property
-    def named(self) -> tuple[str, Interface]:
-        """For `require_comparable`."""
-        return self.told.name, self.interface
-
 
 def side_of(bundle: OpenBundle, machine: Machine) -> Side:
     """A bundle as it runs on this machine.
 
     Raises:
-        UsageError: it holds no gate split, so that it cannot be asked anything; or it is of a
-            language model, which cannot be compared yet.
+        UsageError: it holds no gate split, so that it cannot be asked anything.
     """
     manifest, data = bundle.manifest, bundle.gate
-    if manifest.interface.generates:
-        raise UsageError(
-            f"{bundle.folder} is of a language model, and bundles of language models are not "
-            "compared yet. Run `deployopt verify` on each of them."
-        )
     if data is None:
-        raise UsageError(
-            f"{bundle.folder} holds no gate split, so there is nothing to compare it by. Build it "
-            "again."
-        )
+        raise without_gate(bundle)
     digests = {file.path: file.sha256 for file in manifest.files}
     return Side(
-        told=Compared(
-            name=manifest.name,
-            bundle=str(bundle.folder),
-            artifact=manifest.artifact,
-            target=manifest.target,
-            outcome=manifest.outcome,
-            precision=manifest.precision,
-            runtime=manifest.runtime,
-            size_bytes=bundle.size_bytes,
-        ),
+        told=told_of(bundle),
         target=bundle.target,
         setup=bundle.setup_on(machine),
         data=data,
@@ -84,6 +61,34 @@ def side_of(bundle: OpenBundle, machine: Machine) -> Side:
         files={path: digests[path] for path in manifest.deployed},
         reduced_range=bundle.reduced_range(),
         synthetic=bundle.lineage().data is None,
+    )
+
+
+def named(bundle: OpenBundle) -> tuple[str, Interface]:
+    """For `require_comparable`."""
+    return bundle.manifest.name, bundle.manifest.interface
+
+
+def told_of(bundle: OpenBundle) -> Compared:
+    """What a reader is told of it."""
+    manifest = bundle.manifest
+    return Compared(
+        name=manifest.name,
+        bundle=str(bundle.folder),
+        artifact=manifest.artifact,
+        target=manifest.target,
+        outcome=manifest.outcome,
+        precision=manifest.precision,
+        runtime=manifest.runtime,
+        size_bytes=bundle.size_bytes,
+    )
+
+
+def without_gate(bundle: OpenBundle) -> UsageError:
+    """Of a bundle that cannot be asked anything."""
+    return UsageError(
+        f"{bundle.folder} holds no gate split, so there is nothing to compare it by. Build it "
+        "again."
     )
 
 

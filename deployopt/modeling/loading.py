@@ -43,7 +43,7 @@ def load_model(folder: Path, task: Task) -> PreTrainedModel:
     """
     config = read_config(folder)
     check_weights(folder)
-    model_class = _model_class(folder, config, task)
+    model_class = model_class_of(folder, config, task)
     with quiet_transformers():
         try:
             model = model_class.from_pretrained(
@@ -122,7 +122,7 @@ def check_weights(folder: Path) -> None:
     raise StepError(f"{folder} has no model.safetensors. Name a folder that save_pretrained wrote.")
 
 
-def _model_class(folder: Path, config: dict[str, Json], task: Task) -> type[PreTrainedModel]:
+def model_class_of(folder: Path, config: dict[str, Json], task: Task) -> type[PreTrainedModel]:
     """The concrete class that the config names: cheaper to import than an Auto class."""
     ending = _CLASS_ENDINGS.get(task)
     if ending is None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.answer_settings import SettingTrial
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import FileEntry, Lineage, Manifest
 from deployopt.core.codec import encode_json, encode_pretty
@@ -50,6 +51,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     quality: tuple[AccuracyTrial, ...] | tuple[ScoreTrial, ...]
     """All that was asked of any candidate, the gate's first."""
     latency: tuple[Trial, ...]
+    settings: tuple[SettingTrial, ...] = ()
+    """Of a language model, by length of prompt and by batch."""
 
 
 def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
@@ -67,11 +70,14 @@ def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
 
 def lineage_of(prepared: Ground, made: Made) -> Lineage:
     """How the artifact came to be."""
-    synthetic = prepared.dataset.synthetic
+    synthetic, choices = prepared.dataset.synthetic, prepared.choices
+    asked = {} if choices is None else choices.splits
     return Lineage(
         model=prepared.source.origin,
         data=None if synthetic else prepared.dataset.origin,
-        splits={str(split): file.digest for split, file in prepared.dataset.splits.items()},
+        questions=None if choices is None else choices.origin,
+        splits={str(split): file.digest for split, file in prepared.dataset.splits.items()}
+        | {f"questions/{split}": file.digest for split, file in asked.items()},
         recipe=made.recipe.name,
         steps=tuple(step.lineage for step in made.steps),
     )
@@ -121,6 +127,8 @@ def publish(prepared: Ground, judged: Judged, result: BuildResult, destination: 
         "report.html": bundle_page(prepared, judged, result),
         "report.md": build_markdown(result).encode(),
     }
+    if judged.settings:
+        written["measurements/settings.json"] = encode_json(judged.settings) + b"\n"
     memo = DigestMemo()
     entries = [_copied_entry(name, path, memo) for name, path in copied.items()]
     entries += [_written_entry(name, data) for name, data in written.items()]

@@ -25,7 +25,7 @@ from deployopt.pipeline.recipes import FLOAT
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """`accuracy` is on the search split; what a failure left unknown is None.
 
-    A language model has `scores` in its place.
+    A language model has `scores`, and accuracy where it was asked questions with choices.
     """
 
     recipe: Recipe

@@ -16,8 +16,9 @@ from deployopt.core.metric import Kind
 from deployopt.core.verdict import Outcome, Verdict
 from deployopt.core.watching import Watcher
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
-from deployopt.device.compare import WALL_S, Ring, Terms, compare_sides
+from deployopt.device.compare import compare_sides
 from deployopt.device.machine import matches
+from deployopt.device.ring import WALL_S, Ring, Terms
 from deployopt.device.sides import Side, require_comparable, side_of
 from deployopt.pipeline.answering import candidate_answers, candidate_setup, evaluation_set
 from deployopt.pipeline.bundling import deployed_files

@@ -15,6 +15,7 @@ from deployopt.core.errors import StepError
 from deployopt.core.evidence import Evidence
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult, DataSummary, PlanSummary
+from deployopt.core.source import Dataset
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import tail_quantile
 from deployopt.core.verdict import Outcome
@@ -77,16 +78,21 @@ def result_of(
         bundle_digest=bundle_digest(*lasting_files(prepared, judged)),
         machine=prepared.machine,
         device=address_of(prepared.device),
-        data=DataSummary(
-            name=dataset.name,
-            labelled=dataset.labelled,
-            splits={str(split): file.examples for split, file in dataset.splits.items()},
-            notes=dataset.notes,
-        ),
+        data=_summary(dataset),
+        questions=None if prepared.choices is None else _summary(prepared.choices),
         stages=stages.times,
         warnings=prepared.warnings,
         accept_predicted=request.accept_predicted,
         exit_code=judged.verdict.exit_code(accept_predicted=request.accept_predicted),
+    )
+
+
+def _summary(dataset: Dataset) -> DataSummary:
+    return DataSummary(
+        name=dataset.name,
+        labelled=dataset.labelled,
+        splits={str(split): file.examples for split, file in dataset.splits.items()},
+        notes=dataset.notes,
     )
 
 
@@ -134,5 +140,6 @@ def write_lock(prepared: Ground) -> None:
     """A lock file that was asked for and is not there yet is made."""
     path = prepared.request.lock
     if path is not None and not path.exists():
-        origins = (prepared.source.origin, prepared.dataset.origin)
+        choices = () if prepared.choices is None else (prepared.choices.origin,)
+        origins = (prepared.source.origin, prepared.dataset.origin, *choices)
         atomic_write_bytes(path, encode_lock(lock_of(origins)))

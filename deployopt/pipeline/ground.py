@@ -20,6 +20,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     request: BuildRequest
     source: SourceModel
     dataset: Dataset
+    choices: Dataset | None = None
+    """Questions with choices for a language model; None where none were given."""
     device: Device
     """What measures."""
     evidence: Evidence

@@ -1,7 +1,8 @@
 """A model's name, or sizes given by hand, becomes its facts: nothing is built, no weight is read.
 
 An alias is answered from the catalogue, without a network; `hub:ORG/NAME` from its config and the
-headers of its weights; a folder likewise; an `.onnx` file from its graph.
+headers of its weights; a folder likewise; a `.gguf` file from its header; an `.onnx` file from its
+graph.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,18 @@ from deployopt.core.counts import show_short
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.plan import Facts
 from deployopt.core.request import ByHand
+from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.weights import StoredWeights
 from deployopt.core.workload import Workload
 from deployopt.pipeline.assuming import assumed_shapes
 from deployopt.pipeline.facts import file_facts
 from deployopt.planning.architectures import read_architecture
+from deployopt.planning.architectures.ggufs import gguf_architecture
 from deployopt.planning.by_hand import hand_architecture
 from deployopt.planning.entries import architecture_of
 from deployopt.sources.checks import CONFIG_MAX_BYTES, check_regular, read_vocabulary
+from deployopt.sources.gguf_header import SUFFIX as GGUF
+from deployopt.sources.gguf_header import GgufFacts, read_gguf_header
 from deployopt.sources.headers import pickled_files, pointers, stored_weights
 from deployopt.sources.hub_names import PREFIX, HubName, parse_hub_name
 from deployopt.sources.naming import is_path, model_path
@@ -82,11 +87,8 @@ def look_up(
     if not is_path(model):
         return _from_catalogue(model)
     path = model_path(model)
-    if path.suffix == ".gguf":
-        raise UsageError(
-            f"{model} is a GGUF file, whose shape is known once `build` has converted it. Name the "
-            f"model that it was made of, or give its sizes by hand: {BY_HAND}."
-        )
+    if path.suffix == GGUF:
+        return _from_gguf(model, path)
     return _from_folder(model, path) if path.is_dir() else _from_graph(model, path)
 
 
@@ -190,6 +192,29 @@ def _from_hub(name: str, lock: Path | None, store: Path | None) -> Looked:
             *_about_weights(found.stored, found.pickled),
         ),
     )
+
+
+def _from_gguf(name: str, path: Path) -> Looked:
+    header = read_gguf_header(path)
+    facts = header.facts
+    stored = StoredWeights(
+        elements=facts.elements, bytes=facts.weight_bytes, tensors=header.tensors
+    )
+    shape = gguf_architecture(facts.architecture, header.sizes, stored, facts.main_type)
+    return Looked(name=name, architecture=shape, warnings=_about_bits(facts))
+
+
+def _about_bits(facts: GgufFacts) -> tuple[str, ...]:
+    """What a precision means of weights that were rounded before."""
+    if not facts.quantized:
+        return ()
+    size = show_quantity(facts.weight_bytes, Dimension.SIZE)
+    said = (
+        f"The file holds weights of {facts.bits:.1f} bits on average, most of them in "
+        f"{facts.main_type}, {size} in all. `build` turns them into float32 first: a precision "
+        "above the file's takes its memory and gives back nothing that the file has lost."
+    )
+    return (said,)
 
 
 def _from_graph(name: str, path: Path) -> Looked:

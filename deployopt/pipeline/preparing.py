@@ -5,8 +5,10 @@ model that cannot fit, recipes that cannot run, a destination that is taken, lab
 """
 
 import hashlib
+from pathlib import Path
 from typing import Final
 
+from deployopt.core.errors import UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.judging.suitable import require_budgets_for
@@ -46,6 +48,7 @@ from deployopt.pipeline.recipes import (
     recipes_for,
 )
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
+from deployopt.sources.choice_lines import read_choice_lines
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import Lock, read_lock
 from deployopt.sources.models import resolve_model
@@ -92,6 +95,10 @@ def prepare(
         watcher.stage("Model")
         source = named_source(request, store)
     require_budgets_for(source.interface, request.budgets)
+    if request.questions is not None:
+        raise UsageError(
+            "--questions is for language models. What a classifier is judged by goes to --data."
+        )
     lock = lock_at(request)
     early = source_facts(source, request.target.workload, None)
     require_fit(request.target, source.name, early)
@@ -178,6 +185,8 @@ def named_source(request: BuildRequest, store: Store) -> SourceModel:
     """The model that the request names; raises as `resolve_model` does."""
     if request.data is not None and not is_path(request.model):
         check_data_name(request.data)  # before a model is fetched in vain
+    if request.questions is not None:
+        read_choice_lines(Path(request.questions).expanduser())  # likewise
     return resolve_model(
         request.model, store=store, lock=lock_at(request), pickles=request.unsafe_load_pickle
     )

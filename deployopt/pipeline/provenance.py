@@ -41,6 +41,11 @@ def provenance(
                 "resolvedDependencies": [
                     *_materials("model", lineage.model),
                     *([] if lineage.data is None else _materials("data", lineage.data)),
+                    *(
+                        []
+                        if lineage.questions is None
+                        else _materials("questions", lineage.questions)
+                    ),
                 ],
             },
             "runDetails": {

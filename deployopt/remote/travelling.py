@@ -21,6 +21,7 @@ from deployopt.device.protocol import (
     EvaluateRequest,
     Request,
     ScoreRequest,
+    SettingRequest,
     TimeRequest,
 )
 from deployopt.device.relocating import relocated
@@ -75,7 +76,9 @@ def _groups(request: Request) -> list[list[Path]]:
         return [_data_files(request), [request.data.examples]]
     if isinstance(request, ScoreRequest):
         texts = (request.documents, request.asked, request.chosen, request.timed)
-        return [[path] for path in texts]
+        return [[path] for path in (*texts, request.choices) if path is not None]
+    if isinstance(request, SettingRequest):
+        return [[request.prompts]]
     asked = request.feeds if isinstance(request, TimeRequest) else request.prompts
     return [[asked], [] if request.expected is None else [request.expected]]
 

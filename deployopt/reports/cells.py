@@ -106,6 +106,8 @@ def _of_language(item: CandidateResult) -> tuple[Cell, ...]:
     agreed: tuple[str, ...] = ()
     if scores is not None and scores.agreement.value is not None:
         agreed = (f"{scores.agreement.value:.1%} agree".replace("%", " %"),)
+    if item.accuracy is not None:
+        agreed = (*agreed, f"{show_figure(item.accuracy.loss, Dimension.SHARE)} lost")
     return (
         Cell("quality", scores.increase if scores else None, Dimension.PERCENT, agreed),
         Cell("first token", generation.first_token_tail if generation else None, Dimension.TIME),

@@ -88,7 +88,7 @@ def _facts(result: CompareResult) -> Iterator[tuple[str, str]]:
     found = result.comparison
     yield "Old", f"{found.old.bundle or NAMELESS}\n{words.side_words(found.old)}"
     yield "New", f"{found.new.bundle or NAMELESS}\n{words.side_words(found.new)}"
-    yield "Margins", words.margin_words(found.margins)
+    yield "Margins", words.margin_words(found)
     yield "Machine", machine_words(found.machine)
     yield "Measured", f"on {words.place_words(found)}; {words.rounds_words(found)}"
     yield from (("Note", note) for note in found.notes)

@@ -22,7 +22,7 @@ def compare_markdown(result: CompareResult) -> str:
     lines = [f"### {ICONS[word]} {names}: {word}", "", *baseline_lines(found), ""]
     place = f"on {words.place_words(found)} ({machine_words(found.machine)})"
     lines += [f"Measured {escape(place)}, {words.rounds_words(found)}."]
-    lines += [f"Margins: {words.margin_words(found.margins)}.", ""]
+    lines += [f"Margins: {words.margin_words(found)}.", ""]
     lines += [f"- Old: {escape(found.old.bundle or found.old.name)}"]
     lines += [f"- New: {escape(found.new.bundle or found.new.name)}"]
     lines += [f"- Warning: {escape(warning)}" for warning in result.warnings]

@@ -8,8 +8,13 @@ from typing import Final
 
 from deployopt.core.comparison import (
     ACCURACY,
+    AGREEMENT,
+    DECODE,
+    FIRST_TOKEN,
+    FULL_CONTEXT,
     LATENCY,
     MEMORY,
+    NLL,
     OPERATORS,
     PRECISION,
     SIZE,
@@ -17,7 +22,6 @@ from deployopt.core.comparison import (
     Compared,
     Comparison,
     Difference,
-    Margins,
 )
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Outcome
@@ -31,15 +35,33 @@ from deployopt.reports.words import (
 )
 
 GOOD: Final = frozenset({Change.BETTER, Change.NO_WORSE, Change.SAME, Change.CHANGED})
-_DIMENSIONS: Final = {LATENCY: Dimension.TIME, MEMORY: Dimension.SIZE, SIZE: Dimension.SIZE}
-_LESS: Final = {LATENCY: "faster", MEMORY: "less", SIZE: "smaller", ACCURACY: "better"}
-_MORE: Final = {LATENCY: "slower", MEMORY: "more", SIZE: "larger", ACCURACY: "lost"}
+_DIMENSIONS: Final = {
+    LATENCY: Dimension.TIME,
+    FIRST_TOKEN: Dimension.TIME,
+    DECODE: Dimension.TOKEN_RATE,
+    MEMORY: Dimension.SIZE,
+    FULL_CONTEXT: Dimension.SIZE,
+    SIZE: Dimension.SIZE,
+}
+_NAMES: Final = {
+    FIRST_TOKEN: "first token",
+    DECODE: "tokens/s",
+    NLL: "NLL",
+    FULL_CONTEXT: "full context",
+}
+"""Where the metric's own name is too long for a column, or says less."""
+_TIMES: Final = frozenset({LATENCY, FIRST_TOKEN, DECODE})
+_MEMORIES: Final = frozenset({MEMORY, FULL_CONTEXT})
+_LESS: Final = {SIZE: "smaller", ACCURACY: "better", NLL: "better"}
+_MORE: Final = {SIZE: "larger", ACCURACY: "lost", NLL: "higher", AGREEMENT: "apart"}
+_SHARES: Final = frozenset({ACCURACY, AGREEMENT})
+"""Told as the share that is right or agrees, in points, though `change` is what is lost."""
 _MARKS: Final = {Change.REGRESSED: "✗", Change.UNDECIDED: "?", Change.CHANGED: "·"}
 
 
 def aspect_words(difference: Difference) -> str:
     """`latency p50`."""
-    return metric_words(difference.aspect)
+    return _NAMES.get(difference.aspect, metric_words(difference.aspect))
 
 
 def change_mark(difference: Difference) -> str:
@@ -50,7 +72,7 @@ def change_mark(difference: Difference) -> str:
 def change_word(difference: Difference) -> str:
     """The outcome; `faster` rather than `better` where it is time."""
     if difference.outcome is Change.BETTER:
-        return _LESS[difference.aspect]
+        return _direction(difference.aspect, less=True)
     return difference.outcome.value
 
 
@@ -78,9 +100,9 @@ def change_words(difference: Difference) -> str:
         return _signed(difference.new - difference.old, 0)
     if difference.change is None:
         return NOTHING
-    if difference.aspect == ACCURACY:
+    if difference.aspect in _SHARES:
         return f"{_signed(-100 * difference.change, 2)} pt"
-    return f"{_signed(100 * difference.change, 1)} %"
+    return f"{_signed(100 * _shown(difference, difference.change), _digits(difference))} %"
 
 
 def bounds_words(difference: Difference) -> str:
@@ -88,9 +110,11 @@ def bounds_words(difference: Difference) -> str:
     low, high = difference.lower, difference.upper
     if low is None or high is None or low == high:
         return NOTHING
-    if difference.aspect == ACCURACY:
+    if difference.aspect in _SHARES:
         return f"{_signed(-100 * high, 2)} to {_signed(-100 * low, 2)} pt"
-    return f"{_signed(100 * low, 1)} to {_signed(100 * high, 1)} %"
+    first, last = sorted((_shown(difference, low), _shown(difference, high)))
+    digits = _digits(difference)
+    return f"{_signed(100 * first, digits)} to {_signed(100 * last, digits)} %"
 
 
 def by_how_much(difference: Difference) -> str:
@@ -98,11 +122,13 @@ def by_how_much(difference: Difference) -> str:
     name = aspect_words(difference)
     if difference.change is None:
         return name
-    word = _MORE[difference.aspect]
-    amount, least = difference.change, difference.lower
-    unit, digits = ("pt", 2) if difference.aspect == ACCURACY else ("%", 1)
-    sure = "" if least is None or least == amount else f", at least {100 * least:.{digits}f} {unit}"
-    return f"{name} {100 * amount:.{digits}f} {unit} {word}{sure}"
+    word = _direction(difference.aspect, less=False)
+    unit, digits = "pt" if difference.aspect in _SHARES else "%", _digits(difference)
+    amount = abs(_shown(difference, difference.change))
+    told = f"{name} {100 * amount:.{digits}f} {unit} {word}"
+    if difference.lower is None or difference.lower == difference.change:
+        return told
+    return f"{told}, at least {100 * abs(_shown(difference, difference.lower)):.{digits}f} {unit}"
 
 
 def in_short(comparison: Comparison) -> str:
@@ -116,16 +142,21 @@ def in_short(comparison: Comparison) -> str:
     if waiting:
         names = ", ".join(aspect_words(d) for d in waiting)
         return f"neither shown to be worse nor shown not to be: {names}"
-    better = [change_word(d) for d in comparison.differences if d.outcome is Change.BETTER]
+    better = [_gain(d) for d in comparison.differences if d.outcome is Change.BETTER]
     if better:
-        return f"no worse within the margins, and {' and '.join(better)}"
+        return f"no worse within the margins, and {' and '.join(dict.fromkeys(better))}"
     return "no worse within the margins"
 
 
-def margin_words(margins: Margins) -> str:
-    """`5 % of latency, memory and size; 1 pt of accuracy`."""
-    cost, accuracy = 100 * margins.cost, 100 * margins.accuracy
-    return f"{cost:g} % of latency, memory and size; {accuracy:g} pt of accuracy"
+def margin_words(comparison: Comparison) -> str:
+    """`5 % of latency, memory and size; 1 pt of accuracy`, by what was judged."""
+    margins, judged = comparison.margins, {d.aspect for d in comparison.differences}
+    cost, accuracy, nll = (100 * m for m in (margins.cost, margins.accuracy, margins.nll))
+    times = "times" if NLL in judged else "latency"
+    parts = [f"{cost:g} % of {times}, memory and size"]
+    parts += [f"{nll:g} % of NLL"] if NLL in judged else []
+    parts += [f"{accuracy:g} pt of accuracy"] if ACCURACY in judged else []
+    return "; ".join(parts)
 
 
 def side_words(side: Compared) -> str:
@@ -135,12 +166,13 @@ def side_words(side: Compared) -> str:
 
 
 def notes_of(comparison: Comparison) -> list[tuple[str, str]]:
-    """What is to be said of each aspect that is not simply good."""
-    return [
-        (aspect_words(d), sentences(d.reason, d.settle))
-        for d in comparison.differences
-        if (d.outcome not in GOOD or d.aspect == OPERATORS) and (d.reason or d.settle)
-    ]
+    """What is to be said of each aspect that is not simply good; equal notes stand once."""
+    notes: dict[str, list[str]] = {}
+    for one in comparison.differences:
+        told = one.outcome not in GOOD or one.aspect == OPERATORS
+        if told and (one.reason or one.settle):
+            notes.setdefault(sentences(one.reason, one.settle), []).append(aspect_words(one))
+    return [(", ".join(names), text) for text, names in notes.items()]
 
 
 def rounds_words(comparison: Comparison) -> str:
@@ -171,11 +203,38 @@ def _value(difference: Difference, value: float | None, words: str | None) -> st
         return words or NOTHING
     if value is None:
         return NOTHING
-    if difference.aspect == ACCURACY:
+    if difference.aspect in _SHARES:
         return f"{100 * value:.2f} %"
+    if difference.aspect == NLL:
+        return f"{value:.4f}"
     if difference.aspect == OPERATORS:
         return f"{value:.0f}"
     return show(value, _DIMENSIONS[difference.aspect])
+
+
+def _gain(difference: Difference) -> str:
+    """`faster`; `NLL better` where the word alone would not say of what."""
+    word = change_word(difference)
+    return word if word != "better" else f"{aspect_words(difference)} better"
+
+
+def _direction(aspect: str, *, less: bool) -> str:
+    """What less, or more, of it is called."""
+    if aspect in _TIMES:
+        return "faster" if less else "slower"
+    if aspect in _MEMORIES:
+        return "less" if less else "more"
+    return _LESS[aspect] if less else _MORE[aspect]
+
+
+def _digits(difference: Difference) -> int:
+    """Behind the point: quality changes by less than times do."""
+    return 2 if difference.aspect in {*_SHARES, NLL} else 1
+
+
+def _shown(difference: Difference, change: float) -> float:
+    """Of the quantity that is shown: a rate falls where the time a token rises."""
+    return 1.0 / (1.0 + change) - 1.0 if difference.aspect == DECODE else change
 
 
 def _signed(value: float, digits: int) -> str:

@@ -25,8 +25,10 @@ from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.pareto import draw_pareto
+from deployopt.reports.questioning import questions_words
 from deployopt.reports.search_plot import draw_search
 from deployopt.reports.sensitivity import draw_sensitivity
+from deployopt.reports.settings import HEADS, settings_notes, settings_rows, settings_title
 from deployopt.reports.signing import authenticity_words
 from deployopt.reports.spread import Arms, draw_distribution, draw_rounds
 from deployopt.reports.svg import SERIES, drawing, group, mark
@@ -174,8 +176,13 @@ def _made() -> "Environment":
         token_rate=Dimension.TOKEN_RATE,
         faster=faster_words,
         generates=generates,
+        told_questions=questions_words,
         first_token_head=first_token_head,
         figures_of=verify_figures,
+        settings_heads=HEADS,
+        settings_rows=settings_rows,
+        settings_title=settings_title,
+        settings_notes=settings_notes,
     )
     return environment
 

@@ -19,7 +19,9 @@ from deployopt.reports.comparison_markdown import baseline_lines
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.markdown_text import ICONS, escape, table
+from deployopt.reports.questioning import questions_words
 from deployopt.reports.search_words import effort_words, search_facts
+from deployopt.reports.settings import settings_lines
 from deployopt.reports.signing import authenticity_words
 from deployopt.reports.words import (
     NOTHING,
@@ -58,6 +60,8 @@ def build_markdown(result: BuildResult) -> str:
         lines += ["#### Against the baseline", "", *baseline_lines(result.baseline), ""]
     if result.candidates:
         lines += [*_candidates(result.candidates), ""]
+    if result.settings:
+        lines += [*settings_lines(result.settings), ""]
     if result.search is not None:
         lines += [*_search(result.search), ""]
     if result.settle is not None:
@@ -128,8 +132,10 @@ def _language_rows(
     candidates: Sequence[CandidateResult],
 ) -> tuple[tuple[str, ...], list[list[str]]]:
     tail = next((c.generation.quantile for c in candidates if c.generation), None)
+    asked = any(c.accuracy is not None for c in candidates)
     head = (
-        *("candidate", "NLL increase", "agreement", first_token_head(tail)),
+        *("candidate", "NLL increase", "agreement", *(["accuracy lost"] if asked else [])),
+        first_token_head(tail),
         *("tokens a second", "against float", "memory", "size"),
     )
     rows = []
@@ -143,6 +149,7 @@ def _language_rows(
                 _name(item),
                 _with_bounds(scores.increase if scores else None, Dimension.PERCENT),
                 _with_bounds(scores.agreement if scores else None, Dimension.PERCENT),
+                *([_with_bounds(_loss(item), Dimension.SHARE)] if asked else []),
                 _with_bounds(found.first_token_tail if found else None, Dimension.TIME),
                 _with_bounds(found.decode_tps if found else None, Dimension.TOKEN_RATE),
                 "".join(faster_words(item)).removesuffix(" float") or NOTHING,
@@ -151,6 +158,11 @@ def _language_rows(
             ]
         )
     return head, rows
+
+
+def _loss(item: CandidateResult) -> Figure | None:
+    """By questions with choices."""
+    return None if item.accuracy is None else item.accuracy.loss
 
 
 def _name(item: CandidateResult) -> str:
@@ -231,6 +243,7 @@ def _details(result: BuildResult) -> Iterator[str]:
     if result.data is not None:
         sizes = ", ".join(f"{n} {name}" for name, n in result.data.splits.items())
         yield f"- Data: {escape(f'{result.data.name}: {sizes}')}"
+    yield from (f"- Questions: {escape(told)}" for told in questions_words(result))
     yield f"- {where_words(result.device)}: {escape(at_words(result.machine, result.device))}"
     if result.bundle is not None:
         digest = f", digest {result.bundle_digest}" if result.bundle_digest else ""

@@ -35,7 +35,9 @@ from deployopt.reports.layout import (
     stderr_console,
     styled,
 )
+from deployopt.reports.questioning import questions_words
 from deployopt.reports.search import print_search
+from deployopt.reports.settings import print_settings
 from deployopt.reports.signing import authenticity_words
 from deployopt.reports.verified import verify_figures
 from deployopt.reports.words import (
@@ -72,6 +74,7 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
     console.print(styled(safe_text(f"{result.model} for {title}", 78), "bold"))
     facts(console, _build_facts(result))
     _print_tried(console, result)
+    print_settings(console, result.settings)
     if result.verdict is not None:
         _print_verdict(console, result.verdict, result.chosen.predicted if result.chosen else {})
     elif not result.plan.fits:
@@ -227,6 +230,9 @@ def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
         noun = "documents" if generates(result.candidates) else "examples"
         yield "Data", f"{result.data.name}: {sizes} {noun}"
         yield from (("", note) for note in result.data.notes)
+    if result.questions is not None:
+        told = tuple(questions_words(result))
+        yield from zip(("Questions", *([""] * (len(told) - 1))), told, strict=True)
     yield from _examples(result.plan.gate_examples, result.plan.gate_examples_needed)
     yield where_words(result.device), machine_words(result.machine)
     if result.device is not None:

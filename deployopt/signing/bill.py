@@ -95,6 +95,8 @@ def _bom(facts: Facts) -> "Bom":
     made_from = [_origin(lineage.model, "origin", ComponentType.MACHINE_LEARNING_MODEL)]
     if lineage.data is not None:
         made_from.append(_origin(lineage.data, _DATA, ComponentType.DATA, lineage.splits))
+    if lineage.questions is not None:
+        made_from.append(_origin(lineage.questions, "questions", ComponentType.DATA))
     packages = list(_packages(facts))
     described = BomMetaData(
         component=model, tools=ToolRepository(components=_tools(lineage)), timestamp=_EPOCH

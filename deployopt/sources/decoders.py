@@ -40,7 +40,16 @@ def prompt_inputs(
     if not isinstance(rows, int) or isinstance(rows, bool) or rows < 1:
         raise UsageError(f"{where}: vocab_size is {rows!r}, not a number of tokens.")
     read_tokenizer(folder, config, opener)
-    return PromptInputs(context=context, chat=has_template(folder))
+    return PromptInputs(context=_within_window(config, context), chat=has_template(folder))
+
+
+def _within_window(config: Mapping[str, object], context: int) -> int:
+    """No more than a layer's sliding window: beyond it the runtime is not the model that it was."""
+    window = config.get("sliding_window")
+    slides = config.get("use_sliding_window") is not False
+    if slides and isinstance(window, int) and window >= CONTEXT_MIN:
+        return min(context, window)
+    return context
 
 
 def read_template(path: Path) -> str:

@@ -2,8 +2,9 @@
 
 In: a text file whose documents end at blank lines, a table with a text column, or the news
 editorials of `demo-chat`; the model whose tokenizer reads them. Out: the splits search and gate,
-one document an example, chosen by content and seed. Documents that repeat or resemble another are
-left out, because each counts as one observation. Refuses too little text.
+one document an example, chosen by content and seed, and where more text is left, calibration.
+Documents that repeat or resemble another are left out, because each counts as one observation.
+Refuses too little text.
 """
 
 import hashlib
@@ -25,6 +26,13 @@ from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.demo import DATA, read_demo_articles
 from deployopt.sources.demo_data import stored_archive
+from deployopt.sources.document_counts import (
+    CALIBRATION_DOCUMENTS,
+    CALIBRATION_DOCUMENTS_MIN,
+    DOCUMENTS_MIN,
+    GATE_DOCUMENTS,
+    SEARCH_DOCUMENTS,
+)
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
@@ -48,16 +56,14 @@ IDS: Final = "input_ids"
 DOCUMENT_TOKENS: Final = 256
 DOCUMENT_TOKENS_MIN: Final = 24
 PROMPT_TOKENS: Final = 64
-SEARCH_DOCUMENTS: Final = 24
-GATE_DOCUMENTS: Final = 128
-DOCUMENTS_MIN: Final = 24
 SEARCH_PROMPTS: Final = 16
 GATE_PROMPTS: Final = 32
 TIMED_PROMPTS: Final = 32
 TEXT: Final = ".txt"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SEARCH_PART: Final = 4
 """Of few documents, every fourth is to choose by."""
+_JUDGING: Final = SEARCH_DOCUMENTS + GATE_DOCUMENTS
 _POOL: Final = 2_000
 _CHARACTERS_MAX: Final = 64 * DOCUMENT_TOKENS
 _BLANK: Final = re.compile(r"\n[ \t\r]*\n\s*")
@@ -92,9 +98,10 @@ def load_documents(
     options: DataOptions | None = None,
     lock: Lock | None = None,
 ) -> Dataset:
-    """The splits search and gate that `spec` gives for a language model; None: what it brings.
+    """The splits that `spec` gives for a language model; None: what it brings.
 
-    An example is `{"input_ids": int64 [1, n]}` with n from 24 to 256.
+    An example is `{"input_ids": int64 [1, n]}` with n from 24 to 256. The split calibration is
+    there only where at least 16 documents are left by the other two.
 
     Raises:
         UsageError: no such text, it is malformed, or too little.
@@ -194,9 +201,9 @@ def _chosen(found: _Texts, salt: str, tokenizer: "Tokenizer", longest: int) -> _
     documents: list[Feed] = []
     short = resembling = 0
     for text, group in zip(pool, groups, strict=True):
-        if len(documents) == SEARCH_DOCUMENTS + GATE_DOCUMENTS:
+        if len(documents) == _JUDGING + CALIBRATION_DOCUMENTS:
             break
-        ids = _ids(tokenizer, text, longest)
+        ids = encoded_ids(tokenizer, text[:_CHARACTERS_MAX])[:longest]
         if len(ids) < min(DOCUMENT_TOKENS_MIN, longest):
             short += 1
         elif group in seen:
@@ -207,7 +214,9 @@ def _chosen(found: _Texts, salt: str, tokenizer: "Tokenizer", longest: int) -> _
     if len(documents) < DOCUMENTS_MIN:
         raise _too_little(found.name, len(documents), len(texts))
     search = min(SEARCH_DOCUMENTS, len(documents) // _SEARCH_PART)
-    splits = {Split.SEARCH: documents[:search], Split.GATE: documents[search:]}
+    splits = {Split.SEARCH: documents[:search], Split.GATE: documents[search:_JUDGING]}
+    if len(documents) - _JUDGING >= CALIBRATION_DOCUMENTS_MIN:
+        splits[Split.CALIBRATION] = documents[_JUDGING:]
     return _Parts(splits=splits, notes=_said(found.name, splits, short, resembling))
 
 
@@ -216,18 +225,22 @@ def _rank(text: str, salt: str) -> bytes:
     return hashlib.sha256(salt.encode() + b"\0" + content).digest()
 
 
-def _ids(tokenizer: "Tokenizer", text: str, longest: int) -> list[int]:
-    """As the model reads it, without the tokens that would end it."""
+def encoded_ids(tokenizer: "Tokenizer", text: str) -> list[int]:
+    """As the model reads it, without the tokens that would end it.
+
+    Raises:
+        UsageError: the tokenizer fails on it.
+    """
     tokenizer.no_padding()
     tokenizer.no_truncation()
     try:
-        encoded = tokenizer.encode(text[:_CHARACTERS_MAX])
+        encoded = tokenizer.encode(text)
     except Exception as error:  # tokenizers raises the bare class
         raise UsageError(f"The model's tokenizer fails on a text: {error}.") from error
     count = len(encoded.ids)
     while count and encoded.special_tokens_mask[count - 1]:
         count -= 1
-    ids: list[int] = encoded.ids[: min(count, longest)]
+    ids: list[int] = encoded.ids[:count]
     return ids
 
 
@@ -235,7 +248,7 @@ def _too_little(name: str, documents: int, texts: int) -> UsageError:
     return UsageError(
         f"{name} gives {documents} documents, of {texts} texts, that have at least "
         f"{DOCUMENT_TOKENS_MIN} tokens and differ from one another. At least {DOCUMENTS_MIN} are "
-        f"needed to choose and to judge by, and {SEARCH_DOCUMENTS + GATE_DOCUMENTS} of "
+        f"needed to choose and to judge by, and {_JUDGING} of "
         f"{DOCUMENT_TOKENS} tokens are used where they are there. In a {TEXT} file a blank line "
         "ends a document; in a table each row is one."
     )

@@ -76,6 +76,12 @@ def list_repository(name: HubName, store: Store) -> HubListing:
     return listing
 
 
+def hub_key(name: HubName, commit: str, names: tuple[str, ...]) -> str:
+    """The key under which the files of a repository at a commit stand."""
+    return cache_key({"source": "hub", "version": _FORMAT, "kind": name.kind,
+        "repository": name.repository, "commit": commit, "files": list(names)})  # fmt: skip
+
+
 def fetch_files(
     name: HubName,
     listing: HubListing,
@@ -89,8 +95,7 @@ def fetch_files(
         IntegrityError: a file is not the one that the listing has.
         SourceError: it could not be fetched.
     """
-    key = cache_key({"source": "hub", "version": _FORMAT, "kind": name.kind,
-        "repository": name.repository, "commit": listing.commit, "files": list(names)})  # fmt: skip
+    key = hub_key(name, listing.commit, names)
     held = store.lookup(key)
     if held is not None:
         return held

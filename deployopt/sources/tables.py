@@ -206,22 +206,45 @@ def _delimiter(header: str) -> str:
     return max(_DELIMITERS, key=lambda mark: (header.count(mark), mark == ","))
 
 
-def _json_lines(path: Path, chosen: Mapping[str, str], *, labelled: bool = True) -> Iterator[Row]:
+def json_objects(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """Each object of a file of JSON lines, or of a JSON list, with its line or number.
+
+    Raises:
+        UsageError: the file is not such a file; says where.
+    """
     text = decoded_text(path)
     if path.suffix == ".json" and text.lstrip().startswith("["):
-        whole = _decode(text, list[dict[str, object]], path, 1)
-        items = ((number, item) for number, item in enumerate(whole, start=1))
-    else:
-        lines = enumerate(text.split("\n"), start=1)
-        items = ((n, _decode(x, dict[str, object], path, n)) for n, x in lines if x.strip())
+        yield from enumerate(_decode(text, list[dict[str, object]], path, 1), start=1)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, _decode(line, dict[str, object], path, number)
+
+
+def _json_lines(path: Path, chosen: Mapping[str, str], *, labelled: bool = True) -> Iterator[Row]:
     columns: tuple[str, str] | None = None
-    for number, item in items:
+    for number, item in json_items(path):
         columns = columns or find_columns(tuple(item), chosen, path, labelled=labelled)
         if columns[0] not in item or columns[1] not in item:
             missing = columns[0] if columns[0] not in item else columns[1]
             raise UsageError(f"{path}, line {number}: there is no {missing!r}.")
         # checked_row looks at the type, with the line at hand.
         yield Row(item[columns[0]], item[columns[1]], number)  # type: ignore[arg-type]
+
+
+def json_items(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
+    """The objects of a file with their lines, or their numbers where it is one list of them.
+
+    Raises:
+        UsageError: it is no such file; says where.
+    """
+    text = decoded_text(path)
+    if path.suffix == ".json" and text.lstrip().startswith("["):
+        yield from enumerate(_decode(text, list[dict[str, object]], path, 1), start=1)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, _decode(line, dict[str, object], path, number)
 
 
 def _decode(text: str, kind: type[T], path: Path, line: int) -> T:

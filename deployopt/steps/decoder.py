@@ -30,13 +30,14 @@ Algorithm = Literal[
     "default", "rtn", "rtn_last", "k_quant", "k_quant_last", "k_quant_mixed", "k_quant_linear"
 ]
 ARCHITECTURES: Final = (
-    "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM",
-    "GraniteForCausalLM", "HunYuanDenseV1ForCausalLM", "Lfm2ForCausalLM", "LlamaForCausalLM",
-    "MistralForCausalLM", "NemotronForCausalLM", "OlmoForCausalLM", "Phi3ForCausalLM",
-    "PhiForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "SmolLM3ForCausalLM",
+    "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "GemmaForCausalLM", "GraniteForCausalLM",
+    "HunYuanDenseV1ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "NemotronForCausalLM",
+    "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM",
 )  # fmt: skip
-"""Of the builder's those that transformers has itself and that run on a CPU."""
+"""Of the builder's those of which its float graph says what torch says of the model."""
 _CONFIG_MAX: Final = 4 * 2**20
+_WHOLE_CACHE: Final = "windowed_kv_cache=false"
+"""A cache that is as short as a layer's window bears no shorter context, and no text in pieces."""
 _GIB: Final = 2**30
 
 
@@ -45,8 +46,10 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `algorithm` is the builder's: `rtn` rounds to the nearest, `k_quant` looks for the scale with
     the least error; `_last` keeps the head in 8 bits, `_mixed` the most sensitive layers as well.
-    `accuracy_level` 4 multiplies in int8, 1 in float32. `embeddings` makes the table of words s8,
-    one scale a row, where the weights are not float.
+    `accuracy_level` 4 multiplies in int8, 1 in float32. Without `symmetric` a block has a zero
+    point beside its scale. `embeddings` makes the table of words s8, one scale a row, where the
+    weights are not float; without it the builder may take the head's, which the runtime holds a
+    second time in memory. Products that come calibrated (steps/calibrate.py) stay as they are.
     """
 
     name: ClassVar[str] = "export-decoder"
@@ -61,6 +64,7 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     block_size: int = 32
     algorithm: Algorithm = "default"
     accuracy_level: int = 4
+    symmetric: bool = True
     embeddings: bool = True
 
     def requires(self, source: Artifact, context: StepContext) -> None:
@@ -104,11 +108,14 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def _options(self) -> tuple[str, ...]:
         if self.precision == "fp32":
-            return ()
+            return (_WHOLE_CACHE,)
         return (
+            _WHOLE_CACHE,
             f"block_size={self.block_size}",
             f"accuracy_level={self.accuracy_level}",
             f"algo_config={self.algorithm}",
+            f"is_symmetric={str(self.symmetric).lower()}",
+            *(("shared_embeddings=false",) if self.embeddings else ()),
         )
 
 
@@ -234,7 +241,7 @@ def _unknown(architecture: str) -> StepError:
     return StepError(
         f"The model builder of onnxruntime-genai does not build {safe_text(architecture, 80)} for "
         f"a CPU. It builds {', '.join(ARCHITECTURES)}. Take a model of one of these classes: the "
-        "Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma and Phi-3 models are."
+        "Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and Phi-3 models are."
     )
 
 

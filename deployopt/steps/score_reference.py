@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from deployopt.core.choices import ChoiceQuestion
 from deployopt.core.freeing import release_memory
 from deployopt.core.samples import Feed
 from deployopt.core.scores import Scored
@@ -14,14 +15,23 @@ def score_reference(
     prompts: Sequence[Feed],
     threads: int,
     progress: Callable[[float, str], None],
+    *,
+    questions: Sequence[ChoiceQuestion] = (),
 ) -> Scored:
-    """NLL by document, and a greedy answer of up to 64 tokens to each prompt.
+    """NLL by document, a greedy answer of up to 64 tokens to each prompt, choices' likelihoods.
 
     Raises:
         StepError: the model does not load, or gives numbers that are not finite.
     """
     from deployopt.modeling.language.scoring import score
 
-    found = score(source.artifact.folder, documents, prompts, threads=threads, progress=progress)
+    found = score(
+        source.artifact.folder,
+        documents,
+        prompts,
+        questions=questions,
+        threads=threads,
+        progress=progress,
+    )
     release_memory()
     return found

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from deployopt.core.answers import AnswerTimes
 from deployopt.core.artifact import Precision
 from deployopt.core.comparison import Compared, Comparison, FailOn, Margins
 from deployopt.core.evidence import Evidence
@@ -14,14 +15,13 @@ from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
     memory_difference,
-    operator_difference,
     outcome_of,
-    precision_difference,
     refusals_of,
     round_pairs,
     size_difference,
 )
 from deployopt.core.result import CompareResult, StageTime
+from deployopt.core.told_differences import operator_difference, precision_difference
 from deployopt.core.verdict import Outcome
 from tests.fakes.results import MACHINE
 
@@ -44,6 +44,38 @@ def one_round(
         conditions=Conditions(),
         void=void,
     )
+
+
+def answer_round(median_s: float, tokens: int = 5, peak_bytes: int = 90 * MIB) -> Round:
+    """Of a language model: a fifth of each answer is its first token."""
+    first_s, token_s = 0.2 * median_s, 0.8 * median_s / (tokens - 1)
+    times = AnswerTimes(
+        prompt_tokens=(10,) * 3,
+        answer_tokens=(tokens,) * 3,
+        first_token_s=(first_s,) * 3,
+        token_s=(token_s,) * (3 * (tokens - 1)),
+    )
+    return msgspec.structs.replace(one_round(median_s, peak_bytes), answers=times)
+
+
+def answer_pair(
+    ratio: float, *, noise: float = 0.02, rounds: int = 24, memory: float = 1.0
+) -> tuple[Trial, Trial]:
+    """As `pair`, of two language models."""
+    chance = np.random.default_rng(1)
+    arms = []
+    for factor, peak in ((1.0, 1.0), (ratio, memory)):
+        levels = 0.01 * factor * np.exp(noise * chance.standard_normal(rounds))
+        peaks = 90 * MIB * peak * np.exp(0.003 * chance.standard_normal(rounds))
+        arms.append(
+            trial(
+                [
+                    answer_round(s, peak_bytes=int(p))
+                    for s, p in zip(levels.tolist(), peaks, strict=True)
+                ]
+            )
+        )
+    return arms[0], arms[1]
 
 
 def trial(rounds: Sequence[Round], failure: str | None = None, *, proxy: bool = False) -> Trial:

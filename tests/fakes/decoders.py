@@ -93,12 +93,12 @@ class TinyDecoder:
         ]
         kinds = ("key", "value")
         inputs = [
-            helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "n"]),
-            helper.make_tensor_value_info("attention_mask", TensorProto.INT64, [1, "t"]),
+            helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["b", "n"]),
+            helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["b", "t"]),
             *(_cache(f"past_key_values.0.{kind}", "p") for kind in kinds),
         ]
         outputs = [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, "n", VOCABULARY]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["b", "n", VOCABULARY]),
             *(_cache(f"present.0.{kind}", "t") for kind in kinds),
         ]
         tensors = [numpy_helper.from_array(value, name) for name, value in constants.items()]
@@ -107,7 +107,7 @@ class TinyDecoder:
 
 
 def _cache(name: str, length: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, length, _WIDTH])
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 1, length, _WIDTH])
 
 
 def config() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from deployopt.core.relative import Look
 from deployopt.core.search import Effort
 from deployopt.device import bundle_measuring
 from deployopt.pipeline import trying
+from deployopt.pipeline.language import trying as language_trying
 from deployopt.pipeline.searching import schooling, timing
 
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried")
@@ -29,8 +30,9 @@ ROUNDS: Final = 5
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Do so in this process."""
-    patch.setattr(trying, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
-    patch.setattr(trying, "LOOKS", (Look(ROUNDS, 0.0),))
+    for place in (trying, language_trying):
+        patch.setattr(place, "ROUND_S", dict.fromkeys((Evidence.TARGET, Evidence.PROXY), ROUND_S))
+        patch.setattr(place, "LOOKS", (Look(ROUNDS, 0.0),))
     patch.setattr(bundle_measuring, "MIN_ROUND_S", ROUND_S)
     patch.setattr(timing, "ROUND_S", ROUND_S)
     patch.setitem(schooling.RUNGS, Effort.DEFAULT, (1, 1, 1))

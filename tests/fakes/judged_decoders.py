@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from deployopt.core.artifact import Precision, SessionOptions
 from deployopt.core.budget import Budget
 from deployopt.core.bundle import Lineage, Manifest, Origin
+from deployopt.core.choices import ChoiceQuestion, choice_of, encode_questions
 from deployopt.core.codec import decode_toml, encode_pretty
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.samples import encode_samples
@@ -29,6 +31,7 @@ BUDGETS = (
     Budget(metric="memory_peak", limit=2.0**33),
     Budget(metric="artifact_size", limit=2.0**20),
 )
+ACCURACY = Budget(metric="accuracy_drop", limit=0.1)
 
 
 def make_judged_bundle(
@@ -38,13 +41,21 @@ def make_judged_bundle(
     reference: TinyDecoder | None = None,
     without: str | None = None,
     timed_length: int = 10,
+    questions: int = 0,
+    artifact: str = "d" * 64,
+    seed: int = 5,
 ) -> Path:
-    """Published at `bundle`; `reference` is another model where the two are to differ."""
+    """Published at `bundle`; `reference` is another model where the two are to differ.
+
+    `seed` draws the texts.
+
+    With `questions` accuracy has a budget of 10 points; the reference has three of four right.
+    """
     made = bundle.with_name(f"{bundle.name}-made")
     made.mkdir(parents=True)
     model = model or TinyDecoder()
     folder = model.save(made / "model").parent
-    lot = np.random.default_rng(5)
+    lot = np.random.default_rng(seed)
 
     def texts(count: int, length: int) -> list[list[int]]:
         return [lot.integers(0, VOCABULARY, length).tolist() for _ in range(count)]
@@ -53,7 +64,7 @@ def make_judged_bundle(
     target = decode_toml(target_toml("here").encode(), Target, where="test")
     verdict = Verdict(
         target=target.name,
-        artifact="d" * 64,
+        artifact=artifact,
         outcome=Outcome.ACCEPTED,
         provisional=False,
         checks=(),
@@ -61,14 +72,20 @@ def make_judged_bundle(
     origin = Origin(asked="tiny", resolved="tiny")
     records = {
         "target.json": encode_pretty(target),
-        "budgets.json": encode_pretty(BUDGETS),
+        "budgets.json": encode_pretty((*BUDGETS, *([ACCURACY] if questions else []))),
         "verdict.json": encode_pretty(verdict),
         "lineage.json": encode_pretty(Lineage(model=origin, data=origin, recipe="float")),
         "gate/examples.npz": _feeds(documents),
         "gate/prompts.npz": _feeds(asked),
         "gate/timed.npz": _feeds(timed),
-        "gate/reference.npz": encode_scored(_scored(reference or model, documents, asked)),
     }
+    said = _scored(reference or model, documents, asked)
+    if questions:
+        drawn = draw_questions(reference or model, questions)
+        records["gate/choices.npz"] = encode_questions(drawn)
+        likelihoods = tuple(choice_likelihoods(reference or model, one) for one in drawn)
+        said = msgspec.structs.replace(said, choices=likelihoods)
+    records["gate/reference.npz"] = encode_scored(said)
     records.pop(without or "", None)
     for number, data in enumerate(records.values()):
         (made / str(number)).write_bytes(data)
@@ -81,7 +98,7 @@ def make_judged_bundle(
         made_with="test",
         target=target.name,
         outcome="accepted",
-        artifact="d" * 64,
+        artifact=artifact,
         model="model/genai_config.json",
         runtime="onnxruntime-genai",
         opset=0,
@@ -100,6 +117,28 @@ def make_judged_bundle(
     )
     publish_bundle(files, manifest, bundle)
     return bundle
+
+
+def choice_likelihoods(twin: TinyDecoder, question: ChoiceQuestion) -> tuple[float, ...]:
+    """By numpy."""
+    before = twin.nll(question.prompt)
+    return tuple(before - twin.nll([*question.prompt, *choice]) for choice in question.choices)
+
+
+def draw_questions(twin: TinyDecoder, count: int) -> list[ChoiceQuestion]:
+    """Of four choices; what the twin chooses is right but in every fourth."""
+    lot = np.random.default_rng(17)
+    found = []
+    for number in range(count):
+        prompt, *choices = (
+            tuple(lot.integers(0, VOCABULARY, length).tolist()) for length in (12, 3, 4, 3, 2)
+        )
+        sizes = tuple(4 * len(choice) for choice in choices)
+        asked = ChoiceQuestion(prompt=prompt, choices=tuple(choices), sizes=sizes, answer=0)
+        chosen = choice_of(choice_likelihoods(twin, asked), asked) or 0
+        answer = chosen if number % 4 else (chosen + 1) % 4
+        found.append(msgspec.structs.replace(asked, answer=answer))
+    return found
 
 
 def _feeds(texts: list[list[int]]) -> bytes:

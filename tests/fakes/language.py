@@ -5,6 +5,12 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from deployopt.core.answer_settings import (
+    AnswerSetting,
+    SettingSummary,
+    SettingTrial,
+    setting_summary,
+)
 from deployopt.core.answers import AnswerTimes
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget, parse_budget
@@ -147,6 +153,28 @@ def language_candidate(
     )
 
 
+def language_settings(*, proxy: bool = False) -> tuple[SettingSummary, ...]:
+    """Short and full prompts, two at a time, and one batch that there was no memory for."""
+    short = AnswerSetting(name="short", prompt_tokens=64, answer_tokens=ANSWER)
+    full = AnswerSetting(name="full", prompt_tokens=2016, answer_tokens=ANSWER)
+    pair, eight = (msgspec.structs.replace(short, batch=size) for size in (2, 8))
+    evidence = Evidence.PROXY if proxy else Evidence.TARGET
+    predicted = {
+        "ttft_s": Estimate(value=0.1, lower=0.048, upper=0.3, basis="by hand"),
+        "decode_tps": Estimate(value=100.0, lower=35.0, upper=220.0, basis="by hand"),
+        "memory_peak": Estimate(value=3e8, lower=2.6e8, upper=4e8, basis="by hand"),
+    }
+    plain = answered_trial(0.082, 0.0189).rounds[0]
+    apart = msgspec.structs.replace(plain, compared=64, mismatched=48, energy_j=3.2)
+    trials = (
+        SettingTrial(setting=short, round=msgspec.structs.replace(plain, energy_j=2.4)),
+        SettingTrial(setting=full, round=msgspec.structs.replace(plain, void="steal 12 %")),
+        SettingTrial(setting=pair, round=apart),
+        SettingTrial(setting=eight, left_out="it may take 4 GiB, which is more than is free"),
+    )
+    return tuple(setting_summary(one, evidence, predicted) for one in trials)
+
+
 def language_build(*, proxy: bool = False, budgets: tuple[Budget, ...] = BUDGETS) -> BuildResult:
     """A build that tried four forms, of which one failed."""
     found = (
@@ -181,6 +209,7 @@ def language_build(*, proxy: bool = False, budgets: tuple[Budget, ...] = BUDGETS
         ),
         candidates=found,
         gate_scores=score_summary(scores),
+        settings=language_settings(proxy=proxy),
         verdict=verdict,
         bundle="/home/ada/bundles/demo-chat-x86-cpu",
         bundle_digest=DIGEST,

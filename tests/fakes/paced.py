@@ -7,9 +7,9 @@ import numpy as np
 from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Machine
 from deployopt.device.device import Signs, ThisMachine, one_by_one, unheard
-from deployopt.device.protocol import Evaluated, Request, Timed, TimeRequest, Timing
+from deployopt.device.protocol import AnswerRequest, Evaluated, Request, Timed, Timing
 from deployopt.device.setup import Limits
-from tests.fakes.comparing import MIB, one_round
+from tests.fakes.comparing import MIB, answer_round, one_round
 
 
 class PacedDevice:
@@ -48,10 +48,12 @@ class PacedDevice:
 
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         artifact = request.setup.artifact
-        if not isinstance(request, TimeRequest):
+        if not isinstance(request, Timing):
             self.evaluated.append(artifact)
             return self._here.ask(request, limits, signs)
         self.timed += 1
         level = 0.01 * self._paces.get(artifact, 1.0)
         noisy = level * float(np.exp(self._noise * self._chance.standard_normal()))
+        if isinstance(request, AnswerRequest):
+            return Timed(round=answer_round(noisy))
         return Timed(round=one_round(noisy, 90 * MIB, requests=40))

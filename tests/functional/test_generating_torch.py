@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from deployopt.core.choices import ChoiceQuestion, encode_questions
 from deployopt.core.samples import encode_samples
 from deployopt.device.device import ThisMachine
 from deployopt.device.generating.asking import Questions, score
@@ -37,14 +38,25 @@ def test_scores_of_a_float_decoder_are_those_of_torch(tmp_path: Path) -> None:
         path.write_bytes(encode_samples([{"input_ids": text[None]} for text in texts]))
         return path
 
+    questions = [
+        ChoiceQuestion(
+            prompt=tuple(lot.integers(0, WORDS, size).tolist()),
+            choices=tuple(tuple(lot.integers(0, WORDS, n).tolist()) for n in (3, 1, 140, 6)),
+            sizes=(3, 1, 140, 6),
+            answer=0,
+        )
+        for size in (1, 30, 200)
+    ]
+    (tmp_path / "q.npz").write_bytes(encode_questions(questions))
     feeds = [[{"input_ids": text[None]} for text in texts] for texts in (documents, prompts)]
-    reference = score_by_torch(source, *feeds)
+    reference = score_by_torch(source, *feeds, questions=questions)
     found, _ = score(
         setup_for(made / "genai_config.json"),
         Questions(
             documents=stored("d", documents),
             asked=stored("a", prompts),
             timed=stored("t", prompts),
+            choices=tmp_path / "q.npz",
         ),
         reference,
         Answering(tokens=8, context=512),
@@ -54,6 +66,8 @@ def test_scores_of_a_float_decoder_are_those_of_torch(tmp_path: Path) -> None:
     assert found.counts == reference.counts
     assert found.nll == pytest.approx(reference.nll, rel=1e-5)
     assert found.chosen == reference.chosen
+    for one, other in zip(found.choices, reference.choices, strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
     for own, theirs in zip(found.answers, reference.chosen, strict=True):
         # Timed answers go on behind the end of a text.
         before = theirs[: theirs.index(END)] if END in theirs else theirs

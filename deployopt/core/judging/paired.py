@@ -1,8 +1,10 @@
 """The budget on accuracy: right and wrong on the same examples as the reference."""
 
 from deployopt.core.budget import Budget
+from deployopt.core.distributions import proportion_lower
 from deployopt.core.evidence import Evidence
 from deployopt.core.judging.findings import ON_DEVICE, Findings, rejected
+from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial
 from deployopt.core.paired import loss_bounds
 from deployopt.core.sample_size import examples_to_settle
@@ -20,12 +22,10 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
     outcome = Outcome.ACCEPTED if inside else Outcome.UNDECIDED
     outcome = Outcome.REJECTED if outside else outcome
     settle = None if inside or outside else _more_examples(trial, budget.limit, confidence)
-    reason = (
-        f"{trial.lost} lost and {trial.gained} gained of {trial.examples}"
-        if trial.labelled
-        else f"no labels: {trial.lost} of {trial.examples} answers differ from the reference's, "
-        "which bounds the loss from above"
-    )
+    reason = _words(trial)
+    if outcome is Outcome.ACCEPTED and _guessed(trial):
+        outcome = Outcome.UNDECIDED
+        settle = "give questions that the model can answer: whoever guesses has nothing to lose"
     if trial.synthetic and outcome is Outcome.ACCEPTED:
         outcome = Outcome.UNDECIDED
         settle = "give real inputs with --data: agreement on made-up inputs proves nothing"
@@ -48,8 +48,30 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
     )
 
 
+def _words(trial: AccuracyTrial) -> str:
+    if not trial.labelled:
+        return (
+            f"no labels: {trial.lost} of {trial.examples} answers differ from the reference's, "
+            "which bounds the loss from above"
+        )
+    counts = f"{trial.lost} lost and {trial.gained} gained of {trial.examples}"
+    if trial.guessing is None:
+        return counts
+    right, blind = (100 * x for x in (trial.reference_accuracy, trial.guessing))
+    return f"{counts} questions; the reference has {right:.1f} % right, guessing {blind:.1f} %"
+
+
+def _guessed(trial: AccuracyTrial) -> bool:
+    """Whether the reference itself may be choosing blindly, for all that was seen."""
+    if trial.guessing is None:
+        return False
+    right = trial.both_right + trial.lost
+    return proportion_lower(right, trial.examples, CONFIDENCE) <= trial.guessing
+
+
 def _more_examples(trial: AccuracyTrial, limit: float, confidence: float) -> str:
+    noun = "examples" if trial.guessing is None else "questions"
     more = examples_to_settle(trial.lost, trial.gained, trial.examples, limit, confidence)
     if more is None:
-        return "the loss seen is the budget's own: no number of examples is likely to settle it"
-    return f"evaluate on about {more:,} more examples"
+        return f"the loss seen is the budget's own: no number of {noun} is likely to settle it"
+    return f"evaluate on about {more:,} more {noun}"

@@ -1,5 +1,7 @@
 """Budgets on a language model's answers beside its reference's: NLL, and tokens that agree.
 
+Its accuracy, where there are questions with choices, is judged as a classifier's is (paired.py).
+
 Both are shares of one. Documents and prompts are the units, and fewer than five settle nothing.
 """
 
@@ -10,12 +12,13 @@ from typing import Final
 import msgspec
 
 from deployopt.core.budget import Budget
+from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.distributions import normal_quantile, student_t_quantile
 from deployopt.core.evidence import Evidence
 from deployopt.core.judging.findings import ON_DEVICE, Findings, rejected
 from deployopt.core.metric import Kind
 from deployopt.core.nll import nll_increase_bounds, nll_increase_p_value
-from deployopt.core.paired import LossBounds
+from deployopt.core.paired import LossBounds, loss_p_value
 from deployopt.core.ratio import LEAST_UNITS
 from deployopt.core.scores import ScoreTrial
 from deployopt.core.token_agreement import token_agreement_bounds, token_agreement_p_value
@@ -67,7 +70,7 @@ def judge_agreement(budget: Budget, findings: Findings) -> Check:
 
 
 def scores_p_value(trial: ScoreTrial, budgets: Sequence[Budget]) -> float:
-    """Against "it loses too much": the largest of all budgets on scores and agreement.
+    """Against "it loses too much": the largest of all budgets on scores, agreement and accuracy.
 
     0 without such a budget; 1 of a trial that cannot be judged.
     """
@@ -82,9 +85,18 @@ def _p_value(trial: ScoreTrial, budget: Budget) -> float:
             return nll_increase_p_value(trial.documents, budget.limit)
         if budget.definition.kind is Kind.AGREEMENT:
             return token_agreement_p_value(trial.answers, budget.limit)
+        if budget.definition.kind is Kind.ACCURACY:
+            return _accuracy_p_value(trial, budget.limit)
     except ValueError:  # too few to say anything, or no numbers
         return 1.0
     return 0.0
+
+
+def _accuracy_p_value(trial: ScoreTrial, limit: float) -> float:
+    asked = choice_accuracy(trial)
+    if asked is None or asked.non_finite:
+        return 1.0
+    return loss_p_value(asked.lost, asked.gained, asked.examples, limit)
 
 
 def _judged(budget: Budget, trial: ScoreTrial, units: _Units, confidence: float) -> Check:

@@ -2,7 +2,8 @@
 
 In: the model's folder and the open model. Out: token ids of messages, text of token ids. The
 template is the model's own, filled in by onnxruntime-genai; a model without one is given the last
-message as it is. Refuses a tokenizer that cannot be read.
+message as it is. Control tokens in a message are plain text. Refuses a tokenizer that cannot be
+read.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import msgspec
 from deployopt.core.errors import UsageError
 from deployopt.core.generation import Message
 from deployopt.core.text import safe_text
+from deployopt.device.chatting.controls import Controls
 from deployopt.device.inputs import open_tokenizer
 
 TOKENIZER: Final = "tokenizer.json"
@@ -47,19 +49,23 @@ class Texts:
         self.why_not = why_not
         """Why no template is used."""
         self.takes_system = False
+        self._controls = Controls(self._tokenizer)
         if template is None:
             return
         user = Message(role="user", content=_PROBE)
         try:
-            self._fill([user])
+            written = self._fill([user])
         except UsageError as error:
             self._template, self.why_not = None, str(error.__cause__)
             return
         system = Message(role="system", content=_PROBE[::-1])
         try:
-            self.takes_system = system.content in self._fill([system, user])
+            said = self._fill([system, user])
+            self.takes_system = system.content in said
+            written += said
         except UsageError:
             self.takes_system = False
+        self._controls = Controls(self._tokenizer, written)
 
     @property
     def chat(self) -> bool:
@@ -72,9 +78,10 @@ class Texts:
         Raises:
             UsageError: the template has no form for this conversation.
         """
+        hidden = self._controls.hidden(messages if self.chat else messages[-1:])
+        text = self._fill(hidden.messages) if self.chat else hidden.messages[-1].content
         # A template writes the special tokens itself.
-        text = messages[-1].content if self._template is None else self._fill(messages)
-        return list(self._tokenizer.encode(text, add_special_tokens=not self.chat).ids)
+        return self._controls.encode(text, hidden.words, add_special_tokens=not self.chat)
 
     def read(self, ids: Sequence[int]) -> str:
         """The text of tokens, without special ones."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.choices import decode_questions
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.interface import PromptInputs
 from deployopt.core.samples import decode_samples, encode_samples
@@ -25,6 +26,8 @@ from deployopt.store.writing import write_new_file
 
 CONTEXT: Final = 2048
 """Tokens that there is room for where nobody says more or less."""
+QUESTION_S: Final = 10.0
+"""More time that a process may take for each question with choices."""
 _PREPACKED: Final = 1.5
 """A process takes up to so many times its weights' size: some are packed anew when it loads."""
 _PIECES_BYTES: Final = 128 * 2**20
@@ -34,11 +37,15 @@ Progress = Callable[[float, str], None]
 
 
 class Questions(msgspec.Struct, frozen=True, kw_only=True):
-    """Files of token ids (core/samples.py): documents, prompts with known answers, timed ones."""
+    """Files of token ids (core/samples.py): documents, prompts with known answers, timed ones.
+
+    `choices` has questions with choices (core/choices.py), where some are asked.
+    """
 
     documents: Path
     asked: Path
     timed: Path
+    choices: Path | None = None
 
 
 def answering_of(workload: Workload, inputs: PromptInputs) -> Answering:
@@ -100,15 +107,24 @@ def score(  # noqa: PLR0913 -- who is asked what, where, and what it may take
             asked=questions.asked.absolute(),
             chosen=chosen,
             timed=questions.timed.absolute(),
+            choices=None if questions.choices is None else questions.choices.absolute(),
             context=answering.context,
             tokens=answering.tokens,
             fill=fill,
             result=result,
         )
-        reply = device.ask(request, limits, watch)
+        reply = device.ask(request, _patient(limits, questions), watch)
         if not isinstance(reply, Evaluated):
             raise DeviceError("The model's process answered another question.")
         return decode_scored(result), reply
+
+
+def _patient(limits: Limits, questions: Questions) -> Limits:
+    """Questions may be thousands, and a device slow; one that hangs gives no sign of life."""
+    if questions.choices is None:
+        return limits
+    more = QUESTION_S * len(decode_questions(questions.choices))
+    return msgspec.structs.replace(limits, wall_s=limits.wall_s + more)
 
 
 def prompt_pool(questions: Questions, scored: Scored) -> PromptPool:

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.choices import ChoiceQuestion, decode_questions
 from deployopt.core.errors import IntegrityError
 from deployopt.core.evidence import Evidence
 from deployopt.core.interface import PromptInputs
@@ -23,6 +24,7 @@ from deployopt.device.setup import Answering, PromptPool, silent
 DOCUMENTS: Final = "gate/examples.npz"
 ASKED: Final = "gate/prompts.npz"
 TIMED: Final = "gate/timed.npz"
+CHOICES: Final = "gate/choices.npz"
 Progress = Callable[[float, str], None]
 
 
@@ -34,6 +36,7 @@ class ScoredBundle(msgspec.Struct, frozen=True, kw_only=True):
     scored: Scored
     pool: PromptPool
     answering: Answering
+    questions: tuple[ChoiceQuestion, ...] = ()
 
     def trial(self, evidence: Evidence, *, exact_arithmetic: bool) -> ScoreTrial:
         """Both paired."""
@@ -43,6 +46,7 @@ class ScoredBundle(msgspec.Struct, frozen=True, kw_only=True):
             evidence,
             self.reference,
             self.scored,
+            questions=self.questions,
             exact_arithmetic=exact_arithmetic,
         )
 
@@ -53,7 +57,18 @@ def prompts_of_bundle(bundle: OpenBundle) -> Questions | None:
     if not {DOCUMENTS, ASKED, TIMED, REFERENCE} <= listed:
         return None
     folder: Path = bundle.folder
-    return Questions(documents=folder / DOCUMENTS, asked=folder / ASKED, timed=folder / TIMED)
+    return Questions(
+        documents=folder / DOCUMENTS,
+        asked=folder / ASKED,
+        timed=folder / TIMED,
+        choices=folder / CHOICES if CHOICES in listed else None,
+    )
+
+
+def asks_choices(bundle: OpenBundle) -> bool:
+    """Whether its gate split has questions with choices."""
+    found = prompts_of_bundle(bundle)
+    return found is not None and found.choices is not None
 
 
 def scored_bundle(
@@ -92,4 +107,5 @@ def scored_bundle(
         scored=scored,
         pool=prompt_pool(questions, scored),
         answering=answering,
+        questions=() if questions.choices is None else decode_questions(questions.choices),
     )

@@ -44,6 +44,7 @@ class _SlidingWindow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     slide_key_value_cache: bool = True
     slide_inputs: bool = True
     layers: tuple[int, ...] = ()
+    cache_slack: Annotated[int, msgspec.Meta(ge=0, le=2**24)] = 0
 
 
 class _Decoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,13 +21,13 @@ from deployopt.device.generating.config import CONFIG, GenaiConfig, read_genai_c
 from deployopt.device.session_entries import allowed_entries
 from deployopt.device.setup import Setup
 
-PIECE: Final = 128
+PIECE: Final = 64
 """Tokens of a prompt that are taken at once: logits come for each of them, 600 KB a token where the
 vocabulary is large."""
 _CPU: Final = "cpu"
 _QUIET: Final = 4
 _LOGITS: Final = "logits"
-_FAILURES: Final = (RuntimeError, ValueError, TypeError, IndexError)
+FAILURES: Final = (RuntimeError, ValueError, TypeError, IndexError)
 _TOO_NEW: Final = re.compile(r"is till opset|max supported IR version|is not a registered function")
 
 Search = Mapping[str, float | int | bool]
@@ -88,7 +88,7 @@ def open_decoder(setup: Setup, *, stops: bool) -> "Decoder":
         model = genai.Model(settings)
     except MemoryError as error:
         raise DeviceError("The model needs more memory than it may take.") from error
-    except _FAILURES as error:
+    except FAILURES as error:
         raise _explain(str(error)) from error
     return Decoder(genai, model, config, stops=stops)
 
@@ -123,7 +123,7 @@ class Decoder:
             generator = self._genai.Generator(self.model, params)
         except MemoryError as error:
             raise DeviceError("The model needs more memory than it may take.") from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise _failed(error) from error
         return Generation(generator, self.config.model.vocab_size, self.config.paddings)
 
@@ -167,7 +167,7 @@ class Generation:
         for _ in self._pieces(tokens):
             try:
                 found: Array = self._generator.get_output(_LOGITS)
-            except _FAILURES as error:
+            except FAILURES as error:
                 raise _failed(error) from error
             yield found.reshape(-1, found.shape[-1]).astype(np.float32, copy=False)
 
@@ -203,7 +203,7 @@ class Generation:
             token = int(self._generator.get_next_tokens()[0])
         except MemoryError as error:
             raise DeviceError("The model needs more memory than it may take.") from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise _failed(error) from error
         self._chosen = [*self._chosen[-1:], token]
         return token
@@ -213,7 +213,7 @@ class Generation:
         self._chosen = []
         try:
             self._generator.rewind_to(count)
-        except _FAILURES as error:
+        except FAILURES as error:
             raise _failed(error) from error
 
     def repeat(self) -> None:
@@ -240,7 +240,7 @@ class Generation:
             self._generator.append_tokens(piece)
         except MemoryError as error:
             raise DeviceError("The model needs more memory than it may take.") from error
-        except _FAILURES as error:
+        except FAILURES as error:
             raise _failed(error) from error
 
 

@@ -11,10 +11,12 @@ from typing import Final
 import numpy as np
 import psutil
 
+from deployopt.core.choices import decode_questions
 from deployopt.core.errors import UsageError
 from deployopt.core.samples import Array, decode_samples
 from deployopt.core.scores import Scored, encode_scored
 from deployopt.device.generating.answering import Asker, prompts_of
+from deployopt.device.generating.choosing import Chooser
 from deployopt.device.generating.decoder import Decoder, import_genai, open_decoder
 from deployopt.device.generating.scoring import choices, document_nll, fill_context
 from deployopt.device.generating.token_files import Answers, decode_answers
@@ -56,16 +58,18 @@ class Texts:
         self.asked = prompts_of(decode_samples(request.asked), roomy)
         self.chosen: Answers = decode_answers(request.chosen, len(self.asked))
         self.timed = prompts_of(decode_samples(request.timed), answering)
+        self.questions = () if request.choices is None else decode_questions(request.choices)
         self.answering = answering
 
     @property
     def tokens(self) -> int:
         """All that goes through the model."""
+        chosen = sum(question.tokens for question in self.questions)
         asked = sum(
             prompt.size + len(one) for prompt, one in zip(self.asked, self.chosen, strict=True)
         )
         timed = sum(prompt.size + self.answering.tokens for prompt in self.timed)
-        return sum(document.size for document in self.documents) + asked + timed
+        return sum(document.size for document in self.documents) + asked + timed + chosen
 
 
 def score_texts(request: ScoreRequest, say: Say) -> Evaluated:
@@ -116,6 +120,12 @@ def _scored(decoder: Decoder, texts: Texts, signs: Signs, full: int | None) -> S
             yield document_nll(decoder, document)
             signs.step("documents scored", document.size)
 
+    def all_likelihoods() -> Iterator[tuple[float, ...]]:
+        chooser = Chooser(decoder, texts.questions, lambda: signs.step("choices scored", 0))
+        for question in texts.questions:
+            yield chooser.likelihoods(question)
+            signs.step("questions answered", question.tokens)
+
     def all_choices() -> Iterator[tuple[int, ...]]:
         for prompt, answer in zip(texts.asked, texts.chosen, strict=True):
             yield choices(decoder, prompt, answer)
@@ -126,6 +136,7 @@ def _scored(decoder: Decoder, texts: Texts, signs: Signs, full: int | None) -> S
         counts=tuple(document.size - 1 for document in texts.documents),
         chosen=tuple(all_choices()),
         answers=tuple(_answers(asker, texts.timed, signs)),
+        choices=tuple(all_likelihoods()),
         full_context_rss_bytes=full,
     )
 

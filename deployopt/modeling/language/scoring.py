@@ -15,10 +15,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import DynamicCache, PreTrainedModel
 
+from deployopt.core.choices import ChoiceQuestion
 from deployopt.core.errors import StepError
 from deployopt.core.interface import Task
 from deployopt.core.samples import Feed
 from deployopt.core.scores import Scored
+from deployopt.modeling.language.choosing import choice_likelihoods
 from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
 
@@ -33,16 +35,19 @@ def _silent(done: float, what: str) -> None:
     """No one is watching."""
 
 
-def score(
+def score(  # noqa: PLR0913 -- all that is asked of one loaded model
     folder: Path,
     documents: Sequence[Feed],
     prompts: Sequence[Feed],
     *,
+    questions: Sequence[ChoiceQuestion] = (),
     threads: int = 1,
     answer: int = ANSWER_TOKENS,
     progress: Callable[[float, str], None] = _silent,
 ) -> Scored:
     """NLL of every document, and greedy answers of up to `answer` tokens, an end token included.
+
+    Of every question the log-likelihoods of its choices.
 
     Raises:
         RefusedInputError: the folder may not be opened.
@@ -51,7 +56,7 @@ def score(
     with torch_threads(threads), torch.inference_mode():
         model = load_model(folder, Task.TEXT_GENERATION)
         scorer = _Scorer(model)
-        total = len(documents) + len(prompts)
+        total = len(documents) + len(prompts) + len(questions)
         nll = []
         for at, document in enumerate(documents):
             nll.append(scorer.nll(document))
@@ -66,12 +71,18 @@ def score(
             done += len(rows)
             share = (len(documents) + done) / total
             progress(share, f"reference: {done} of {len(prompts)} answers")
-    if not all(map(_finite, nll)):
+        choices = []
+        for at, question in enumerate(questions):
+            choices.append(choice_likelihoods(model, question))
+            share = (total - len(questions) + at + 1) / total
+            progress(share, f"reference: {at + 1} of {len(questions)} questions")
+    if not all(map(_finite, (*nll, *(one for some in choices for one in some)))):
         raise StepError(f"The model in {folder} gives numbers that are not finite.")
     return Scored(
         nll=tuple(nll),
         counts=tuple(document[IDS].shape[1] - 1 for document in documents),
         chosen=tuple(answers),
+        choices=tuple(choices),
     )
 
 

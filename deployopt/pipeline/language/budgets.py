@@ -3,6 +3,8 @@
 A target's budgets are of classifiers unless one of them is of language models: a limit on latency
 says nothing of a model that answers in as many tokens as it likes, and 512 MiB of memory was never
 meant for one. They are left out then, and that is said; what is left is the device's own memory.
+Where questions with choices are given, accuracy is judged as a classifier's is, and a target's
+budget on it counts.
 """
 
 from typing import Final
@@ -27,20 +29,25 @@ def language_budgets(
     Raises:
         UsageError: a budget was asked for that a language model has not.
     """
-    require_budgets_for(interface, request.budgets)
+    asks = request.questions is not None
+    require_budgets_for(interface, request.budgets, questions=asks)
     target = request.target
     theirs = target.limits
     meant = any(budget.definition.kind in OF_LANGUAGE for budget in theirs)
-    kept = budgets_that_fit(interface, theirs) if meant else (_memory(target),)
+    kept = budgets_that_fit(interface, theirs, questions=asks) if meant else (_memory(target),)
+    if asks and not meant:
+        kept = (*kept, *(one for one in theirs if one.definition.kind is Kind.ACCURACY))
     found = merge_budgets(kept, request.budgets)
-    if not any(budget.definition.kind in _QUALITY for budget in found):
+    wanted = any(one.definition.kind is Kind.ACCURACY for one in request.budgets)
+    if not wanted and not any(budget.definition.kind in _QUALITY for budget in found):
         found = merge_budgets(found, (NLL_INCREASE,))
     left = [budget.metric for budget in theirs if budget not in kept and budget not in found]
     if not left:
         return found, ()
     sentence = (
         f"{', '.join(left)} of target {target.name} are for classifiers and do not count here. Ask "
-        "with --budget for nll_increase, agreement, ttft_p95, decode_tps_min, memory_peak."
+        "with --budget for nll_increase, agreement, ttft_p95, decode_tps_min, memory_peak"
+        f"{'' if asks else ', or with --questions for accuracy_drop'}."
     )
     return found, (sentence,)
 

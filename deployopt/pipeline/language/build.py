@@ -5,21 +5,22 @@ how likely it takes held-out texts to be, and how fast it answers.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 import msgspec
 
+from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.errors import UsageError
 from deployopt.core.language_summaries import score_summary
-from deployopt.core.measurement import Split
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult
 from deployopt.core.source import SourceModel
 from deployopt.core.stages import TimedStages
+from deployopt.core.summaries import accuracy_summary
 from deployopt.device.device import Device
 from deployopt.pipeline.bundling import Judged
 from deployopt.pipeline.candidates import Candidate, Chosen
 from deployopt.pipeline.choosing import choose
+from deployopt.pipeline.comparing import read_baseline, with_baseline
 from deployopt.pipeline.finishing import (
     all_failed,
     publish_judged,
@@ -27,14 +28,22 @@ from deployopt.pipeline.finishing import (
     result_of,
     write_lock,
 )
-from deployopt.pipeline.language.judging import ScoreDecision, judge_language
+from deployopt.pipeline.language.comparing import (
+    check_language_baseline,
+    compare_language_with_baseline,
+)
+from deployopt.pipeline.language.judging import (
+    REFERENCE,
+    ScoreDecision,
+    gate_files,
+    judge_language,
+)
 from deployopt.pipeline.language.ordering import likelier_first
 from deployopt.pipeline.language.preparing import PreparedLanguage, prepare_language
+from deployopt.pipeline.language.sweeping import summaries_of, swept
 from deployopt.pipeline.language.trying import ask_forms, time_forms
 from deployopt.pipeline.making import check_recipes
 from deployopt.store.store import Store
-
-_REFERENCE: Final = "scored.npz"
 
 
 def build_language(
@@ -46,7 +55,9 @@ def build_language(
 ) -> BuildResult:
     """Do it; raises DeployoptError of any kind, a missed budget excepted."""
     _check(request)
+    baseline = read_baseline(request.baseline)
     prepared = prepare_language(request, source, store, stages, device)
+    check_language_baseline(prepared, baseline)
     check_recipes(prepared.recipes, source.artifact, prepared.bench)
     asked = ask_forms(prepared, stages)
     if all(candidate.failure is not None for candidate in asked):
@@ -56,9 +67,21 @@ def build_language(
     if not chosen.finalists:
         raise all_failed(chosen.reasons)
     decision = judge_language(prepared, likelier_first(chosen.finalists), stages)
-    judged = _judged(prepared, decision, candidates)
+    compared = compare_language_with_baseline(prepared, decision, baseline, stages)
+    verdict = with_baseline(decision.verdict, compared)
+    decision = msgspec.structs.replace(decision, verdict=verdict)
+    winner = decision.winner.candidate
+    settings = swept(prepared, winner, stages)
+    judged = msgspec.structs.replace(_judged(prepared, decision, candidates), settings=settings)
     result = result_of(prepared, candidates, _reasons(chosen, decision), judged, stages)
-    result = msgspec.structs.replace(result, gate_scores=score_summary(decision.winner.trial))
+    chosen_accuracy = choice_accuracy(decision.winner.trial)
+    result = msgspec.structs.replace(
+        result,
+        gate=None if chosen_accuracy is None else accuracy_summary(chosen_accuracy),
+        gate_scores=score_summary(decision.winner.trial),
+        settings=summaries_of(prepared, winner, settings),
+        baseline=compared,
+    )
     result = remembered(prepared, candidates, result)
     write_lock(prepared)
     return publish_judged(prepared, judged, result, stages)
@@ -73,14 +96,13 @@ def _check(request: BuildRequest) -> None:
     given = {
         "--train-data": request.train_data,
         "--unlabelled": request.unlabelled,
-        "--baseline": request.baseline,
     }
     wrong = [option for option, value in given.items() if value is not None]
     if wrong:
         raise UsageError(
             f"{' and '.join(wrong)} cannot be asked of a language model: its forms are quantized, "
-            "not searched for or taught, and none is compared with an earlier bundle yet. Leave "
-            "it out; `deployopt finetune` trains a model before it is built."
+            "not searched for or taught. Leave it out; `deployopt finetune` trains a model before "
+            "it is built."
         )
 
 
@@ -96,12 +118,8 @@ def _judged(
         verdict=decision.verdict,
         predictions=decision.winner.candidate.predictions,
         foreseen=None,
-        asked={
-            "examples.npz": prepared.dataset.splits[Split.GATE].path,
-            "prompts.npz": prepared.asked[Split.GATE],
-            "timed.npz": prepared.timed,
-        },
-        reference=(decision.reference.folder / _REFERENCE).read_bytes(),
+        asked=gate_files(prepared),
+        reference=(decision.reference.folder / REFERENCE).read_bytes(),
         quality=(*(f.trial for f in decision.asked), *tried),
         latency=tuple(c.trial for c in candidates if c.trial is not None),
     )

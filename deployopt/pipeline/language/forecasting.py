@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.answer_settings import AnswerSetting
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
@@ -137,6 +138,33 @@ def language_predictions(
     }
     found = {b.metric: known.get(b.definition.kind) for b in budgets}
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
+
+
+def setting_predictions(
+    target: Target,
+    architecture: Architecture,
+    precision: Precision,
+    setting: AnswerSetting,
+    context: int,
+) -> dict[str, Estimate]:
+    """Prefill, decode and memory at one length of prompt and one batch; of rates all rows'."""
+    length = setting.prompt_tokens + setting.answer_tokens
+    found = predict_generation(
+        target,
+        architecture,
+        precision,
+        prompt=setting.prompt_tokens,
+        context=length,
+        batch=setting.batch,
+    )
+    need = inference_need(
+        architecture,
+        target=target,
+        precision=precision,
+        batch=setting.batch,
+        context=min(length, context),
+    )
+    return {**found, "memory_peak": need.total}
 
 
 def worth_trying(

@@ -4,7 +4,10 @@ pipeline/judging.py has the sequence; here is what is asked, and what a verdict 
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
 
+from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.gate import Findings, judge
 from deployopt.core.judging.scored import scores_p_value
 from deployopt.core.measurement import Split
@@ -19,6 +22,20 @@ from deployopt.pipeline.making import Made
 from deployopt.store.store import StoredObject
 
 ScoreDecision = Decision[ScoreTrial, StoredObject]
+REFERENCE: Final = "scored.npz"
+"""In the store's object: what the reference says of the gate split."""
+
+
+def gate_files(prepared: PreparedLanguage) -> dict[str, Path]:
+    """What the gate asks, by the name that it has in the bundle's folder `gate`."""
+    found = {
+        "examples.npz": prepared.dataset.splits[Split.GATE].path,
+        "prompts.npz": prepared.asked[Split.GATE],
+        "timed.npz": prepared.timed,
+    }
+    if prepared.choices is not None:
+        found["choices.npz"] = prepared.choices.splits[Split.GATE].path
+    return found
 
 
 def judge_language(
@@ -46,6 +63,7 @@ def judge_language(
             Findings(
                 artifact=finalist.made.artifact.digest,
                 latency=finalist.candidate.trial,
+                accuracy=choice_accuracy(finalist.trial),
                 scores=finalist.trial,
                 accuracy_confidence=1.0 - level,
                 size_bytes=finalist.candidate.size_bytes,

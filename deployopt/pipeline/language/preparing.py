@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from deployopt.core.architecture import Architecture
@@ -15,6 +16,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.interface import PromptInputs
 from deployopt.core.measurement import Split
+from deployopt.core.plan import Plan
 from deployopt.core.request import BuildRequest
 from deployopt.core.samples import Feed, decode_samples, encode_samples
 from deployopt.core.search import Effort
@@ -24,6 +26,7 @@ from deployopt.core.workload import Workload
 from deployopt.device.device import Device, ThisMachine
 from deployopt.device.machine import evidence_of, matches
 from deployopt.device.setup import Answering, threads_here
+from deployopt.pipeline.forecasting import evaluation_size, too_few
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.language.budgets import language_budgets
 from deployopt.pipeline.language.forecasting import (
@@ -32,12 +35,13 @@ from deployopt.pipeline.language.forecasting import (
     requests_for,
     worth_trying,
 )
-from deployopt.pipeline.language.recipes import Form, forms_for
+from deployopt.pipeline.language.recipes import Form, forms_for, possible_forms
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.preparing import lock_at
 from deployopt.pipeline.recipes import arithmetic_for
 from deployopt.planning.architectures import read_architecture
 from deployopt.sources.checks import read_vocabulary
+from deployopt.sources.choices import load_choices
 from deployopt.sources.documents import (
     GATE_PROMPTS,
     SEARCH_PROMPTS,
@@ -113,8 +117,17 @@ def prepare_language(
         options=DataOptions(columns=request.columns),
         lock=lock_at(request),
     )
+    calibration = dataset.splits.get(Split.CALIBRATION)
+    forms, uncalibrated = possible_forms(forms, documents=calibration is not None)
+    choices = None
+    if request.questions is not None:
+        choices = load_choices(
+            request.questions, model=source, store=store, seed=request.seed, lock=lock_at(request)
+        )
+        plan, short = with_questions(plan, choices.splits[Split.GATE].examples)
+        notes = (*notes, *short)
     searched = _documents(dataset, Split.SEARCH)
-    warnings = (*notes, *left_out)
+    warnings = (*notes, *left_out, *uncalibrated)
     if evidence is not Evidence.TARGET and not isinstance(device, ThisMachine):
         reason = matches(target, machine)
         warnings = (*warnings, f"{device.where} only stands in for {target.name}: {reason}.")
@@ -130,8 +143,8 @@ def prepare_language(
         bench=Workbench(
             store=store,
             interface=source.interface,
-            samples=None,
-            samples_digest="",
+            samples=None if calibration is None else calibration.path,
+            samples_digest="" if calibration is None else calibration.digest,
             seed=request.seed,
             threads=threads_here(target.runtime.threads),
         ),
@@ -141,6 +154,7 @@ def prepare_language(
         architecture=architecture,
         forms=forms,
         requests=requests,
+        choices=choices,
         asked={
             Split.SEARCH: _kept(
                 prompts_of(_documents(dataset, Split.SEARCH), SEARCH_PROMPTS), store
@@ -149,6 +163,18 @@ def prepare_language(
         },
         timed=_kept(timed_prompts(searched, workload), store),
     )
+
+
+def with_questions(plan: Plan, questions: int) -> tuple[Plan, tuple[str, ...]]:
+    """The plan with what so many questions can prove, and a warning where that is too little."""
+    size = evaluation_size(questions, plan.budgets)
+    if size is None:
+        return plan, ("No budget is on accuracy_drop: what the questions show is not judged.",)
+    plan = msgspec.structs.replace(
+        plan, gate_examples=size.examples, gate_examples_needed=size.needed
+    )
+    told = (text.replace("--data", "--questions") for text in too_few(size))
+    return plan, tuple(told)
 
 
 def architecture_of(source: SourceModel) -> Architecture:

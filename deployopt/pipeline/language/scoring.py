@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from deployopt.core.artifact import Artifact
+from deployopt.core.choices import ChoiceQuestion, decode_questions
 from deployopt.core.codec import to_plain
 from deployopt.core.measurement import Machine, Split
 from deployopt.core.samples import decode_samples
@@ -42,7 +43,12 @@ def reference_scores(
         documents = decode_samples(prepared.dataset.splits[split].path)
         prompts = decode_samples(prepared.asked[split])
         found = score_reference(
-            prepared.source, documents, prompts, prepared.bench.threads, progress
+            prepared.source,
+            documents,
+            prompts,
+            prepared.bench.threads,
+            progress,
+            questions=_questions(prepared, split),
         )
         stored = _keep(prepared, cache_key(key), found)
     return decode_scored(stored.folder / _FILE), stored
@@ -72,6 +78,7 @@ def candidate_scores(
             documents=prepared.dataset.splits[split].path,
             asked=prepared.asked[split],
             timed=prepared.timed,
+            choices=None if prepared.choices is None else prepared.choices.splits[split].path,
         )
         with prepared.bench.store.stage() as folder:
             found, _ = score(
@@ -99,6 +106,7 @@ def trial_of(
         prepared.evidence,
         reference,
         candidate_scores(prepared, artifact, split, progress),
+        questions=_questions(prepared, split),
         exact_arithmetic=exact_for(
             prepared.request.target,
             prepared.machine,
@@ -111,13 +119,22 @@ def trial_of(
 def _key(
     prepared: PreparedLanguage, artifact: Artifact, split: Split, machine: Machine
 ) -> dict[str, JsonValue]:
-    return {
+    key: dict[str, JsonValue] = {
         "scores": _VERSION,
         "artifact": artifact.digest,
         "documents": prepared.dataset.splits[split].digest,
         "asked": prepared.bench.store.memo.sha256(prepared.asked[split]),
         "isa": [machine.arch, *machine.isa],
     }
+    if prepared.choices is not None:
+        key["choices"] = prepared.choices.splits[split].digest
+    return key
+
+
+def _questions(prepared: PreparedLanguage, split: Split) -> tuple[ChoiceQuestion, ...]:
+    if prepared.choices is None:
+        return ()
+    return decode_questions(prepared.choices.splits[split].path)
 
 
 def _keep(prepared: PreparedLanguage, key: str, found: Scored) -> StoredObject:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.errors import DeviceError, IntegrityError, StepError
 from deployopt.core.measurement import Split
 from deployopt.core.metric import Kind
@@ -111,7 +112,7 @@ def _scored(prepared: PreparedLanguage, candidate: Candidate, watcher: Watcher) 
     except (DeviceError, IntegrityError) as error:
         watcher.note(f"Candidate {name} failed: {error}")
         return msgspec.structs.replace(candidate, failure=str(error))
-    return msgspec.structs.replace(candidate, scores=scores)
+    return msgspec.structs.replace(candidate, scores=scores, accuracy=choice_accuracy(scores))
 
 
 def _schedule(prepared: PreparedLanguage, arms: int) -> Schedule:

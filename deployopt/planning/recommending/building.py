@@ -7,16 +7,18 @@ why there are none.
 import shlex
 from typing import Final
 
+from deployopt.core.judging.suitable import OF_OTHERS
 from deployopt.core.recommendation import TrainingAdvice
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import UNITS, Dimension
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.setting import on_gpu
-from deployopt.planning.recommending.wants import BUILT, Wants
+from deployopt.planning.recommending.wants import Wants
 
 _DATA: Final = {
     ModelTask.TEXT_CLASSIFICATION: "validation.csv",
     ModelTask.IMAGE_CLASSIFICATION: "validation",
+    ModelTask.TEXT_GENERATION: "texts.txt",
 }
 
 
@@ -30,19 +32,21 @@ def building(
             f"`deployopt build` makes nothing for {target.runtime.provider} targets; export the "
             f"model to ONNX or the runtime's own format and build its engine on {target.name}"
         )
-    if wants.task not in BUILT:
+    if wants.task not in _DATA:
         return (), f"`deployopt build` does not take {wants.task} models"
+    generates = wants.task is ModelTask.TEXT_GENERATION
+    # How long whole answers take is no budget of a language model's build.
+    asked = [b for b in wants.asked if not (generates and b.definition.kind in OF_OTHERS)]
     budgets = "".join(
-        f" --budget {b.metric}={written_budget(b.limit, b.definition.dimension)}"
-        for b in wants.asked
+        f" --budget {b.metric}={written_budget(b.limit, b.definition.dimension)}" for b in asked
     )
+    if not entry.buildable and (training is None or generates):
+        return (), f"`deployopt build` does not take {entry.alias} as it comes"
     line = f"deployopt build --target {shlex.quote(target.name)} --model"
     if training is not None:
         folder = training.output or f"./{entry.alias}-tuned"
         data = training.judges or _DATA[wants.task]
         return (f"{line} {folder} --data {data}{budgets}",), ""
-    if not entry.buildable:
-        return (), f"`deployopt build` does not take {entry.alias} as it comes"
     data = "" if entry.data else f" --data {_DATA[wants.task]}"
     return (f"{line} {entry.alias}{data}{budgets}",), ""
 

@@ -10,14 +10,16 @@ from typing import Final, NamedTuple
 
 from deployopt.catalogue.models import find_entry
 from deployopt.core.artifact import Precision
-from deployopt.core.memory import Optimizer, Sharding, Training
+from deployopt.core.memory import Method, Optimizer, Sharding, Training
 from deployopt.core.tasks import ModelTask
 from deployopt.planning.recommending.run import Run
 
 _DATA: Final = {
     ModelTask.TEXT_CLASSIFICATION: "train.csv",
     ModelTask.IMAGE_CLASSIFICATION: "train",
+    ModelTask.TEXT_GENERATION: "dialogues.jsonl",
 }
+_ADAPTERS: Final = frozenset({Method.LORA, Method.QLORA})
 _JUDGES: Final = {ModelTask.IMAGE_CLASSIFICATION: "validation"}
 
 
@@ -64,8 +66,10 @@ def _finetune(run: Run, alias: str, where: str, folder: str) -> str:
     words += [f"--epochs {run.epochs}", f"--learning-rate {run.learning_rate:g}"]
     words += [f"--warmup {run.warmup_share:g}", f"--batch {training.batch}"]
     words += [f"--accumulation {run.accumulation}"]
-    if run.task is ModelTask.TEXT_CLASSIFICATION:
+    if run.task is not ModelTask.IMAGE_CLASSIFICATION:
         words.append(f"--length {training.length}")
+    if run.task is ModelTask.TEXT_GENERATION and training.method in _ADAPTERS:
+        words.append(f"--rank {training.rank}")
     if training.optimizer is not Optimizer.ADAMW:
         words.append(f"--optimizer {training.optimizer}")
     if training.precision is Precision.BF16 and not run.cpu:

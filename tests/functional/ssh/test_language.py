@@ -10,6 +10,7 @@ from deployopt.core.samples import decode_samples
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import ThisMachine
 from deployopt.device.generating.bundled import prompts_of_bundle, scored_bundle
+from deployopt.device.generating.sweeping import Sweep, sweep
 from deployopt.device.latency import Place, Schedule, measure
 from deployopt.device.setup import Arm
 from deployopt.remote.ssh_device import connected
@@ -36,3 +37,8 @@ def test_scores_and_rounds_there_are_those_here(client: Sshd, tmp_path: Path) ->
         for trial in measure(arms, schedule, place):
             assert trial.failure is None
             assert all(one.answers is not None for one in trial.rounds)
+        text = np.concatenate([f["input_ids"].reshape(-1) for f in found.pool.prompts])
+        asked = Sweep(setup=arms[0].setup, text=text, answering=found.answering, seconds=30.0)
+        settings = sweep(asked, device, tmp_path, device.limits())
+        assert [one.left_out for one in settings] == [""] * 6
+        assert all(one.round is not None and not one.round.mismatched for one in settings)

@@ -22,6 +22,7 @@ from deployopt.core.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = (
+    "matrix",
     "sign",
     "pack",
     "unpack",
@@ -34,6 +35,7 @@ COMMANDS = (
     "distill",
     "verify",
     "compare",
+    "export",
     "gate",
     "run",
     "targets",

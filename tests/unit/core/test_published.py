@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from deployopt.core.codec import decode_json, encode_json
-from deployopt.core.result import RESULTS, BuildResult, ErrorResult, VerifyResult, json_schema
+from deployopt.core.published import RESULTS, json_schema
+from deployopt.core.result import BuildResult, ErrorResult, VerifyResult
 from tests.fakes import results
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from deployopt.core.choices import ChoiceQuestion, QuestionScore
 from deployopt.core.errors import RefusedInputError
 from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Split
@@ -80,3 +81,50 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(encode_scored(REFERENCE)[:-30])
     with pytest.raises(RefusedInputError):
         decode_scored(path)
+
+
+QUESTIONS = (
+    ChoiceQuestion(prompt=(1,), choices=((2,), (3, 4)), sizes=(2, 4), answer=1),
+    ChoiceQuestion(prompt=(1,), choices=((2,), (3,), (4,)), sizes=(2, 2, 2), answer=0),
+)
+
+
+def test_choices_are_paired_with_the_answers() -> None:
+    reference = changed(choices=((-2.0, -3.0), (-1.0, -2.0, -3.0)))
+    candidate = changed(choices=((-1.0, -3.0), (-1.0, math.nan, -3.0)))
+    found = paired(candidate, reference, questions=QUESTIONS)
+    assert found.questions == (
+        QuestionScore(choices=2, answer=1, reference=1, candidate=0),
+        QuestionScore(choices=3, answer=0, reference=0, candidate=None),
+    )
+
+
+@pytest.mark.parametrize(
+    "choices", [(), ((-1.0, -1.0),), ((-1.0, -1.0), (-1.0, -1.0)), ((-1.0,), (-1.0, -1.0, -1.0))]
+)
+def test_answers_to_other_questions_are_refused(choices: tuple[tuple[float, ...], ...]) -> None:
+    whole = changed(choices=((-2.0, -3.0), (-1.0, -2.0, -3.0)))
+    for candidate, reference in (
+        (changed(choices=choices), whole),
+        (whole, changed(choices=choices)),
+    ):
+        with pytest.raises(RefusedInputError, match="did not answer the same questions"):
+            paired(candidate, reference, questions=QUESTIONS)
+    with pytest.raises(RefusedInputError, match="did not answer the same questions"):
+        paired(whole, whole)
+
+
+def test_a_reference_that_is_not_finite_cannot_be_judged_beside() -> None:
+    whole = changed(choices=((-2.0, -3.0), (-1.0, -2.0, -3.0)))
+    broken = changed(choices=((-2.0, -math.inf), (-1.0, -2.0, -3.0)))
+    with pytest.raises(RefusedInputError, match="likelihoods of the choices"):
+        paired(whole, broken, questions=QUESTIONS)
+
+
+def test_choices_are_kept_in_the_file_and_change_nothing_where_there_are_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "s.npz"
+    for found in (changed(choices=((-2.0, -3.0), (-1.0, -2.0, -3.0))), REFERENCE):
+        path.write_bytes(encode_scored(found))
+        assert decode_scored(path) == found

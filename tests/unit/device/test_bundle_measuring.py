@@ -6,12 +6,10 @@ import msgspec
 import pytest
 
 from deployopt.core.codec import decode_json
-from deployopt.core.errors import DeviceError, IntegrityError, UsageError
+from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.measurement import Machine
 from deployopt.core.verdict import Outcome
 from deployopt.device import bundle_measuring
-from deployopt.device.bundle_reader import open_bundle
-from deployopt.device.compare import compare
 from deployopt.device.machine import describe_machine
 from deployopt.device.verify import Verification, verify
 from deployopt.store.verifying import verify_bundle
@@ -96,9 +94,3 @@ def test_where_the_runtime_is_missing_it_is_said_how_to_get_it(
     )
     with pytest.raises(DeviceError, match="made-up device answers no examples"):
         verify(bundle, MadeUpDevice(idle, other))
-
-
-def test_two_of_them_are_not_compared_yet(tmp_path: Path) -> None:
-    bundle = open_bundle(make_judged_bundle(tmp_path / "bundle"))
-    with pytest.raises(UsageError, match="not compared yet"):
-        compare(bundle, bundle)

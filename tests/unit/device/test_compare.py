@@ -17,9 +17,11 @@ from deployopt.core.result import CompareResult
 from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
-from deployopt.device.compare import Terms, compare
+from deployopt.device.compare import compare
 from deployopt.device.machine import describe_machine
+from deployopt.device.ring import Terms
 from tests.fakes.devices import MadeUpDevice, idle
+from tests.fakes.judged_decoders import make_judged_bundle
 from tests.fakes.paced import PacedDevice
 from tests.fakes.slowed import negated, slowed
 
@@ -164,3 +166,15 @@ def test_the_benchmark_counts_comparisons_of_a_bundle_with_itself(
         decode_json(line, Comparison, where="found") for line in found.read_bytes().splitlines()
     ]
     assert [len(one.rounds) for one in kept] == [12, 12]
+
+
+def test_a_classifier_and_a_language_model(opened: OpenBundle, tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    other = open_bundle(make_judged_bundle(tmp_path / "language"))
+    device = MadeUpDevice(idle, describe_machine())
+    with pytest.raises(UsageError, match="the task of the old one is text-classification"):
+        compare(opened, other, device)
+    with pytest.raises(UsageError, match="the task of the old one is text-generation"):
+        compare(other, opened, device)
+    with pytest.raises(UsageError, match="--nll-margin is of language models"):
+        compare(opened, opened, device, terms=Terms(nll=0.01))

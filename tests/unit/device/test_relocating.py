@@ -7,6 +7,7 @@ from deployopt.device.protocol import (
     AnswerRequest,
     EvaluateRequest,
     ScoreRequest,
+    SettingRequest,
     TimeRequest,
 )
 from deployopt.device.relocating import relocated
@@ -54,9 +55,13 @@ def test_every_path_of_a_language_model_s_requests() -> None:
     assert (moved.prompts, moved.expected) == (Path("/there/p"), Path("/there/e"))
     scores = ScoreRequest(
         setup=SETUP, documents=Path("/a/d"), asked=Path("/a/p"), chosen=Path("/a/c"),
-        timed=Path("/a/t"), context=9, tokens=2, fill=True, result=Path("/a/r"),
+        timed=Path("/a/t"), choices=Path("/a/q"), context=9, tokens=2, fill=True,
+        result=Path("/a/r"),
     )  # fmt: skip
     there = relocated(scores, _there, Path("/there/r"))
-    for one in (moved, there):
+    setting = SettingRequest(
+        setup=SETUP, prompts=Path("/a/p"), context=9, tokens=2, batch=2, requests=1, seconds=1.0
+    )
+    for one in (moved, there, relocated(setting, _there, Path("unused"))):
         assert "/here" not in repr(one)
         assert "/a/" not in repr(one)

@@ -12,6 +12,7 @@ from deployopt.device.protocol import (
     AnswerRequest,
     EvaluateRequest,
     ScoreRequest,
+    SettingRequest,
     TimeRequest,
     decode_request,
 )
@@ -121,6 +122,13 @@ def test_a_language_model_brings_the_graph_that_its_settings_name(tmp_path: Path
         setup=setup, documents=tmp_path / "d", asked=tmp_path / "p", chosen=tmp_path / "c",
         timed=tmp_path / "t", context=9, tokens=2, fill=True, result=tmp_path / "r",
     )  # fmt: skip
+    (tmp_path / "q").write_text("q")
+    asking = msgspec.structs.replace(scores, choices=tmp_path / "q")
+    assert {p.name for p in made_ready(asking, DigestMemo()).files} == own | set("dpctq")
+    setting = SettingRequest(
+        setup=setup, prompts=tmp_path / "p", context=9, tokens=2, batch=2, requests=1, seconds=1.0
+    )
+    assert {p.name for p in made_ready(setting, DigestMemo()).files} == own | {"p"}
     ready = made_ready(scores, DigestMemo())
     assert {path.name for path in ready.files} == own | {"d", "p", "c", "t"}
     assert decode_request(bytes(ready.ask(Limits()).request)) == ready.request

@@ -3,17 +3,24 @@
 import msgspec
 import pytest
 
-from deployopt.core.comparison import Change, Margins
+from deployopt.core.comparison import Change, Comparison
+from deployopt.core.language_regression import (
+    agreement_difference,
+    decode_difference,
+    first_token_difference,
+    full_context_difference,
+    nll_difference,
+)
 from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
-    operator_difference,
-    precision_difference,
     size_difference,
 )
+from deployopt.core.told_differences import operator_difference, precision_difference
 from deployopt.core.verdict import Outcome
 from deployopt.reports import comparison_words as words
-from tests.fakes.comparing import MIB, answers, comparison, crashed, pair
+from tests.fakes.comparing import MIB, answer_pair, answers, comparison, crashed, pair
+from tests.fakes.language import scored_trial
 
 SLOWER = latency_difference(*pair(1.12), 0.05)
 FASTER = latency_difference(*pair(0.7), 0.05)
@@ -68,7 +75,7 @@ def test_a_crash_is_no_regression_of_one_aspect() -> None:
 
 
 def test_margins_and_places() -> None:
-    assert words.margin_words(Margins()) == "5 % of latency, memory and size; 1 pt of accuracy"
+    assert words.margin_words(comparison()) == "5 % of latency, memory and size; 1 pt of accuracy"
     assert words.place_words(comparison()) == "this machine"
     proxy = comparison(mismatch="the machine is x86_64 and rpi4 is aarch64")
     assert words.place_words(proxy).startswith("this machine, a proxy: the machine is x86_64")
@@ -80,3 +87,53 @@ def test_notes_are_of_what_is_not_simply_good() -> None:
     assert set(named) == {"latency p50", "operators"}
     assert "Measure again on a quiet machine" in named["latency p50"]
     assert [d.outcome for d in comparison().differences if d.outcome is Change.REGRESSED] == []
+
+
+def _language() -> Comparison:
+    old, new = answer_pair(0.8)
+    scores = scored_trial(0.006, disagree=0.1)
+    agreed = agreement_difference(scores)
+    full = full_context_difference(100 * MIB, 80 * MIB, (old, new), 0.05)
+    assert agreed is not None
+    assert full is not None
+    return msgspec.structs.replace(
+        comparison(),
+        differences=(
+            first_token_difference(old, new, 0.05),
+            decode_difference(old, new, 0.05),
+            nll_difference(scores, 0.02),
+            agreed,
+            full,
+        ),
+    )
+
+
+def test_a_language_model_is_told_in_its_own_terms() -> None:
+    found = _language()
+    first, decode, nll, agreed, full = found.differences
+    assert [words.aspect_words(d) for d in found.differences] == [
+        "first token", "tokens/s", "NLL", "agreement", "full context",
+    ]  # fmt: skip
+    assert words.change_words(first).startswith("-")
+    assert words.change_words(decode).startswith("+2")  # more of them, as each takes less time
+    low, high = words.bounds_words(decode).removesuffix(" %").split(" to ")
+    assert 0 < float(low) < float(high)
+    assert words.old_words(decode).endswith("tok/s")
+    assert (words.change_word(decode), words.change_word(full)) == ("faster", "less")
+    assert words.change_words(nll) == "+0.57 %"
+    assert words.change_words(agreed).endswith(" pt")
+    assert words.change_word(agreed) == "changed"
+    assert words.margin_words(found) == "5 % of times, memory and size; 2 % of NLL"
+    assert words.in_short(found) == "no worse within the margins, and faster and less"
+
+
+def test_a_language_model_that_regressed() -> None:
+    old, new = answer_pair(1.25)
+    worse = decode_difference(old, new, 0.05), nll_difference(scored_trial(0.05), 0.02)
+    found = msgspec.structs.replace(comparison(), outcome=Outcome.REJECTED, differences=worse)
+    assert words.in_short(found).startswith("regressed: tokens/s 19")
+    assert "NLL 4.76" in words.in_short(found)
+    assert "% higher, at least" in words.in_short(found)
+    both = first_token_difference(old, new, 0.2), decode_difference(old, new, 0.2)
+    same = msgspec.structs.replace(found, differences=both)
+    assert len(words.notes_of(same)) <= 2

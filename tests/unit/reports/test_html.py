@@ -13,6 +13,7 @@ from deployopt.reports import html
 from deployopt.reports.html import build_page
 from deployopt.reports.words import unbroken
 from tests.fakes import results, search
+from tests.fakes.language import language_build
 from tests.fakes.payloads import payloads
 
 pytest.importorskip("jinja2")
@@ -23,6 +24,7 @@ PAGES = {
     "no labels": results.no_labels(),
     "one": results.one_candidate(),
     "many": results.many(),
+    "language": language_build(),
     **search.SEARCHES,
 }
 

@@ -8,6 +8,7 @@ import pytest
 from deployopt.core.artifact import Format, Precision
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import PromptInputs, Task
+from deployopt.sources.decoders import prompt_inputs
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
 from tests.fakes.chat import CONTEXT, write_tiny_llama
@@ -87,3 +88,22 @@ def test_a_template_is_text(
     (folder / "chat_template.jinja").write_bytes(data)
     with pytest.raises(error, match=r"chat_template\.jinja"):
         resolve_model(str(folder), store=store)
+
+
+@pytest.mark.parametrize(
+    ("said", "context"),
+    [
+        ({"sliding_window": 64}, 64),
+        ({"sliding_window": 4096}, 512),
+        ({"sliding_window": None}, 512),
+        ({"sliding_window": 64, "use_sliding_window": False}, 512),
+        ({"sliding_window": 64, "use_sliding_window": True}, 64),
+        ({"sliding_window": 4}, 512),
+    ],
+)
+def test_a_context_ends_where_a_window_does(
+    tmp_path: Path, said: dict[str, object], context: int
+) -> None:
+    folder = write_tiny_llama(tmp_path / "m", **said)
+    config = json.loads((folder / "config.json").read_text())
+    assert prompt_inputs(folder, config).context == context

@@ -12,11 +12,10 @@ from deployopt.core.measurement import Split
 from deployopt.core.samples import decode_samples
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources import documents as module
+from deployopt.sources.document_counts import GATE_DOCUMENTS, SEARCH_DOCUMENTS
 from deployopt.sources.documents import (
     DOCUMENT_TOKENS,
-    GATE_DOCUMENTS,
     PROMPT_TOKENS,
-    SEARCH_DOCUMENTS,
     load_documents,
     prompts_of,
 )
@@ -76,6 +75,26 @@ def test_at_most_so_many_and_so_long(tmp_path: Path, model: SourceModel, store: 
     assert found.splits[Split.SEARCH].examples == SEARCH_DOCUMENTS
     assert found.splits[Split.GATE].examples == GATE_DOCUMENTS
     assert {len(one) for one in ids(found, Split.GATE)} == {DOCUMENT_TOKENS}
+
+
+def test_what_is_left_calibrates_and_judging_comes_first(
+    tmp_path: Path, model: SourceModel, store: Store
+) -> None:
+    judging = SEARCH_DOCUMENTS + GATE_DOCUMENTS
+    texts = sentences(judging + 100)
+    few, some, many = (
+        load_documents(
+            str(text_file(tmp_path, texts[: judging + more], f"{more}.txt")),
+            model=model,
+            store=store,
+        )
+        for more in (15, 16, 100)
+    )
+    assert Split.CALIBRATION not in few.splits
+    assert some.splits[Split.CALIBRATION].examples == 16
+    assert many.splits[Split.CALIBRATION].examples == 64
+    parts = [{tuple(one) for one in ids(many, split)} for split in Split]
+    assert len(set.union(*parts)) == sum(len(part) for part in parts) == judging + 64
 
 
 def test_what_repeats_or_is_short_is_left_out(

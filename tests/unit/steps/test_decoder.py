@@ -42,6 +42,7 @@ def test_an_architecture_that_the_builder_lacks_is_named(
     tmp_path: Path, chatting: StepContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder, "need_packages", lambda *_names: None)
+    monkeypatch.setattr(decoder, "find_spec", lambda _name: decoder)
     folder = write_tiny_llama(tmp_path / "m", architectures=["GPT2LMForCausalLM"])
     with pytest.raises(StepError, match=r"does not build GPT2LMForCausalLM.*LlamaForCausalLM"):
         ExportDecoder().requires(source(folder), chatting)
@@ -59,6 +60,7 @@ def test_what_cannot_be_exported_is_refused(
     float_graph: Artifact,
 ) -> None:
     monkeypatch.setattr(decoder, "need_packages", lambda *_names: None)
+    monkeypatch.setattr(decoder, "find_spec", lambda _name: decoder)
     model = source(write_tiny_llama(tmp_path / "m"))
     with pytest.raises(StepError, match="takes a model in transformers form"):
         ExportDecoder().requires(float_graph, chatting)

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from deployopt.core.budget import Budget, parse_budget
+from deployopt.core.choices import QuestionScore
 from deployopt.core.evidence import Evidence
 from deployopt.core.gate import Findings, judge
 from deployopt.core.judging.scored import scores_p_value
@@ -129,3 +130,29 @@ def test_p_value_and_verdict_agree(increase: float) -> None:
     trial = scored_trial(increase)
     accepted = check_of(NLL, trial).outcome is Outcome.ACCEPTED
     assert accepted == (scores_p_value(trial, (NLL,)) <= 0.05)
+
+
+ACCURACY = parse_budget("accuracy_drop", "1 pt")
+
+
+def asked(lost: int, *, broken: int = 0) -> ScoreTrial:
+    """A thousand questions, of which all but the lost are right with both."""
+    picks = [1] * lost + [None] * broken
+    questions = tuple(
+        QuestionScore(choices=4, answer=0, reference=0, candidate=pick)
+        for pick in (*picks, *[0] * (1000 - len(picks)))
+    )
+    return msgspec.structs.replace(scored_trial(), questions=questions)
+
+
+def test_questions_count_in_the_sequence_at_the_gate() -> None:
+    few, many = (scores_p_value(asked(lost), (ACCURACY,)) for lost in (1, 30))
+    assert few < 0.01
+    assert many > 0.99
+    assert scores_p_value(asked(1), (ACCURACY, NLL)) >= few
+
+
+def test_without_questions_or_with_odd_ones_nothing_is_proved() -> None:
+    assert scores_p_value(scored_trial(), (ACCURACY,)) == 1.0
+    assert scores_p_value(asked(0, broken=1), (ACCURACY,)) == 1.0
+    assert verdict_of(ACCURACY, scored_trial()).outcome is Outcome.REJECTED

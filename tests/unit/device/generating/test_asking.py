@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from deployopt.core.choices import encode_questions
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.interface import PromptInputs
@@ -19,6 +20,7 @@ from deployopt.device.generating.asking import (
     CONTEXT as USUAL,
 )
 from deployopt.device.generating.asking import (
+    QUESTION_S,
     Questions,
     answering_of,
     expected_bytes,
@@ -26,8 +28,10 @@ from deployopt.device.generating.asking import (
     score,
 )
 from deployopt.device.latency import Place, Schedule, in_turns, measure
+from deployopt.device.protocol import Evaluated, Request, Timed, Working
 from deployopt.device.setup import Answering, Arm, Limits, PromptPool, Setup, TimingInputs
 from tests.fakes.decoders import CONTEXT, VOCABULARY, TinyDecoder, config
+from tests.fakes.judged_decoders import choice_likelihoods, draw_questions
 
 Draw = Callable[..., list[list[int]]]
 Store = Callable[[str, list[list[int]]], Path]
@@ -248,3 +252,28 @@ def test_another_answer_than_was_asked_for_is_an_error(
 
     with pytest.raises(DeviceError, match="another question"):
         score(tiny, questions, reference, ANSWERING, tmp_path, Odd())  # type: ignore[arg-type]
+
+
+def test_questions_are_asked_too_and_given_their_time(
+    tiny: Setup, twin: TinyDecoder, questions: Questions, reference: Scored, tmp_path: Path
+) -> None:
+    drawn = draw_questions(twin, 9)
+    path = tmp_path / "q.npz"
+    path.write_bytes(encode_questions(drawn))
+    asking = msgspec.structs.replace(questions, choices=path)
+    given: list[Limits] = []
+
+    class Noting(ThisMachine):
+        def ask(
+            self,
+            request: Request,
+            limits: Limits,
+            signs: Callable[[Working], None] = lambda _: None,
+        ) -> Timed | Evaluated:
+            given.append(limits)
+            return super().ask(request, limits, signs)
+
+    found, _ = score(tiny, asking, reference, ANSWERING, tmp_path, Noting(), limits=LIMITS)
+    for one, likelihoods in zip(drawn, found.choices, strict=True):
+        assert likelihoods == pytest.approx(choice_likelihoods(twin, one), rel=1e-4)
+    assert given[0].wall_s == LIMITS.wall_s + 9 * QUESTION_S

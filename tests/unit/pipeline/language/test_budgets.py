@@ -50,5 +50,41 @@ def test_a_quality_that_was_asked_for_stands_alone() -> None:
 
 
 def test_a_classifiers_budget_that_was_asked_for_is_refused() -> None:
-    with pytest.raises(UsageError, match="accuracy_drop"):
+    with pytest.raises(UsageError, match="latency_p95 and accuracy_drop cannot be judged"):
+        language_budgets(request("latency_p95=1ms", "accuracy_drop=1pt"), SPEAKS)
+
+
+def test_accuracy_without_questions_says_what_to_give() -> None:
+    with pytest.raises(UsageError, match="file of them with --questions"):
         language_budgets(request("accuracy_drop=1pt"), SPEAKS)
+
+
+def asking(*budgets: str, **own: str) -> BuildRequest:
+    return msgspec.structs.replace(request(*budgets, **own), questions="questions.jsonl")
+
+
+def test_with_questions_the_targets_accuracy_counts_beside_the_likelihood() -> None:
+    found, said = language_budgets(asking(), SPEAKS)
+    assert limits(found) == {
+        "accuracy_drop": 0.01,
+        "memory_peak": 3 * 2**30,
+        "nll_increase": 0.02,
+    }
+    assert "accuracy_drop" not in said[0]
+    assert "--questions" not in said[0]
+
+
+def test_an_accuracy_that_was_asked_for_stands_alone() -> None:
+    found, _ = language_budgets(asking("accuracy_drop=3pt"), SPEAKS)
+    assert limits(found) == {"accuracy_drop": 0.03, "memory_peak": 3 * 2**30}
+    found, _ = language_budgets(asking("accuracy_drop=3pt", "nll_increase=5%"), SPEAKS)
+    assert set(limits(found)) == {"accuracy_drop", "memory_peak", "nll_increase"}
+
+
+def test_a_target_of_language_models_may_limit_accuracy_too() -> None:
+    own = {"accuracy_drop": "2 pt", "nll_increase": "1 %"}
+    assert limits(language_budgets(asking(**own), SPEAKS)[0]) == {
+        "accuracy_drop": 0.02,
+        "nll_increase": 0.01,
+    }
+    assert limits(language_budgets(request(**own), SPEAKS)[0]) == {"nll_increase": 0.01}

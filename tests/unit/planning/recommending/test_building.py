@@ -28,6 +28,19 @@ def test_asked_budgets_are_passed_on(wants: Ask, candidate: Build) -> None:
     assert line.endswith("--data validation.csv --budget latency_p95=50ms")
 
 
+def test_a_language_model_is_built_without_budgets_of_classifiers(
+    wants: Ask, candidate: Build
+) -> None:
+    budgets = (parse_budget("latency_p95", "5 s"), parse_budget("memory_peak", "1 GiB"))
+    asked = wants(ModelTask.TEXT_GENERATION, budgets=budgets)
+    lines, note = building(candidate("one", buildable=True), asked, None)
+    assert lines == (
+        "deployopt build --target rpi4 --model one --data texts.txt --budget memory_peak=1GiB",
+    )
+    assert note == ""
+    assert building(candidate("one"), asked, None)[0] == ()
+
+
 def test_build_takes_neither_gpus_nor_other_tasks_nor_bare_models(
     wants: Ask, candidate: Build
 ) -> None:

@@ -91,3 +91,15 @@ def test_images_are_judged_with_a_folder_of_their_own() -> None:
     assert len(found.lines) == 1
     assert found.judges == "validation"
     assert "--length" not in found.lines[0]
+
+
+def test_a_language_model_learns_from_dialogues_and_its_build_is_judged_by_the_held_out() -> None:
+    chat = msgspec.structs.replace(
+        run("demo-chat", method=Method.LORA, rank=8, length=768), task=ModelTask.TEXT_GENERATION
+    )
+    found = our_lines(chat, "x86-cpu", None)
+    assert found is not None
+    options = parsed(found.lines[0])
+    assert (options["model"], options["data"]) == ("demo-chat", "dialogues.jsonl")
+    assert (options["method"], options["rank"], options["length"]) == (Method.LORA, 8, 768)
+    assert found.judges == f"{found.folder}/held-out.jsonl" == "./demo-chat-tuned/held-out.jsonl"
