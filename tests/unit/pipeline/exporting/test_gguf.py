@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import gguf
 import numpy as np
 import pytest
 
@@ -21,6 +20,8 @@ from tests.fakes.chat import (
     tiny_weights,
     write_tiny_llama,
 )
+
+gguf = pytest.importorskip("gguf")
 
 QWEN2 = {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2"}
 
