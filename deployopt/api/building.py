@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deployopt.api.reaching import reached, reached_for, runtimes_here
+from deployopt.api.reaching import reached_for
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import (
     BuildResult,
@@ -12,6 +12,7 @@ from deployopt.core.result import (
 )
 from deployopt.core.target import Target
 from deployopt.core.watching import SILENT, Watcher
+from deployopt.pipeline.reaching import reached, runtimes_here
 
 if TYPE_CHECKING:
     from deployopt.device.run import Predictor

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from deployopt.api.reaching import reached
 from deployopt.core.comparison import FailOn
 from deployopt.core.errors import UsageError
 from deployopt.core.result import CompareResult
 from deployopt.core.units import Dimension, parse_quantity
 from deployopt.core.watching import SILENT, Watcher
+from deployopt.pipeline.reaching import reached
 
 Amount = str | float
 """`"5 %"`, or the share itself, 0.05."""

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployopt.core.watching import Watcher
-from deployopt.pipeline.reaching import reached, runtimes_here
+from deployopt.pipeline.reaching import reached
 
 if TYPE_CHECKING:
     from deployopt.device.device import Device
     from deployopt.signing.authenticate import Policy
-
-__all__ = ["reached", "reached_for", "runtimes_here"]
 
 
 @contextmanager

@@ -34,8 +34,8 @@ from deployopt.cli.ci_options import (
     MetricsOption,
 )
 from deployopt.cli.columns import read_columns
-from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
+from deployopt.core.durations import read_duration
 from deployopt.core.generation import Sampling
 from deployopt.core.project import read_project
 from deployopt.core.search import Effort

@@ -16,9 +16,9 @@ from deployopt.cli.ci_options import (
     MarkdownOption,
     MetricsOption,
 )
-from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.comparison import FailOn
+from deployopt.core.durations import read_duration
 
 MarginOption = Annotated[
     str, typer.Option(metavar="SHARE", help="How much slower or larger is no regression yet.")

@@ -8,8 +8,8 @@ import typer
 from deployopt import api
 from deployopt.cli.app import ColumnOption, JsonOption, StoreOption, app
 from deployopt.cli.columns import read_columns
-from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
+from deployopt.core.durations import read_duration
 from deployopt.core.errors import UsageError
 from deployopt.core.project import read_project
 

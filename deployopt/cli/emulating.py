@@ -8,9 +8,9 @@ import typer
 
 from deployopt import api
 from deployopt.cli.app import BundleArgument, JsonOption, StoreOption, TargetOption, app
-from deployopt.cli.durations import read_duration
 from deployopt.cli.output import shown_progress
 from deployopt.core.codec import encode_pretty
+from deployopt.core.durations import read_duration
 from deployopt.core.errors import UsageError
 from deployopt.core.units import Dimension, parse_quantity
 

@@ -36,6 +36,10 @@ _KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate", 
 """Commands that find in the store what an earlier call of theirs had finished."""
 
 
+_signals: list[int] = []
+"""That asked this command to stop."""
+
+
 class _TerminatedError(BaseException):
     """SIGTERM came; a BaseException, so that clean-up runs and nothing swallows it."""
 
@@ -43,30 +47,35 @@ class _TerminatedError(BaseException):
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and leave the process with its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
+        signal.signal(signal.SIGINT, _stop)
     sys.exit(int(run(words)))
 
 
 def run(words: Sequence[str]) -> int:
     """The exit code of one command line; raises nothing."""
     debug = "--debug" in words
+    _signals.clear()
     try:
         code = _dispatch([w for w in words if w != "--debug"])
         # A reader that has gone is met here, not when the interpreter ends.
         sys.stdout.flush()
-    except DeployoptError as error:
-        return _explain(error, words, debug=debug)
-    except KeyboardInterrupt:
-        sys.stderr.write(_stopped("Interrupted", words))
-        return ExitCode.INTERRUPTED
-    except _TerminatedError:
-        sys.stderr.write(_stopped("Terminated", words))
-        return ExitCode.TERMINATED
+    except (KeyboardInterrupt, _TerminatedError) as stop:
+        by = signal.SIGTERM if isinstance(stop, _TerminatedError) else signal.SIGINT
+        return _stopped(by, words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 -- left alone it would end with 1: rejected
-        return _explain(_own_fault(error), words, debug=debug)
+        if _signals:
+            # What the signal raised was lost in compiled code, which then failed for want of it:
+            # `from x import y` tells of a missing message where it is stopped in making one.
+            if debug:
+                traceback.print_exception(error)
+            return _stopped(_signals[0], words)
+        known = error if isinstance(error, DeployoptError) else _own_fault(error)
+        return _explain(known, words, debug=debug)
     return code
 
 
@@ -127,12 +136,17 @@ def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int
     return error.exit_code
 
 
-def _stopped(how: str, words: Sequence[str]) -> str:
-    """What is left of a command that was stopped."""
+def _stopped(number: int, words: Sequence[str]) -> ExitCode:
+    """Say what is left of a command that was stopped."""
+    terminated = number == signal.SIGTERM
+    how = "Terminated" if terminated else "Interrupted"
     command = next((word for word in words if not word.startswith("-")), "")
     if command in _KEEPING:
-        return f"\n{how}. What was finished is kept; run the same command to go on.\n"
-    return f"\n{how}. Run the same command to begin again.\n"
+        left = "What was finished is kept; run the same command to go on."
+    else:
+        left = "Run the same command to begin again."
+    sys.stderr.write(f"\n{how}. {left}\n")
+    return ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
 
 
 def _own_fault(error: Exception) -> DeployoptError:
@@ -145,8 +159,9 @@ def _own_fault(error: Exception) -> DeployoptError:
     return fault
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -- the signal's form
-    raise _TerminatedError
+def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -- the signal's form
+    _signals.append(number)
+    raise _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ import typer
 from deployopt import api
 from deployopt.cli.app import ColumnOption, JsonOption, StoreOption, TargetOption, app
 from deployopt.cli.columns import read_columns
-from deployopt.cli.durations import read_duration
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.artifact import Precision
+from deployopt.core.durations import read_duration
 from deployopt.core.errors import DeployoptError
 from deployopt.core.memory import Method, Optimizer
 

@@ -68,7 +68,7 @@ class FinetuneResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Why by this method."""
     labels: tuple[str, ...]
     """Of a language model there are none."""
-    new_head: bool
+    new_head: bool = False
     examples: dict[str, int]
     """Split name (train, validation, held-out) to examples."""
     epochs: float

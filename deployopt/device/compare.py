@@ -21,9 +21,7 @@ from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
     memory_difference,
-    outcome_of,
     refusals_of,
-    round_pairs,
     same_answers,
     settled,
     size_difference,
@@ -134,19 +132,8 @@ def compare_sides(
         *_operators(old, new),
     )
     refusals = refusals_of(accuracy, trials[1])
-    return Comparison(
-        old=old.told,
-        new=new.told,
-        outcome=outcome_of(differences, refusals),
-        differences=differences,
-        reasons=refusals,
-        notes=notes_of(old, new),
-        margins=margins,
-        machine=ring.device.machine,
-        where=ring.device.where,
-        mismatch=ring.mismatch,
-        rounds=round_pairs(*trials),
-    )
+    notes = notes_of(old, new)
+    return ring.conclude((old, new), trials, differences, refusals, notes, margins)
 
 
 def terms_for(terms: Terms, bundle: OpenBundle) -> Terms:

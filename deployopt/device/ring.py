@@ -5,9 +5,12 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.comparison import Margins
+from deployopt.core.comparison import Comparison, Difference, Margins
 from deployopt.core.evidence import Evidence
+from deployopt.core.measurement import Trial
+from deployopt.core.regression import outcome_of, round_pairs
 from deployopt.device.device import Device
+from deployopt.device.sides import Contender
 
 ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
 """Least seconds of timed requests a round, as in a build."""
@@ -50,3 +53,28 @@ class Ring(msgspec.Struct, frozen=True, kw_only=True):
     def evidence(self) -> Evidence:
         """What a measurement there is worth."""
         return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
+
+    def conclude(
+        self,
+        sides: tuple[Contender, Contender],
+        trials: tuple[Trial, Trial],
+        differences: tuple[Difference, ...],
+        refusals: tuple[str, ...],
+        notes: tuple[str, ...],
+        margins: Margins,
+    ) -> Comparison:
+        """What was found of the old one and the new one, with its outcome."""
+        old, new = sides
+        return Comparison(
+            old=old.told,
+            new=new.told,
+            outcome=outcome_of(differences, refusals),
+            differences=differences,
+            reasons=refusals,
+            notes=notes,
+            margins=margins,
+            machine=self.device.machine,
+            where=self.device.where,
+            mismatch=self.mismatch,
+            rounds=round_pairs(*trials),
+        )

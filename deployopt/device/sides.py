@@ -17,20 +17,35 @@ from deployopt.device.reference import Reference, decode_reference
 from deployopt.device.setup import EvaluationSet, Setup
 
 
-class Side(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two, ready to be run."""
+class Contender(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two, ready to be run, whatever is asked of it."""
 
     told: Compared
     target: Target
     setup: Setup
+    files: dict[str, str]
+    """What is deployed: path to sha256."""
+    reduced_range: bool
+
+    def is_same_model(self, other: "Contender") -> bool:
+        """Whether both are the same files, opened in the same way."""
+        mine, theirs = self.setup, other.setup
+        return (
+            self.files == other.files
+            and mine.session == theirs.session
+            and (mine.runtime, mine.provider) == (theirs.runtime, theirs.provider)
+            and mine.threads == theirs.threads
+        )
+
+
+class Side(Contender, frozen=True, kw_only=True):
+    """A classifier, or a graph of unknown meaning."""
+
     data: EvaluationSet
     """Its own gate split, in the form that its own model reads."""
     data_digest: str
     reference: Reference
     """The reference's answers to it."""
-    files: dict[str, str]
-    """What is deployed: path to sha256."""
-    reduced_range: bool
     synthetic: bool
     evaluation: Evaluation | None = None
     """Its answers to its own gate split, where they are known already."""
@@ -123,30 +138,29 @@ def require_comparable(old: tuple[str, Interface], new: tuple[str, Interface]) -
 
 def same_model(old: Side, new: Side) -> bool:
     """Whether both are the same files, opened and asked in the same way."""
-    return (
-        old.files == new.files
-        and old.interface == new.interface
-        and old.setup.session == new.setup.session
-        and (old.setup.runtime, old.setup.provider) == (new.setup.runtime, new.setup.provider)
-        and old.setup.threads == new.setup.threads
-    )
+    return old.is_same_model(new) and old.interface == new.interface
 
 
 def notes_of(old: Side, new: Side) -> tuple[str, ...]:
     """What a reader has to know of how they differ."""
-    found = []
-    if same_model(old, new):
-        found.append("Both are the same model: what differs is the machine's own noise.")
+    if old.data_digest == new.data_digest:
+        return notes_between(old, new, same=same_model(old, new))
+    apart = (
+        f"Their gate splits differ: both answered the new one's, {len(new.reference):,} examples. "
+        "Whether the old one was made with some of them is not known here."
+    )
+    return notes_between(old, new, apart, same=same_model(old, new))
+
+
+def notes_between(old: Contender, new: Contender, *asked: str, same: bool) -> tuple[str, ...]:
+    """How two differ, with what there is to say of what they are `asked`."""
+    found = ["Both are the same model: what differs is the machine's own noise."] if same else []
     if old.told.target != new.told.target:
         found.append(
             f"The old one was built for {old.told.target}; both are measured here, each with its "
             "own settings."
         )
-    if old.data_digest != new.data_digest:
-        found.append(
-            f"Their gate splits differ: both answered the new one's, {len(new.reference):,} "
-            "examples. Whether the old one was made with some of them is not known here."
-        )
+    found += asked
     if old.told.outcome != "accepted":
         found.append(f"The old one is itself not accepted but {old.told.outcome}.")
     return tuple(found)

@@ -28,7 +28,7 @@ from deployopt.reports.comparison_words import in_short
 from deployopt.reports.words import sentences
 from deployopt.store.digests import DigestMemo
 
-LEAST_S: Final = 120.0
+_LEAST_S: Final = 120.0
 """A time limit leaves the interleaved rounds at least so long; with less nothing is decided."""
 
 
@@ -69,7 +69,7 @@ def compare_with_baseline(
     terms = Terms(
         accuracy=accuracy,
         seed=prepared.request.seed,
-        time_limit_s=max(LEAST_S, min(WALL_S, left_s)),
+        time_limit_s=max(_LEAST_S, min(WALL_S, left_s)),
     )
     with prepared.bench.store.stage() as workdir:
         ring = Ring(

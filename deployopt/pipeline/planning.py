@@ -36,6 +36,7 @@ from deployopt.pipeline.forecasting import (
 )
 from deployopt.pipeline.language.budgets import language_budgets
 from deployopt.pipeline.language.forecasting import CONTEXT, language_plan, requests_for
+from deployopt.pipeline.language.options import require_asked_rightly
 from deployopt.pipeline.language.recipes import forms_for as forms_of_language
 from deployopt.pipeline.looking import Looked, look_up
 from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
@@ -140,6 +141,7 @@ def _generates(found: Looked) -> bool:
 
 
 def _of_language(request: BuildRequest, found: Looked, shape: Architecture) -> Plan:
+    require_asked_rightly(request)
     target = request.target
     inputs = PromptInputs(context=shape.positions or CONTEXT, chat=False)
     interface = Interface(task=Task.TEXT_GENERATION, inputs=inputs, outputs=("logits",))

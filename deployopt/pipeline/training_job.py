@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -34,36 +34,55 @@ _VERSION: Final = 1
 _ONE: Final = Workload(batch=1, length="real")
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """A request with its base and options."""
+class Prepared(Protocol):
+    """A request with its base and options, and what is learnt."""
 
-    request: FinetuneRequest
-    base: TrainingBase
-    settled: Settled
+    @property
+    def request(self) -> FinetuneRequest:
+        """As it was asked."""
+        ...
+
+    @property
+    def base(self) -> TrainingBase:
+        """What is trained."""
+        ...
+
+    @property
+    def settled(self) -> Settled:
+        """How, and why so."""
+        ...
 
     @property
     def digests(self) -> dict[str, str]:
         """Split name to the sha256 of its contents."""
-        raise NotImplementedError
+        ...
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """Split name to how many."""
+        ...
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of a classifier."""
-        return ()
+        """What a classifier will tell apart; a language model has none."""
+        ...
 
     @property
     def judged(self) -> int:
         """Examples that are answered after training."""
-        raise NotImplementedError
+        ...
 
     def lessons(self) -> Labels | Words:
         """What is learnt, as training takes it."""
-        raise NotImplementedError
+        ...
 
 
-class PreparedExamples(Prepared, frozen=True, kw_only=True):
+class PreparedExamples(msgspec.Struct, frozen=True, kw_only=True):
     """A classifier's."""
 
+    request: FinetuneRequest
+    base: TrainingBase
+    settled: Settled
     data: TrainingData
     interface: Interface
     lengths: dict[str, list[int]]
@@ -73,6 +92,11 @@ class PreparedExamples(Prepared, frozen=True, kw_only=True):
     def digests(self) -> dict[str, str]:
         """As above."""
         return self.data.digests
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """As above."""
+        return {name: len(part.classes) for name, part in self.data.parts.items()}
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -7,35 +7,31 @@ leader of several processes does this.
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from deployopt.core.distributions import proportion_lower, proportion_upper
-from deployopt.core.errors import ExitCode
 from deployopt.core.examples import Examples
 from deployopt.core.interface import Interface, TextInputs
 from deployopt.core.memory import Method
-from deployopt.core.training_result import FinetuneResult, HeldOut, TrainingMemory
+from deployopt.core.training_result import FinetuneResult, HeldOut
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
 from deployopt.modeling.training.job import Trained
-from deployopt.modeling.training.ranks import process_count
 from deployopt.pipeline.training_folder import (
     HELD_OUT_FILE,
-    TrainingRecord,
     entries_of,
     finish_folder,
     gather_adapter,
     gather_model,
     readable,
-    weights_sha256,
 )
-from deployopt.pipeline.training_job import PreparedExamples, tools
-from deployopt.pipeline.training_options import Settled
+from deployopt.pipeline.training_job import PreparedExamples
+from deployopt.pipeline.training_telling import record_of, training_result
 from deployopt.sources.training_data import Part, TrainingData
 from deployopt.sources.training_lots import HELD_OUT
-from deployopt.store.digests import entries_digest
 from deployopt.store.model_folders import publish_model
 from deployopt.store.store import Store
 
@@ -61,58 +57,20 @@ def judged(
         else:
             interface = gather_model(trained.folder, base.folder, folder)
             held_out = _held_out(folder, interface, data, watcher)
-        best = next(one for one in reversed(trained.evaluations) if one.best)
+        record = record_of(prepared, trained)
         finish_folder(
             folder,
-            _record(prepared, best.epoch, held_out),
+            msgspec.structs.replace(record, held_out=held_out),
             _texts_to_judge_with(prepared),
         )
         entries = entries_of(folder)
         watcher.stage("publish")
         publish_model(folder, entries, request.output)
-    memory = memory_of(prepared.settled, trained)
-    return FinetuneResult(
-        base=base.name,
-        resolved=base.resolved,
-        options=prepared.settled.options,
-        reason=prepared.settled.reason,
-        labels=data.labels,
+    return msgspec.structs.replace(
+        training_result(prepared, trained, entries),
         new_head=data.new_head,
-        examples={name: len(part.classes) for name, part in data.parts.items()},
-        epochs=trained.epochs,
-        steps=trained.steps,
-        best_epoch=best.epoch,
-        stopped=trained.stopped,
         held_out=held_out,
-        evaluations=trained.evaluations,
-        curve=trained.curve,
-        seconds=trained.seconds,
-        processes=process_count(),
-        resumed_from=trained.resumed_from,
-        memory=memory,
-        parameters=trained.parameters,
-        parameters_trained=trained.parameters_trained,
-        folder=str(request.output),
-        digest=entries_digest(entries),
-        weights_sha256=weights_sha256(entries),
         warnings=(*base.notes, *data.notes, *_doubts(prepared, held_out)),
-        exit_code=ExitCode.ACCEPTED,
-    )
-
-
-def _record(prepared: PreparedExamples, best_epoch: float, held_out: HeldOut) -> TrainingRecord:
-    data = prepared.data
-    return TrainingRecord(
-        base=prepared.base.resolved,
-        base_digest=prepared.base.digest,
-        options=prepared.settled.options,
-        labels=data.labels,
-        examples={name: len(part.classes) for name, part in data.parts.items()},
-        data_sha256=data.digests,
-        best_epoch=best_epoch,
-        held_out=held_out,
-        tools=tools(),
-        processes=process_count(),
     )
 
 
@@ -164,18 +122,6 @@ def _texts_to_judge_with(prepared: PreparedExamples) -> bytes | None:
         return None
     held = Examples(inputs=list(part.inputs), labels=part.classes)
     return readable(held, prepared.data.labels)
-
-
-def memory_of(settled: Settled, trained: Trained) -> TrainingMemory:
-    """The peak beside its prediction."""
-    total = settled.need.total
-    return TrainingMemory(
-        predicted=total,
-        measured_bytes=trained.peak_bytes,
-        ratio=trained.peak_bytes / total.value,
-        inside=total.lower <= trained.peak_bytes <= total.upper,
-        measured=trained.peak_of,
-    )
 
 
 def _doubts(prepared: PreparedExamples, held_out: HeldOut) -> tuple[str, ...]:

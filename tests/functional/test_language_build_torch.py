@@ -1,6 +1,7 @@
 """A language model's build, whole: figures by length and batch, and an earlier bundle beside it."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trying, "ROUND_S", short)
     monkeypatch.setattr(trying, "WALL_S", dict.fromkeys(ring.ROUND_S, 1.0))
     monkeypatch.setattr("deployopt.device.generating.comparing.ROUND_S", short)
-    monkeypatch.setattr(comparing, "WALL_S", 3.0)
+    monkeypatch.setattr(comparing, "Terms", partial(ring.Terms, time_limit_s=3.0))
     monkeypatch.setattr(sweeping, "SECONDS", dict.fromkeys(sweeping.SECONDS, 20.0))
 
 

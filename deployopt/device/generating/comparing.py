@@ -26,8 +26,6 @@ from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
     memory_difference,
-    outcome_of,
-    round_pairs,
     same_answers,
     size_difference,
 )
@@ -42,7 +40,6 @@ from deployopt.device.generating.sides import (
     LanguageSide,
     language_notes_of,
     require_same_tokens,
-    same_model,
 )
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
 from deployopt.device.machine import exact_for
@@ -65,7 +62,7 @@ def compare_language(
     """
     require_same_tokens((old.told.name, old.tokenizer), (new.told.name, new.tokenizer))
     _require_room(old, new)
-    margins, same = terms.margins, same_model(old, new)
+    margins, same = terms.margins, old.is_same_model(new)
     watcher.stage("Answers of the new one", new.documents)
     there = _ask(new, new, ring, watcher)
     if same:
@@ -91,19 +88,8 @@ def compare_language(
         operator_difference(_operators(old), _operators(new)),
     )
     refusals = language_refusals(scores, trials[1])
-    return Comparison(
-        old=old.told,
-        new=new.told,
-        outcome=outcome_of(differences, refusals),
-        differences=differences,
-        reasons=refusals,
-        notes=language_notes_of(old, new),
-        margins=margins,
-        machine=ring.device.machine,
-        where=ring.device.where,
-        mismatch=ring.mismatch,
-        rounds=round_pairs(*trials),
-    )
+    notes = language_notes_of(old, new)
+    return ring.conclude((old, new), trials, differences, refusals, notes, margins)
 
 
 def _require_room(old: LanguageSide, new: LanguageSide) -> None:

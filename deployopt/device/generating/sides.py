@@ -10,39 +10,31 @@ from typing import Final
 import msgspec
 
 from deployopt.core.choices import ChoiceQuestion, decode_questions
-from deployopt.core.comparison import Compared
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.interface import PromptInputs
 from deployopt.core.measurement import Machine
 from deployopt.core.samples import decode_samples
 from deployopt.core.scores import Scored, decode_scored
-from deployopt.core.target import Target
 from deployopt.core.text import safe_text
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle
 from deployopt.device.generating.asking import Questions, answering_of
 from deployopt.device.generating.bundled import prompts_of_bundle
-from deployopt.device.setup import Answering, Setup
-from deployopt.device.sides import told_of, without_gate
+from deployopt.device.setup import Answering
+from deployopt.device.sides import Contender, notes_between, told_of, without_gate
 
 TOKENIZER: Final = "tokenizer.json"
 _TOKENIZER_BYTES: Final = 64 * 2**20
 
 
-class LanguageSide(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the two, ready to be run."""
+class LanguageSide(Contender, frozen=True, kw_only=True):
+    """One of two language models."""
 
-    told: Compared
-    target: Target
-    setup: Setup
     inputs: PromptInputs
     questions: Questions
     """Its own gate split."""
     digests: tuple[str, ...]
     """Of the files in it that decide what is asked, and of the reference's answers."""
     reference: Scored
-    files: dict[str, str]
-    """What is deployed: path to sha256."""
-    reduced_range: bool
 
     @property
     def answering(self) -> Answering:
@@ -110,42 +102,22 @@ def require_same_tokens(old: tuple[str, Path], new: tuple[str, Path]) -> None:
         )
 
 
-def same_model(old: LanguageSide, new: LanguageSide) -> bool:
-    """Whether both are the same files, opened in the same way."""
-    return (
-        old.files == new.files
-        and old.setup.session == new.setup.session
-        and (old.setup.runtime, old.setup.provider) == (new.setup.runtime, new.setup.provider)
-        and old.setup.threads == new.setup.threads
-    )
-
-
 def language_notes_of(old: LanguageSide, new: LanguageSide) -> tuple[str, ...]:
     """What a reader has to know of how they differ."""
-    found = []
-    if same_model(old, new):
-        found.append("Both are the same model: what differs is the machine's own noise.")
-    if old.told.target != new.told.target:
-        found.append(
-            f"The old one was built for {old.told.target}; both are measured here, each with its "
-            "own settings."
-        )
-    mine = new.answering
+    asked, mine = [], new.answering
     if old.target.workload != new.target.workload:
-        found.append(
+        asked.append(
             f"Their workloads differ: both answer as the new one's says, {mine.tokens} tokens in a "
             f"context of {mine.context:,}."
         )
     if old.digests[:2] != new.digests[:2]:
-        found.append(
+        asked.append(
             f"Their gate splits differ: both read the new one's {new.documents} documents. Whether "
             "the old one was made with some of them is not known here."
         )
     elif old.digests != new.digests:
-        found.append("They were made of different models: each was judged by its own reference.")
-    if old.told.outcome != "accepted":
-        found.append(f"The old one is itself not accepted but {old.told.outcome}.")
-    return tuple(found)
+        asked.append("They were made of different models: each was judged by its own reference.")
+    return notes_between(old, new, *asked, same=old.is_same_model(new))
 
 
 class _Tokenizer(msgspec.Struct, frozen=True):

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import msgspec
 
 from deployopt.core.choice_accuracy import choice_accuracy
-from deployopt.core.errors import UsageError
 from deployopt.core.language_summaries import score_summary
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult
@@ -38,6 +37,7 @@ from deployopt.pipeline.language.judging import (
     gate_files,
     judge_language,
 )
+from deployopt.pipeline.language.options import require_asked_rightly
 from deployopt.pipeline.language.ordering import likelier_first
 from deployopt.pipeline.language.preparing import PreparedLanguage, prepare_language
 from deployopt.pipeline.language.sweeping import summaries_of, swept
@@ -54,7 +54,7 @@ def build_language(
     device: Device | None,
 ) -> BuildResult:
     """Do it; raises DeployoptError of any kind, a missed budget excepted."""
-    _check(request)
+    require_asked_rightly(request)
     baseline = read_baseline(request.baseline)
     prepared = prepare_language(request, source, store, stages, device)
     check_language_baseline(prepared, baseline)
@@ -85,25 +85,6 @@ def build_language(
     result = remembered(prepared, candidates, result)
     write_lock(prepared)
     return publish_judged(prepared, judged, result, stages)
-
-
-def _check(request: BuildRequest) -> None:
-    """What only a classifier's build takes.
-
-    Raises:
-        UsageError: one of these was asked for.
-    """
-    given = {
-        "--train-data": request.train_data,
-        "--unlabelled": request.unlabelled,
-    }
-    wrong = [option for option, value in given.items() if value is not None]
-    if wrong:
-        raise UsageError(
-            f"{' and '.join(wrong)} cannot be asked of a language model: its forms are quantized, "
-            "not searched for or taught. Leave it out; `deployopt finetune` trains a model before "
-            "it is built."
-        )
 
 
 def _judged(

@@ -24,11 +24,10 @@ from deployopt.device.generating.sides import (
     require_same_tokens,
 )
 from deployopt.device.machine import matches
-from deployopt.device.ring import WALL_S, Ring, Terms
+from deployopt.device.ring import Ring, Terms
 from deployopt.device.setup import setup_of
 from deployopt.device.sides import require_comparable
 from deployopt.pipeline.bundling import deployed_files
-from deployopt.pipeline.comparing import LEAST_S
 from deployopt.pipeline.language.judging import REFERENCE, ScoreDecision, gate_files
 from deployopt.pipeline.language.preparing import PreparedLanguage
 from deployopt.store.digests import DigestMemo
@@ -71,12 +70,10 @@ def compare_language_with_baseline(
     if baseline is None or decision.verdict.outcome is Outcome.REJECTED:
         return None
     budgets = prepared.budgets
-    limit_s = prepared.request.time_limit_s
     terms = Terms(
         accuracy=limit_of(budgets, Kind.ACCURACY),
         nll=limit_of(budgets, Kind.SCORE),
         seed=prepared.request.seed,
-        time_limit_s=WALL_S if limit_s is None else max(LEAST_S, min(WALL_S, limit_s)),
     )
     with prepared.bench.store.stage() as workdir:
         ring = Ring(

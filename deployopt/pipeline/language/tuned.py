@@ -9,31 +9,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from deployopt.core.dialogues import Sample
-from deployopt.core.errors import ExitCode, StepError
+from deployopt.core.errors import StepError
 from deployopt.core.nll import nll_increase_bounds
 from deployopt.core.scores import DocumentScore
 from deployopt.core.training_result import FinetuneResult, HeldDialogues
 from deployopt.core.watching import Watcher
 from deployopt.modeling.training.job import Trained
-from deployopt.modeling.training.ranks import process_count
 from deployopt.pipeline.language.tuning import PreparedDialogues, held_out_lines
 from deployopt.pipeline.training_folder import (
     HELD_OUT_FILE,
-    TrainingRecord,
     entries_of,
     finish_folder,
     gather_model,
-    weights_sha256,
 )
-from deployopt.pipeline.training_job import tools
-from deployopt.pipeline.training_judging import memory_of
+from deployopt.pipeline.training_telling import record_of, training_result
 from deployopt.sources.document_counts import DOCUMENTS_MIN
 from deployopt.sources.documents import DOCUMENT_TOKENS_MIN
 from deployopt.sources.training_lots import HELD_OUT
-from deployopt.store.digests import entries_digest
 from deployopt.store.model_folders import publish_model
 from deployopt.store.store import Store
 
@@ -45,53 +41,18 @@ def judged_dialogues(
 ) -> FinetuneResult:
     """Ask both models, write the record, publish the folder."""
     request, base, data = prepared.request, prepared.base, prepared.data
-    best = next(one for one in reversed(trained.evaluations) if one.best)
-    examples = {name: len(part) for name, part in data.parts.items()}
     with store.stage() as folder:
         gather_model(trained.folder, base.folder, folder)
         held = _held(prepared, folder, watcher)
-        record = TrainingRecord(
-            base=base.resolved,
-            base_digest=base.digest,
-            options=prepared.settled.options,
-            labels=(),
-            examples=examples,
-            data_sha256=data.digests,
-            best_epoch=best.epoch,
-            held_dialogues=held,
-            tools=tools(),
-            processes=process_count(),
-        )
+        record = msgspec.structs.replace(record_of(prepared, trained), held_dialogues=held)
         finish_folder(folder, record, None if data.judged_apart else held_out_lines(prepared))
         entries = entries_of(folder)
         watcher.stage("publish")
         publish_model(folder, entries, request.output)
-    return FinetuneResult(
-        base=base.name,
-        resolved=base.resolved,
-        options=prepared.settled.options,
-        reason=prepared.settled.reason,
-        labels=(),
-        new_head=False,
-        examples=examples,
-        epochs=trained.epochs,
-        steps=trained.steps,
-        best_epoch=best.epoch,
-        stopped=trained.stopped,
+    return msgspec.structs.replace(
+        training_result(prepared, trained, entries),
         held_dialogues=held,
-        evaluations=trained.evaluations,
-        curve=trained.curve,
-        seconds=trained.seconds,
-        processes=process_count(),
-        resumed_from=trained.resumed_from,
-        memory=memory_of(prepared.settled, trained),
-        parameters=trained.parameters,
-        parameters_trained=trained.parameters_trained,
-        folder=str(request.output),
-        digest=entries_digest(entries),
-        weights_sha256=weights_sha256(entries),
         warnings=(*base.notes, *prepared.notes, *_doubts(prepared, held)),
-        exit_code=ExitCode.ACCEPTED,
     )
 
 

@@ -24,7 +24,6 @@ from deployopt.modeling.training.job import Words
 from deployopt.modeling.training.ranks import is_leader, told_by_leader, wait
 from deployopt.pipeline.language.cutting import cut_to
 from deployopt.pipeline.language.rendering import Rendered, Renderer
-from deployopt.pipeline.training_job import Prepared
 from deployopt.pipeline.training_options import Settled, Subject, settle_options
 from deployopt.pipeline.training_sites import this_site
 from deployopt.planning.architectures import read_architecture
@@ -38,9 +37,12 @@ from deployopt.sources.training_lots import HELD_OUT, TRAIN, VALIDATION
 _CLUSTERS_MIN: Final = 5
 
 
-class PreparedDialogues(Prepared, frozen=True, kw_only=True):
+class PreparedDialogues(msgspec.Struct, frozen=True, kw_only=True):
     """A language model's."""
 
+    request: FinetuneRequest
+    base: TrainingBase
+    settled: Settled
     data: DialogueData
     interface: Interface
     parts: dict[str, tuple[Sample, ...]]
@@ -52,6 +54,16 @@ class PreparedDialogues(Prepared, frozen=True, kw_only=True):
     def digests(self) -> dict[str, str]:
         """As above."""
         return self.data.digests
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """As above."""
+        return {name: len(part) for name, part in self.data.parts.items()}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     @property
     def judged(self) -> int:

@@ -162,18 +162,38 @@ def test_a_stop_of_what_keeps_nothing_does_not_promise_it(
     assert capsys.readouterr().err == "\nInterrupted. Run the same command to begin again.\n"
 
 
+_WAYS = {
+    "is raised": "wait()",
+    "becomes another error": (
+        "try:\n        wait()\n"
+        "    except BaseException:\n        raise TypeError('expected a message argument')"
+    ),
+    "becomes one of our own": (
+        "try:\n        wait()\n"
+        "    except BaseException:\n        raise StepError('the exporter failed')"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", _WAYS)
 @pytest.mark.parametrize(
     ("number", "code", "word"),
     [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
 )
-def test_a_signal_ends_the_process_so(number: signal.Signals, code: int, word: str) -> None:
+def test_a_signal_ends_the_process_so(
+    number: signal.Signals, code: int, word: str, way: str
+) -> None:
+    """Compiled code can fail for want of what the signal stopped and lose that it was stopped."""
     program = (
         "import sys, time\n"
         "from deployopt import api\n"
         "from deployopt.cli.main import main\n"
-        "def detect(**asked):\n"
+        "from deployopt.core.errors import StepError\n"
+        "def wait():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
+        "def detect(**asked):\n"
+        f"    {_WAYS[way]}\n"
         "api.detect = detect\n"
         "main(['detect'])\n"
     )

@@ -15,7 +15,6 @@ from deployopt.device.generating.sides import (
     language_notes_of,
     language_side_of,
     require_same_tokens,
-    same_model,
 )
 from deployopt.device.machine import describe_machine
 from tests.fakes.decoders import CONTEXT, TinyDecoder
@@ -44,7 +43,7 @@ def test_a_bundle_as_a_side(side: LanguageSide) -> None:
     assert set(side.files) == {"model/genai_config.json", "model/model.onnx"}
     assert (side.documents, side.answering.context) == (DOCUMENTS, CONTEXT)
     assert side.choices == ()
-    assert same_model(side, side)
+    assert side.is_same_model(side)
     assert language_notes_of(side, side) == (
         "Both are the same model: what differs is the machine's own noise.",
     )

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deployopt.core.budget import parse_budget
@@ -29,6 +30,21 @@ def test_a_target_that_is_not_built_for_and_a_budget_of_classifiers() -> None:
         refuse_early(request("qwen2.5-0.5b", "rtx3060"))
     with pytest.raises(UsageError, match="latency_p95 cannot be judged"):
         refuse_early(request("qwen2.5-0.5b", "rpi5", latency_p95="60 ms"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "option"),
+    [
+        ({"time_limit_s": 600.0}, "--time-limit"),
+        ({"train_data": Path("t.jsonl")}, "--train-data"),
+        ({"unlabelled": Path("u.txt")}, "--unlabelled"),
+    ],
+)
+def test_what_only_a_classifier_takes(asked: dict[str, object], option: str) -> None:
+    """None of it would be heeded: better refused than passed over."""
+    wrong = msgspec.structs.replace(request("demo-chat", "rpi4-8gb"), **asked)
+    with pytest.raises(UsageError, match=f"{option} cannot be asked of a language model"):
+        refuse_early(wrong)
 
 
 @pytest.mark.parametrize("model", ["qwen2.5-0.5b", "distilbert", "demo-sentiment", "demo-chat"])

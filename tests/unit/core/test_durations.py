@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployopt.cli.durations import read_duration
+from deployopt.core.durations import read_duration
 from deployopt.core.errors import UsageError
 
 

@@ -1,0 +1,24 @@
+"""Which options of a build a language model takes."""
+
+from deployopt.core.errors import UsageError
+from deployopt.core.request import BuildRequest
+
+
+def require_asked_rightly(request: BuildRequest) -> None:
+    """Refuse what only a classifier's build takes.
+
+    Raises:
+        UsageError: one of these was asked for.
+    """
+    given = {
+        "--train-data": request.train_data,
+        "--unlabelled": request.unlabelled,
+        "--time-limit": request.time_limit_s,
+    }
+    wrong = [option for option, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(
+            f"{' and '.join(wrong)} cannot be asked of a language model: its forms are quantized, "
+            "not searched for or taught. Leave it out; `deployopt finetune` trains a model before "
+            "it is built."
+        )
