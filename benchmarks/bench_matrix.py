@@ -4,40 +4,45 @@
     python -m benchmarks.bench_matrix growth --most 500000
     pytest benchmarks/ -k matrix                          the same, short
 
-Throughput: cells that spin one thread for a known time, by two processes against one. Growth: an
-executor that answers at once, so that what is left is the driver: keys, log, results, page. No
-build is run and no model opened.
+Throughput: cells that spin one thread for a known time, by two processes against one by one, turn
+about. Growth: an executor that answers at once, so that what is left is the driver: keys, log,
+results, page, JSON; each count in a process of its own, for its memory. No build is run and no
+model opened.
 """
 
 import argparse
 import math
-import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from typing import Final
 
 import msgspec
 
+from deployopt.catalogue.models import DEMO
+from deployopt.core.codec import encode_pretty
 from deployopt.core.evidence import Evidence
 from deployopt.core.figure import Figure
 from deployopt.core.matrix import (
     NOBODY,
-    CellName,
     CellRequest,
     CellResult,
-    MatrixResult,
+    CellStep,
     MatrixWatcher,
     Word,
 )
-from deployopt.pipeline.matrix.digests import Keys
-from deployopt.pipeline.matrix.journal import Journal
+from deployopt.core.matrix_file import MatrixFile, ModelEntry, TargetEntry, check_names
+from deployopt.pipeline.matrix.boards import NO_BOARDS
+from deployopt.pipeline.matrix.journal import FILE, Journal
+from deployopt.pipeline.matrix.planning import Places, plan_cells
 from deployopt.pipeline.matrix.processes import Processes
 from deployopt.pipeline.matrix.run import finish_cells
-from deployopt.planning.targets import load_target
+from deployopt.pipeline.matrix.summing import summed_up
 from deployopt.reports.matrix_page import matrix_page
 from tests.fakes.cells import COMMAND, cell
 from tests.fakes.results import MACHINE
@@ -46,11 +51,19 @@ _STEP_S: Final = 2.0
 _CELLS: Final = 6
 _TARGETS: Final = 50
 _FEW: Final = 1_000
-_GIB: Final = 2**30
+STEP_S: Final = 1.0
 
 
 class AtOnce:
-    """An executor whose cells were rejected without any work."""
+    """An executor whose cells were rejected without any work; each leaves its page."""
+
+    jobs = 1
+    boards = NO_BOARDS
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self.own = (0.0, 0.0)
+        """What the pages took, which are no work of the driver's: by the wall, and of a core."""
 
     def results(
         self, cells: Sequence[CellRequest], watcher: MatrixWatcher
@@ -59,6 +72,10 @@ class AtOnce:
         del watcher
         size = Figure(value=1e6, evidence=Evidence.EXACT)
         for one in cells:
+            before = clocks()
+            (self._output / page_of(one)).touch()
+            after = clocks()
+            self.own = (self.own[0] + after[0] - before[0], self.own[1] + after[1] - before[1])
             yield CellResult(
                 name=one.name,
                 key=one.key,
@@ -66,76 +83,134 @@ class AtOnce:
                 exit_code=1,
                 recipe="int8",
                 figures={"artifact_size": size, "latency_p95": size},
-                page="page.html",
-                seconds=1.0,
+                page=page_of(one),
+                steps=(CellStep(recipe="int8", name="quantize", seconds=STEP_S),),
+                steps_made=1,
+                seconds=STEP_S,
             )
 
 
-def requests(count: int, store: Path) -> tuple[CellRequest, ...]:
-    """So many cells, over at most 50 targets, with their keys."""
-    base, keys = cell(store=store), Keys(MACHINE)
-    targets = [
-        msgspec.structs.replace(load_target("rpi4"), name=f"board-{n}") for n in range(_TARGETS)
-    ]
-    made = []
-    for number in range(count):
-        model, target = f"m{number // _TARGETS}", targets[number % _TARGETS]
-        name = CellName(model=model, target=target.name)
-        one = msgspec.structs.replace(base, name=name, model=model, target=target)
-        made.append(msgspec.structs.replace(one, key=keys.of(one)))
-    return tuple(made)
+def page_of(cell: CellRequest) -> str:
+    """As a rejected cell's page is called."""
+    return f"{cell.name.id}.rejected.html"
 
 
-def grown(count: int, folder: Path) -> dict[str, float]:
-    """Seconds of each part for so many cells; KiB a cell of the log and of the process."""
-    began = time.perf_counter()
-    cells = requests(count, folder / "store")
-    planned = time.perf_counter()
+def requests(count: int, folder: Path) -> tuple[CellRequest, ...]:
+    """So many cells, over at most 50 targets, planned as a file's are."""
+    models = tuple(ModelEntry(name=f"m{n}", model=DEMO) for n in range(-(-count // _TARGETS)))
+    targets = tuple(TargetEntry(name=f"board-{n}", target="rpi4") for n in range(_TARGETS))
+    file = MatrixFile(model=models, target=targets)
+    check_names(file, "m.toml")
+    places = Places(where="m.toml", folder=folder, output=folder / "out", store=folder / "store")
+    return plan_cells(file, places, MACHINE)[:count]
+
+
+class Grown(msgspec.Struct, frozen=True, kw_only=True):
+    """What so many cells took: seconds by the wall and of a core, and bytes."""
+
+    cells: int
+    plan_s: tuple[float, float]
+    run_s: tuple[float, float]
+    resume_s: tuple[float, float]
+    report_s: tuple[float, float]
+    page_bytes: int
+    json_bytes: int
+    log_bytes: int
+    memory_bytes: int
+    """Above what the process had before the first cell."""
+
+    def task_ms(self, clock: int) -> float:
+        """Of the driver, for one cell."""
+        return (self.plan_s[clock] + self.run_s[clock]) / self.cells * 1e3
+
+
+def grown(count: int, folder: Path) -> Grown:
+    """Plan, run, sum up, and resume so many cells."""
+    before = resident()
+    marks = [clocks()]
+    cells = requests(count, folder)
+    marks.append(clocks())
     journal = Journal(folder / "out")
-    (folder / "out" / "page.html").write_text("page")
-    results = finish_cells(cells, AtOnce(), journal, NOBODY)
-    ran = time.perf_counter()
-    page = matrix_page(summed(results))
-    drawn = time.perf_counter()
-    again = finish_cells(cells, AtOnce(), Journal(folder / "out"), NOBODY)
-    ended = time.perf_counter()
+    executor = AtOnce(folder / "out")
+    results = finish_cells(cells, executor, journal, NOBODY)
+    marks.append(clocks())
+    result = summed_up(results, output=folder / "out", seconds=1.0)
+    page, text = matrix_page(result, results), encode_pretty(result)
+    marks.append(clocks())
+    peak = resident()
+    del results, journal, result
+    again = finish_cells(cells, AtOnce(folder / "out"), Journal(folder / "out"), NOBODY)
+    marks.append(clocks())
     assert all(one.reused for one in again)
-    return {
-        "plan": planned - began,
-        "run": ran - planned,
-        "page": drawn - ran,
-        "resume": ended - drawn,
-        "page KiB": len(page) / 1024,
-        "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _GIB,
-    }
+    plan, run, report, resume = (
+        (after[0] - begun[0], after[1] - begun[1]) for begun, after in pairwise(marks)
+    )
+    return Grown(
+        cells=count,
+        plan_s=plan,
+        run_s=(run[0] - executor.own[0], run[1] - executor.own[1]),
+        report_s=report,
+        resume_s=resume,
+        page_bytes=len(page),
+        json_bytes=len(text),
+        log_bytes=(folder / "out" / FILE).stat().st_size,
+        memory_bytes=peak - before,
+    )
 
 
-def summed(cells: tuple[CellResult, ...]) -> MatrixResult:
-    """As `matrix` gives it."""
-    return MatrixResult(
-        file="m.toml", output="out", executor="none", jobs=1, cells=cells,
-        counts={"rejected": len(cells)}, exit_code=1,
-    )  # fmt: skip
+def clocks() -> tuple[float, float]:
+    """Wall, and this process's own time on a core, which others on the machine do not stretch."""
+    return time.perf_counter(), time.process_time()
 
 
-def growth(most: int) -> float:
-    """Print the parts at growing counts; the exponent of plan and run together."""
+def resident() -> int:
+    """The most that this process has had in memory; what its parent had does not count."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
+
+def apart(count: int) -> Grown:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.bench_matrix", "one", "--most", str(count)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    return msgspec.json.decode(done.stdout, type=Grown)
+
+
+def growth(most: int) -> dict[str, float]:
+    """Print the parts at growing counts; the growth exponent of each."""
     counts = [most // 16, most // 4, most]
-    totals = []
-    heads = ("plan", "run", "page", "resume", "ms a cell")
-    print(f"{'cells':>8} {' '.join(f'{head:>9}' for head in heads)}  page, peak")
+    found = []
+    print("          a task: wall, core    plan     run  resume  report (core)")
     for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
-            found = grown(count, Path(folder))
-        totals.append(found["plan"] + found["run"])
+        one = apart(count)
+        found.append(one)
+        parts = (one.plan_s, one.run_s, one.resume_s, one.report_s)
         print(
-            f"{count:>8} {found['plan']:>7.2f} s {found['run']:>7.2f} s {found['page']:>7.2f} s"
-            f" {found['resume']:>7.2f} s {totals[-1] / count * 1e3:>9.3f}  "
-            f"{found['page KiB']:.0f} KiB, {found['peak GiB']:.2f} GiB"
+            f"{count:>8}  {one.task_ms(0):>7.2f} ms {one.task_ms(1):>5.2f} ms "
+            + " ".join(f"{part[1]:>6.1f}s" for part in parts)
         )
-    exponent = math.log(totals[-1] / totals[0]) / math.log(counts[-1] / counts[0])
-    print(f"plan and run grow as n^{exponent:.2f}")
-    return exponent
+        sizes = {
+            "page": one.page_bytes,
+            "JSON": one.json_bytes,
+            "log": one.log_bytes,
+            "memory": one.memory_bytes,
+        }
+        print(" " * 10 + ", ".join(f"{name} {n / 2**20:.1f} MiB" for name, n in sizes.items()))
+    exponents = {
+        "driver": exponent(found, lambda one: one.plan_s[1] + one.run_s[1]),
+        "resume": exponent(found, lambda one: one.resume_s[1]),
+        "report": exponent(found, lambda one: one.report_s[1]),
+        "memory": exponent(found, lambda one: one.memory_bytes),
+        "log": exponent(found, lambda one: one.log_bytes),
+    }
+    print("grows as n^e:", ", ".join(f"{part} {e:.2f}" for part, e in exponents.items()))
+    return exponents
+
+
+def exponent(found: Sequence[Grown], part: Callable[[Grown], float]) -> float:
+    """The slope of a line through the logarithms, by least squares."""
+    xs, ys = [math.log(one.cells) for one in found], [math.log(part(one)) for one in found]
+    return linear_regression(xs, ys).slope
 
 
 def spun(jobs: int, cells: int, step_s: float) -> float:
@@ -153,8 +228,11 @@ def spun(jobs: int, cells: int, step_s: float) -> float:
 def throughput(cells: int = _CELLS, step_s: float = _STEP_S, pairs: int = 3) -> float:
     """Print and return how many times as fast two processes are, against cells one by one."""
     ratios = []
-    for _ in range(pairs):
-        one, two = cells * spun_here(step_s), spun(2, cells, step_s)
+    for turn in range(pairs):
+        if turn % 2:
+            two, one = spun(2, cells, step_s), inline(cells, step_s)
+        else:
+            one, two = inline(cells, step_s), spun(2, cells, step_s)
         ratios.append(one / two)
         print(
             f"{cells} cells of {step_s:g} s: inline {one:.2f} s, two processes {two:.2f} s, "
@@ -163,29 +241,39 @@ def throughput(cells: int = _CELLS, step_s: float = _STEP_S, pairs: int = 3) -> 
     return median(ratios)
 
 
-def spun_here(step_s: float) -> float:
-    """Seconds that such a cell takes in this process."""
+def inline(cells: int, step_s: float) -> float:
+    """Seconds of as many such cells in this process, one after another."""
     began = time.perf_counter()
-    end = time.process_time() + step_s
-    while time.process_time() < end:
-        pass
+    for _ in range(cells):
+        end = time.process_time() + step_s
+        while time.process_time() < end:
+            pass
     return time.perf_counter() - began
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", nargs="?", choices=["throughput", "growth"])
+    parser.add_argument("part", nargs="?", choices=["throughput", "growth", "one"])
     parser.add_argument("--most", type=int, default=50_000)
+    parser.add_argument("--pairs", type=int, default=3)
     asked = parser.parse_args(arguments)
+    if asked.part == "one":
+        with tempfile.TemporaryDirectory() as folder:
+            sys.stdout.buffer.write(msgspec.json.encode(grown(asked.most, Path(folder))))
+        return 0
     if asked.part != "growth":
-        throughput()
+        ratio = throughput(pairs=asked.pairs)
+        print(f"two processes do {ratio:.2f} x the work of inline (median)")
     if asked.part != "throughput":
         growth(asked.most)
     return 0
 
 
 def test_matrix_growth() -> None:
-    assert growth(16 * _FEW) <= 1.15
+    exponents = growth(16 * _FEW)
+    assert exponents["driver"] <= 1.15, exponents
+    assert exponents["memory"] <= 1.1, exponents
+    assert exponents["resume"] <= 1.15, exponents
 
 
 def test_matrix_throughput() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deployopt.api import (
         Bundle,
         build,
+        build_each,
         compare,
         detect,
         distill,
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
         new_key,
         pack,
         plan,
+        plan_each,
+        plan_matrix,
         recommend,
         report,
+        serve,
         sign,
         targets,
         unpack,
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
     from deployopt.core.generation import Sampling
     from deployopt.core.matrix import MatrixResult
     from deployopt.core.result import BuildResult, CompareResult, PlanResult, VerifyResult
+    from deployopt.core.step_graph import StepGraphResult
     from deployopt.core.target import Target
     from deployopt.core.verdict import Outcome, Verdict
 
@@ -68,12 +73,14 @@ __all__ = [
     "PlanResult",
     "RefusedInputError",
     "Sampling",
+    "StepGraphResult",
     "Target",
     "UnreachableError",
     "UsageError",
     "Verdict",
     "VerifyResult",
     "build",
+    "build_each",
     "compare",
     "detect",
     "distill",
@@ -88,8 +95,11 @@ __all__ = [
     "new_key",
     "pack",
     "plan",
+    "plan_each",
+    "plan_matrix",
     "recommend",
     "report",
+    "serve",
     "sign",
     "targets",
     "unpack",
@@ -113,6 +123,7 @@ _HOMES: Final = {
     "PlanResult": "core.result",
     "RefusedInputError": "core.errors",
     "Sampling": "core.generation",
+    "StepGraphResult": "core.step_graph",
     "Target": "core.target",
     "UnreachableError": "core.errors",
     "UsageError": "core.errors",

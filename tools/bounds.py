@@ -22,7 +22,9 @@ ROOMS: Final = {
     "build": ("graph", "modeling", "steps"),
     "chat": CHAT,
     "openvino": ("device/test_openvino_session.py",),
+    "serve": ("device/endpoint",),
     "sign": ("signing",),
+    "tensorrt-rtx": ("modeling/engine",),
 }
 """By the extra; with none the small install."""
 _LEFT_OUT: Final = ("slow", "arm", "gpu", "network", "long")

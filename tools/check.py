@@ -20,11 +20,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FULL = ROOT / ".venv"
 SMALL = ROOT / ".venv-small"
-EXTRAS = "build,calibrate,chat,dev,openvino,sign"
+EXTRAS = "build,calibrate,chat,dev,openvino,serve,sign,tensorrt-rtx"
 OTHERS = ("3.12", "3.13")
 TESTING = (
     *("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "optuna", "pytest>=9"),
     *("pytest-benchmark", "pytest-timeout", "scipy", "safetensors", "huggingface-hub"),
+    *("starlette>=0.47.2,<2", "uvicorn>=0.35,<1"),
     *("model-signing", "pyopenssl", "cyclonedx-python-lib", "onnxruntime-genai>=0.18,<0.19"),
 )
 """What the tests that need no torch import."""

@@ -10,14 +10,17 @@ from deployopt.api.devices import detect, doctor, load_target, targets
 from deployopt.api.emulating import emulate
 from deployopt.api.exporting import export
 from deployopt.api.gating import gate
-from deployopt.api.matrices import matrix
+from deployopt.api.matrices import matrix, plan_matrix
 from deployopt.api.packing import pack, unpack
+from deployopt.api.serving import serve
+from deployopt.api.several import build_each, plan_each
 from deployopt.api.signing import new_key, sign
 from deployopt.api.training import distill, finetune
 
 __all__ = [
     "Bundle",
     "build",
+    "build_each",
     "compare",
     "detect",
     "distill",
@@ -32,8 +35,11 @@ __all__ = [
     "new_key",
     "pack",
     "plan",
+    "plan_each",
+    "plan_matrix",
     "recommend",
     "report",
+    "serve",
     "sign",
     "targets",
     "unpack",

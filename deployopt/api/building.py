@@ -48,6 +48,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     device: str | None = None,
     baseline: str | Path | None = None,
     unsafe_load_pickle: bool = False,
+    runtime: str | None = None,
     watcher: Watcher = SILENT,
 ) -> BuildResult:
     """Plan, build, measure, judge, and publish the best bundle.
@@ -81,6 +82,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         baseline: an earlier bundle; what is chosen is measured beside it, and a regression rejects.
         unsafe_load_pickle: read weights that are pickles, in a confined process; by default they
             are refused.
+        runtime: what opens the model on the target, such as `tensorrt-rtx` for a GPU; by default
+            what the target allows, measured against each other.
         watcher: told of the progress.
 
     Returns:
@@ -109,6 +112,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         lock=None if lock is None else Path(lock),
         baseline=None if baseline is None else Path(baseline),
         unsafe_load_pickle=unsafe_load_pickle,
+        runtime=runtime,
     )
     given = None
     if not isinstance(model, str | Path):

@@ -46,6 +46,7 @@ def load_target(name: str | Path) -> Target:
 
 def doctor(*, store: Path | None = None) -> Diagnosis:
     """What is installed here and what it enables, and what spoils measurements now; takes 2 s."""
+    from deployopt.device.cards import look_at_cards
     from deployopt.device.checkup import check_up, look
     from deployopt.device.confinement import look_at_confinement
     from deployopt.device.installs import look_at_installs
@@ -60,6 +61,6 @@ def doctor(*, store: Path | None = None) -> Diagnosis:
     return Diagnosis(
         machine=machine,
         targets=tuple(name for name in target_names() if fits(load(name), machine) is None),
-        installs=(*look_at_installs(), look_at_confinement()),
+        installs=(*look_at_installs(), look_at_cards(), look_at_confinement()),
         conditions=check_up(machine, look(store or default_root())),
     )

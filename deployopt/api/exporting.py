@@ -19,20 +19,25 @@ def export(  # noqa: PLR0913 -- one call with everything that can be asked, ever
     key: str | Path | None = None,
     lock: str | Path | None = None,
     store: str | Path | None = None,
+    name: str | None = None,
+    wheel: str | Path | None = None,
 ) -> ExportResult:
-    """Write a language model in the form that another program serves; nothing is run.
+    """Write a model or a bundle in the form that another program serves.
 
     Args:
-        source: an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, a `.gguf` file, or a
-            language model's bundle, of which the model as it came is taken.
-        output: a new folder (vllm) or file (gguf).
-        form: vllm or gguf.
+        source: for vllm and gguf an alias, `hub:ORG/NAME[@REV]`, a folder in Hugging Face form, a
+            `.gguf` file, or a language model's bundle, of which the model as it came is taken; for
+            triton and docker the bundle of any other model.
+        output: a new folder (vllm, triton, docker) or file (gguf).
+        form: vllm, gguf, triton or docker.
         target: a profile's name, a TOML file, or a Target; vllm needs one with a GPU.
         precision: only this; by default the highest that fits the target, or fp16 (gguf).
         context: tokens of prompt and answer; by default as many as the model and the target allow.
         key: the public key that has to vouch for a bundle.
         lock: a file that pins what the hub gave.
         store: the cache's folder; by default the user's cache.
+        name: the model's in Triton; by default the bundle's.
+        wheel: deployopt's own, which goes into the image; by default an index has to have it.
 
     Returns:
         What was written; its `exit_code` is 3 where the band of the memory reaches over the limit.
@@ -56,5 +61,7 @@ def export(  # noqa: PLR0913 -- one call with everything that can be asked, ever
             key=None if key is None else Path(key),
             lock=None if lock is None else Path(lock),
             store=None if store is None else Path(store),
+            name=name,
+            wheel=None if wheel is None else Path(wheel),
         )
     )

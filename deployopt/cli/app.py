@@ -24,6 +24,15 @@ TargetOption = Annotated[
     str | None,
     typer.Option("--target", "-t", metavar="NAME", help="A target's name, or a TOML file."),
 ]
+TargetsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        metavar="NAME[,NAME…]",
+        help="A target's name, or a TOML file; several share the steps that they can.",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -107,6 +116,32 @@ def asked(project: Project, target: str | None, model: str | None) -> tuple[str,
             "No model was given. Add --model NAME; demo-sentiment is one that needs no hub."
         )
     return target, model
+
+
+def asked_each(
+    project: Project, targets: list[str] | None, model: str | None
+) -> tuple[tuple[str, ...], str]:
+    """The targets, one or more, and the model.
+
+    Raises:
+        UsageError: one of them is given nowhere, or a target twice.
+    """
+    named = [name for text in targets or [project.target or ""] for name in _split(text)]
+    first, model = asked(project, named[0] if named else None, model)
+    twice = next((name for at, name in enumerate(named) if name in named[:at]), None)
+    if twice is not None:
+        raise UsageError(f"--target: {twice} is named twice. Name each target once.")
+    return tuple(named) or (first,), model
+
+
+def _split(text: str) -> list[str]:
+    """The names between the commas; a file whose path has one is a name."""
+    if "," not in text or Path(text).exists():
+        return [text] if text else []
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise UsageError(f"--target {text!r} has an empty name between its commas.")
+    return names
 
 
 def asked_budgets(project: Project, options: list[str] | None) -> tuple[Budget, ...]:

@@ -18,10 +18,10 @@ from deployopt.cli.app import (
     ModelOption,
     ProxyOption,
     StoreOption,
-    TargetOption,
+    TargetsOption,
     app,
-    asked,
     asked_budgets,
+    asked_each,
 )
 from deployopt.cli.chatting import MaxTokensOption, SeedOption, TemperatureOption
 from deployopt.cli.ci_options import (
@@ -34,6 +34,7 @@ from deployopt.cli.ci_options import (
     MetricsOption,
 )
 from deployopt.cli.columns import read_columns
+from deployopt.cli.each import require_each, shown_cells
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.durations import read_duration
 from deployopt.core.generation import Sampling
@@ -44,7 +45,7 @@ from deployopt.core.search import Effort
 @app.command()
 def build(  # noqa: PLR0913 -- one parameter an option
     *,
-    target: TargetOption = None,
+    target: TargetsOption = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     data: DataOption = None,
@@ -97,6 +98,15 @@ def build(  # noqa: PLR0913 -- one parameter an option
             "--unsafe-load-pickle", help="Read pickled weights too, in a confined process."
         ),
     ] = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUNTIME",
+            help="What opens the model on the target: onnxruntime, openvino, or tensorrt-rtx for "
+            "GPUs. [default: what the target allows]",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
@@ -108,13 +118,38 @@ def build(  # noqa: PLR0913 -- one parameter an option
 ) -> int:
     """Plan, build, measure, judge, and publish the best bundle."""
     project = read_project(Path.cwd())
-    request = asked(project, target, model)
+    targets, named = asked_each(project, target, model)
     limit = time_limit or project.time_limit
     limit_s = None if limit is None else read_duration(limit, "--time-limit")
+    files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
+    if len(targets) > 1:
+        require_each(output=output or project.output, device=device, baseline=baseline)
+        with shown_cells(quiet=quiet) as cells:
+            built = api.build_each(
+                model=named,
+                targets=targets,
+                budgets=asked_budgets(project, budget),
+                data=data or project.data,
+                columns=read_columns(column),
+                questions=questions,
+                accept_predicted=accept_predicted,
+                effort=effort or project.effort,
+                train_data=train_data or project.train_data,
+                unlabelled=unlabelled,
+                time_limit_s=limit_s,
+                store=store,
+                seed=seed,
+                lock=lock,
+                unsafe_load_pickle=unsafe_load_pickle,
+                runtime=runtime,
+                watcher=cells,
+            )
+        emit(built, json=json, files=files)
+        return built.exit_code
     with shown_progress(quiet=quiet) as watcher:
         result = api.build(
-            model=request[1],
-            target=request[0],
+            model=named,
+            target=targets[0],
             budgets=asked_budgets(project, budget),
             data=data or project.data,
             columns=read_columns(column),
@@ -131,9 +166,9 @@ def build(  # noqa: PLR0913 -- one parameter an option
             device=device,
             baseline=baseline,
             unsafe_load_pickle=unsafe_load_pickle,
+            runtime=runtime,
             watcher=watcher,
         )
-    files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
     emit(result, json=json, files=files)
     return result.exit_code
 
@@ -141,7 +176,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
 @app.command()
 def plan(  # noqa: PLR0913 -- one parameter an option
     *,
-    target: TargetOption = None,
+    target: TargetsOption = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     data: DataOption = None,
@@ -149,12 +184,23 @@ def plan(  # noqa: PLR0913 -- one parameter an option
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """What would be tried and expected; builds nothing."""
+    """What would be tried and expected, and what several targets share; builds nothing."""
     project = read_project(Path.cwd())
-    request = asked(project, target, model)
+    targets, named = asked_each(project, target, model)
+    if len(targets) > 1:
+        graph = api.plan_each(
+            model=named,
+            targets=targets,
+            budgets=asked_budgets(project, budget),
+            data=data or project.data,
+            columns=read_columns(column),
+            store=store,
+        )
+        emit(graph, json=json)
+        return graph.exit_code
     result = api.plan(
-        model=request[1],
-        target=request[0],
+        model=named,
+        target=targets[0],
         budgets=asked_budgets(project, budget),
         data=data or project.data,
         columns=read_columns(column),

@@ -17,9 +17,12 @@ def export(  # noqa: PLR0913 -- one parameter an option
     source: Annotated[
         str, typer.Argument(help="An alias, hub:ORG/NAME[@REV], a folder, a .gguf file, a bundle.")
     ],
-    output: Annotated[Path, typer.Argument(help="A new folder (vllm) or file (gguf).")],
+    output: Annotated[Path, typer.Argument(help="A new folder, or for gguf a file.")],
     *,
-    form: Annotated[str, typer.Option("--as", metavar="FORM", help="vllm or gguf.")],
+    form: Annotated[
+        str,
+        typer.Option("--as", metavar="FORM", help="vllm or gguf; of a bundle, triton or docker."),
+    ],
     target: TargetOption = None,
     precision: Annotated[
         Precision | None,
@@ -33,10 +36,17 @@ def export(  # noqa: PLR0913 -- one parameter an option
     lock: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Pins what the hub gave; drift is refused.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model's in Triton; else the bundle's.")
+    ] = None,
+    wheel: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="deployopt itself, for the image; else from an index."),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Write a language model for another program to serve."""
+    """Write a model or a bundle for another program to serve."""
     from deployopt.reports.exporting import print_exported
 
     result = api.export(
@@ -49,6 +59,8 @@ def export(  # noqa: PLR0913 -- one parameter an option
         key=key,
         lock=lock,
         store=store,
+        name=name,
+        wheel=wheel,
     )
     print_exported(result)
     if json:

@@ -6,9 +6,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from deployopt.cli.stopping import RECEIVED, TerminatedError, listen
 from deployopt.core.errors import DeployoptError, ExitCode, UsageError
 from deployopt.core.text import safe_text
 
@@ -29,6 +29,7 @@ _ROOMS: Final = (
     "deployopt.cli.gating",
     "deployopt.cli.matrices",
     "deployopt.cli.packing",
+    "deployopt.cli.serving",
     "deployopt.cli.signing",
     "deployopt.cli.training",
 )
@@ -36,44 +37,32 @@ _KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate", 
 """Commands that find in the store what an earlier call of theirs had finished."""
 
 
-_signals: list[int] = []
-"""That asked this command to stop."""
-
-
-class _TerminatedError(BaseException):
-    """SIGTERM came; a BaseException, so that clean-up runs and nothing swallows it."""
-
-
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and leave the process with its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    signal.signal(signal.SIGTERM, _stop)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
-        signal.signal(signal.SIGINT, _stop)
+    listen()
     sys.exit(int(run(words)))
 
 
 def run(words: Sequence[str]) -> int:
     """The exit code of one command line; raises nothing."""
     debug = "--debug" in words
-    _signals.clear()
+    RECEIVED.clear()
     try:
         code = _dispatch([w for w in words if w != "--debug"])
         # A reader that has gone is met here, not when the interpreter ends.
         sys.stdout.flush()
-    except (KeyboardInterrupt, _TerminatedError) as stop:
-        by = signal.SIGTERM if isinstance(stop, _TerminatedError) else signal.SIGINT
+    except (KeyboardInterrupt, TerminatedError) as stop:
+        by = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
         return _stopped(by, words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 -- left alone it would end with 1: rejected
-        if _signals:
-            # What the signal raised was lost in compiled code, which then failed for want of it:
-            # `from x import y` tells of a missing message where it is stopped in making one.
+        if RECEIVED:  # the stop itself was lost on the way, and this came of it
             if debug:
                 traceback.print_exception(error)
-            return _stopped(_signals[0], words)
+            return _stopped(RECEIVED[0], words)
         known = error if isinstance(error, DeployoptError) else _own_fault(error)
         return _explain(known, words, debug=debug)
     return code
@@ -157,11 +146,6 @@ def _own_fault(error: Exception) -> DeployoptError:
     )
     fault.__cause__ = error
     return fault
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 -- the signal's form
-    _signals.append(number)
-    raise _TerminatedError if number == signal.SIGTERM else KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,8 +1,5 @@
 """The command that builds many models for many targets."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +7,9 @@ import typer
 
 from deployopt import api
 from deployopt.cli.app import JsonOption, StoreOption, app
-from deployopt.core.codec import encode_pretty
-from deployopt.core.matrix import NOBODY, MatrixWatcher
+from deployopt.cli.ci_options import Ci, CiOption, CodeQualityOption, Files, MarkdownOption
+from deployopt.cli.each import shown_cells
+from deployopt.cli.output import emit
 
 
 @app.command()
@@ -26,8 +24,20 @@ def matrix(  # noqa: PLR0913 -- one parameter an option
     ] = None,
     executor: Annotated[
         str,
-        typer.Option(metavar="NAME", help="processes, or inline: one cell after another."),
+        typer.Option(metavar="NAME", help="processes, ray, or inline: one cell after another."),
     ] = "processes",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a Ray cluster: auto, or HOST:PORT. [default: a Ray of its own, here]",
+            show_default=False,
+        ),
+    ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Devices that measure, in TOML: by target, over ssh."),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -38,42 +48,38 @@ def matrix(  # noqa: PLR0913 -- one parameter an option
             show_default=False,
         ),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print the steps and who shares them; begin nothing.")
+    ] = False,
     store: StoreOption = None,
     json: JsonOption = False,
+    markdown: MarkdownOption = None,
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write JUnit XML, a case a cell.")
     ] = None,
     metrics: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write OpenMetrics text, gauges by cell.")
     ] = None,
+    code_quality: CodeQualityOption = None,
+    ci: CiOption = Ci.AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> int:
     """Build many models for many targets; do again only what changed."""
-    with _shown(quiet=quiet) as watcher:
+    if plan:
+        graph = api.plan_matrix(file, output=output, store=store, fleet=fleet)
+        emit(graph, json=json)
+        return graph.exit_code
+    with shown_cells(quiet=quiet) as watcher:
         result = api.matrix(
-            file, output=output, store=store, executor=executor, jobs=jobs, watcher=watcher
+            file,
+            output=output,
+            store=store,
+            executor=executor,
+            jobs=jobs,
+            ray_address=ray_address,
+            fleet=fleet,
+            watcher=watcher,
         )
-    from deployopt.reports.matrix import print_matrix
-    from deployopt.reports.matrix_ci import matrix_junit, matrix_metrics
-    from deployopt.store.writing import atomic_write_bytes
-
-    print_matrix(result)
-    if junit is not None:
-        atomic_write_bytes(junit, matrix_junit(result))
-    if metrics is not None:
-        atomic_write_bytes(metrics, matrix_metrics(result))
-    if json:
-        sys.stdout.write(encode_pretty(result).decode())
+    files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
+    emit(result, json=json, files=files)
     return result.exit_code
-
-
-@contextmanager
-def _shown(*, quiet: bool) -> Iterator[MatrixWatcher]:
-    """Progress on stderr, or silence."""
-    if quiet:
-        yield NOBODY
-        return
-    from deployopt.reports.matrix_progress import MatrixProgress
-
-    with MatrixProgress() as progress:
-        yield progress

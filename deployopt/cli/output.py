@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from deployopt.cli.ci_options import Files
 from deployopt.cli.places import budget_places
+from deployopt.cli.stopping import Heeding
 from deployopt.core.codec import encode_pretty
 from deployopt.core.distill_result import DistillResult
 from deployopt.core.errors import StorageError
 from deployopt.core.gating import GateResult
+from deployopt.core.matrix import MatrixResult
 from deployopt.core.result import (
     BuildResult,
     CompareResult,
@@ -21,15 +23,18 @@ from deployopt.core.result import (
     RecommendResult,
     VerifyResult,
 )
+from deployopt.core.step_graph import StepGraphResult
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.watching import SILENT, Watcher
 
 if TYPE_CHECKING:
     from deployopt.reports.ci_record import CiSummary
 
-Planned = PlanResult | FitResult | RecommendResult | FinetuneResult | DistillResult
+Planned = (
+    PlanResult | StepGraphResult | FitResult | RecommendResult | FinetuneResult | DistillResult
+)
 """What is not judged by a gate: there is nothing to summarise for a pull request."""
-Judged = BuildResult | VerifyResult | CompareResult | GateResult
+Judged = BuildResult | VerifyResult | CompareResult | GateResult | MatrixResult
 """What a gate judged, and a CI service is told of."""
 NO_FILES: Final = Files()
 SUMMARY: Final = "GITHUB_STEP_SUMMARY"
@@ -42,12 +47,12 @@ OUTPUT: Final = "GITHUB_OUTPUT"
 def shown_progress(*, quiet: bool) -> Iterator[Watcher]:
     """Progress bars on stderr, or silence."""
     if quiet:
-        yield SILENT
+        yield Heeding(SILENT)
         return
     from deployopt.reports.progress import TerminalProgress
 
     with TerminalProgress() as progress:
-        yield progress
+        yield Heeding(progress)
 
 
 def emit(
@@ -80,6 +85,10 @@ def _print_person(result: Judged | Planned) -> None:
         from deployopt.reports.gating import print_gate
 
         print_gate(result)
+    elif isinstance(result, MatrixResult):
+        from deployopt.reports.matrix import print_matrix
+
+        print_matrix(result)
     elif isinstance(result, CompareResult):
         from deployopt.reports.comparison import print_compare
 
@@ -106,6 +115,10 @@ def _print_planned(result: Planned) -> None:
         from deployopt.reports.distilling import print_distill
 
         print_distill(result)
+    elif isinstance(result, StepGraphResult):
+        from deployopt.reports.step_graph import print_step_graph
+
+        print_step_graph(result)
     elif isinstance(result, FinetuneResult):
         from deployopt.reports.training import print_finetune
 
@@ -120,6 +133,10 @@ def _summary_of(result: Judged) -> "CiSummary":
     from deployopt.reports.ci_summary import build_summary, compare_summary, verify_summary
     from deployopt.reports.gating import gate_summary
 
+    if isinstance(result, MatrixResult):
+        from deployopt.reports.matrix_ci import matrix_summary
+
+        return matrix_summary(result)
     if isinstance(result, BuildResult):
         return build_summary(result)
     if isinstance(result, VerifyResult):
@@ -132,6 +149,10 @@ def _markdown_of(result: Judged) -> str:
     from deployopt.reports.gating import gate_markdown
     from deployopt.reports.markdown import build_markdown, verify_markdown
 
+    if isinstance(result, MatrixResult):
+        from deployopt.reports.matrix_markdown import matrix_markdown
+
+        return matrix_markdown(result)
     if isinstance(result, BuildResult):
         return build_markdown(result)
     if isinstance(result, VerifyResult):
@@ -142,6 +163,7 @@ def _markdown_of(result: Judged) -> str:
 def _write_files(result: Judged, summary: "CiSummary", files: Files) -> None:
     from deployopt.reports.code_quality import code_quality
     from deployopt.reports.junit import summary_junit
+    from deployopt.reports.matrix_ci import matrix_metrics
     from deployopt.reports.openmetrics import openmetrics
     from deployopt.store.writing import atomic_write_bytes
 
@@ -150,7 +172,10 @@ def _write_files(result: Judged, summary: "CiSummary", files: Files) -> None:
     if files.junit is not None:
         atomic_write_bytes(files.junit, summary_junit(summary))
     if files.metrics is not None:
-        atomic_write_bytes(files.metrics, openmetrics(summary))
+        metrics = (
+            matrix_metrics(result) if isinstance(result, MatrixResult) else openmetrics(summary)
+        )
+        atomic_write_bytes(files.metrics, metrics)
     if files.code_quality is not None:
         atomic_write_bytes(files.code_quality, code_quality(summary, budget_places(Path.cwd())))
 

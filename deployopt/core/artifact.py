@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai"]
+RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx"]
 """What opens a model on the device."""
 
 
@@ -17,6 +17,7 @@ class Format(StrEnum):
     ONNX = "onnx"  # model.onnx, and model.onnx.data when over 2 GB
     OPENVINO = "openvino"  # model.xml and model.bin
     GENAI = "genai"  # genai_config.json, a decoder's model.onnx and its data, tokenizer files
+    ENGINE = "tensorrt-rtx"  # model.engine, what is in it, and the model.onnx that it was built of
 
 
 class Precision(StrEnum):
@@ -73,4 +74,5 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 _RUNTIMES: Final[dict[Format, RuntimeName]] = {
     Format.OPENVINO: "openvino",
     Format.GENAI: "onnxruntime-genai",
+    Format.ENGINE: "tensorrt-rtx",
 }

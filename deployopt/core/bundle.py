@@ -50,6 +50,18 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     steps: tuple[LineageStep, ...] = ()
 
 
+class EngineNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a native engine was built for; it is opened nowhere else, and by no other version."""
+
+    builder: str
+    version: str
+    compute_capability: str
+    platform: str
+    sha256: str
+    ran: bool = False
+    """Whether it had run on such a card when the bundle was written."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`manifest.json`; written last. The file lists are of everything else in the folder.
 
@@ -73,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of ONNX's own domain; 0 where the model is no ONNX file."""
     precision: Precision
     session: SessionOptions
+    engine: EngineNote | msgspec.UnsetType = msgspec.UNSET
     threads: int
     interface: Interface
     labels_sha256: str

@@ -3,7 +3,7 @@
 What travels to whoever builds a cell is a CellRequest as JSON; what comes back is a CellResult.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -12,6 +12,7 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
 from deployopt.core.errors import DeployoptError, ExitCode
+from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
 from deployopt.core.search import Effort
 from deployopt.core.target import Target
@@ -56,16 +57,36 @@ class CellRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     columns: dict[str, str] = {}
     questions: str | None = None
     train_data: str | None = None
+    unlabelled: str | None = None
     effort: Effort | None = None
     time_limit_s: float | None = None
     accept_predicted: bool = False
+    unsafe_load_pickle: bool = False
+    lock: str | None = None
+    runtime: str | None = None
     seed: int = 0
     device: str | None = None
+    pool: str | None = None
+    """The kind of the fleet's boards that measure it; `device` is then filled in when it begins."""
+    claim: str | None = None
+    """By which a board that is held for this call lets it in."""
     output: str
     """The folder of an accepted bundle; others get a word behind its name."""
     store: str
     memory_bytes: int
     """Predicted for the build, beside what measuring takes."""
+    expected_s: float | None = None
+    """Wall seconds that the plan expects of the build; None where it does not say."""
+
+
+class CellStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step of one recipe as a cell went through it."""
+
+    recipe: str
+    name: str
+    seconds: float
+    reused: bool = False
+    """The store had its result, or another cell made it while this one waited."""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +101,8 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     precision: Precision | None = None
     figures: dict[str, Figure] = {}
     """By metric, in base units: what the verdict rests on, and the size in any case."""
+    foreseen: dict[str, Estimate] = {}
+    """By metric: what was predicted of the target for the recipe that was judged."""
     verdict: Verdict | None = None
     bundle: str | None = None
     bundle_digest: str | None = None
@@ -95,7 +118,12 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     steps_made: int = 0
     steps_reused: int = 0
     """Steps that the store had already, or that another cell made at the same time."""
+    steps: tuple[CellStep, ...] = ()
     attempts: int = 1
+    node: str | None = None
+    """Of the cluster, on which it was built."""
+    device: str | None = None
+    """Of the fleet, by which it was measured."""
     reused: bool = False
     """Found from an earlier call: nothing was built and nothing was measured."""
 
@@ -141,15 +169,21 @@ class MatrixResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What `deployopt matrix` found, cell by cell in the order of the file."""
 
     schema_version: int = SCHEMA_VERSION
-    file: str
+    file: str | None = None
+    """None where the cells are the targets of one `deployopt build`."""
     output: str
     page: str | None = None
     """The HTML page with the heat map."""
     executor: str
     jobs: int
     cells: tuple[CellResult, ...]
+    total: int = 0
+    """All cells; of very many, `cells` holds the foremost and the log beside it all of them."""
     counts: dict[str, int] = {}
-    """Cells by word; words that no cell has are left out."""
+    """Of all cells, by word; words that no cell has are left out."""
+    steps_made: int = 0
+    steps_reused: int = 0
+    """Of the cells that this call built."""
     reused: int = 0
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
@@ -159,11 +193,11 @@ class MatrixResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class MatrixWatcher(Protocol):
     """Told what runs where, in order, from one thread; it never raises and decides nothing."""
 
-    def planned(self, total: int, reused: int) -> None:
-        """So many cells in all, of which so many need nothing."""
+    def planned(self, total: int, reused: int, expected_s: Sequence[float | None] = ()) -> None:
+        """So many cells in all, so many of which need nothing; what is expected of the others."""
 
-    def began(self, cell: str) -> None:
-        """Somebody works on it now."""
+    def began(self, cell: str, where: str = "") -> None:
+        """Somebody works on it now; `where` is a node or a device, empty for this machine."""
 
     def stage(self, cell: str, name: str, *, quiet: bool) -> None:
         """It came to this stage; `quiet`: something is timed, so the watcher must be still."""
@@ -177,6 +211,9 @@ class MatrixWatcher(Protocol):
     def ended(self, result: CellResult) -> None:
         """It is done."""
 
+    def load(self, used_bytes: int, admitted_bytes: int) -> None:
+        """Memory that the cells which run have in use, and what was admitted for them."""
+
     def tick(self) -> None:
         """Time has passed; a watcher may draw if nothing is quiet."""
 
@@ -184,10 +221,10 @@ class MatrixWatcher(Protocol):
 class _Silent:
     """No one is watching."""
 
-    def planned(self, total: int, reused: int) -> None:
+    def planned(self, total: int, reused: int, expected_s: Sequence[float | None] = ()) -> None:
         pass
 
-    def began(self, cell: str) -> None:
+    def began(self, cell: str, where: str = "") -> None:
         pass
 
     def stage(self, cell: str, name: str, *, quiet: bool) -> None:
@@ -200,6 +237,9 @@ class _Silent:
         pass
 
     def ended(self, result: CellResult) -> None:
+        pass
+
+    def load(self, used_bytes: int, admitted_bytes: int) -> None:
         pass
 
     def tick(self) -> None:
@@ -222,3 +262,11 @@ def worst(codes: Iterable[int]) -> ExitCode:
     """The exit code of all cells together: what a script most needs to know of."""
     found = set(codes)
     return next((code for code in _WORST_FIRST if int(code) in found), ExitCode.ACCEPTED)
+
+
+def foremost_cells(cells: Sequence[CellResult], most: int) -> list[CellResult]:
+    """At most so many, in their order: what is not accepted is left out last."""
+    if len(cells) <= most:
+        return list(cells)
+    by_need = sorted(range(len(cells)), key=lambda at: (cells[at].exit_code == 0, at))
+    return [cells[at] for at in sorted(by_need[:most])]

@@ -24,6 +24,14 @@ Name = Annotated[
     ),
 ]
 
+Label = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=NAME,
+        description="a word of at most 48 small letters, digits, dots, dashes and underscores",
+    ),
+]
+
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row: a model and the data that it is judged by."""
@@ -45,6 +53,10 @@ class TargetEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A shipped profile or a TOML file; None: the name is a shipped one's."""
     device: str | None = None
     """`ssh://[user@]host[:port]`; None: this machine measures."""
+    labels: tuple[Label, ...] = ()
+    """Of the fleet's devices for this target, only those that have all of them."""
+    runtime: str | None = None
+    """As `--runtime`; None: what the target allows."""
     budgets: dict[str, str] = {}
 
 

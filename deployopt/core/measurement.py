@@ -155,6 +155,8 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     exact_arithmetic: bool = True
     """Whether this machine's integer arithmetic gives what the target's would."""
     note: str = ""
+    stand_in: str | None = None
+    """What answered in the artifact's place; None where it did so itself."""
 
     @property
     def candidate_accuracy(self) -> float:

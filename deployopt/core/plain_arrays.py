@@ -30,8 +30,9 @@ ARRAY_ERRORS: Final = (
 )  # fmt: skip
 """What zipfile and numpy raise over damaged or made-up files."""
 _RANK_MAX: Final = 32
-_MAGIC: Final = b"\x93NUMPY"
-_START: Final = len(_MAGIC) + 2
+NPY_MAGIC: Final = b"\x93NUMPY"
+"""With what an npy file begins."""
+_START: Final = len(NPY_MAGIC) + 2
 _LENGTHS: Final = {b"\x01\x00": 2, b"\x02\x00": 4}
 """Bytes of the header's length, by version."""
 _HEADER_MAX: Final = 10_000
@@ -92,8 +93,8 @@ def plain_array(stream: IO[bytes], held_bytes: int) -> Array:
 def _header(stream: IO[bytes]) -> tuple[str, tuple[int, ...], bool]:
     """The type's name, the shape, and whether the first index runs fastest."""
     start = stream.read(_START)
-    version = start[len(_MAGIC) : _START]
-    if not start.startswith(_MAGIC) or version not in _LENGTHS:
+    version = start[len(NPY_MAGIC) : _START]
+    if not start.startswith(NPY_MAGIC) or version not in _LENGTHS:
         raise ValueError("it does not begin as an array does")
     length = int.from_bytes(stream.read(_LENGTHS[version]), "little")
     found = _FIELDS.fullmatch(stream.read(length)) if length <= _HEADER_MAX else None

@@ -7,6 +7,7 @@ import msgspec
 from deployopt.core.distill_result import DistillResult
 from deployopt.core.emulation import EmulateResult
 from deployopt.core.exporting import ExportResult
+from deployopt.core.fleet import FleetFile
 from deployopt.core.gating import GateResult
 from deployopt.core.generation import ChatTurn, GenerateResult
 from deployopt.core.matrix import MatrixResult
@@ -21,7 +22,9 @@ from deployopt.core.result import (
     VerifyResult,
 )
 from deployopt.core.schemas import schema_bytes
+from deployopt.core.serving import ServeResult
 from deployopt.core.signature import SignResult
+from deployopt.core.step_graph import StepGraphResult
 from deployopt.core.training_result import FinetuneResult
 from deployopt.core.units import Quantity
 from deployopt.core.verdict import Verdict
@@ -38,9 +41,12 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "gate-result": GateResult,
     "emulate-result": EmulateResult,
     "matrix-result": MatrixResult,
+    "fleet": FleetFile,
+    "step-graph-result": StepGraphResult,
     "sign-result": SignResult,
     "pack-result": PackResult,
     "export-result": ExportResult,
+    "serve-result": ServeResult,
     "generate-result": GenerateResult,
     "chat-turn": ChatTurn,
     "error-result": ErrorResult,

@@ -38,6 +38,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A file of questions with choices, by which a language model's accuracy is judged."""
     unsafe_load_pickle: bool = False
     """Read weights that are pickles, in a confined process."""
+    runtime: str | None = None
+    """What opens the model on the target; None: what the target allows."""
 
     @property
     def limits(self) -> tuple[Budget, ...]:

@@ -12,6 +12,7 @@ from deployopt.core.answer_settings import SettingSummary
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
 from deployopt.core.comparison import Comparison, FailOn
+from deployopt.core.engine import EngineSummary
 from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
 from deployopt.core.fit import Fit
@@ -97,6 +98,8 @@ class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     memory: Figure | None = None
     size: Figure | None = None
     failure: str | None = None
+    engine: EngineSummary | None = None
+    """What was built for a card that is not here; None of what a runtime opens as it is."""
     chosen: bool = False
     why: str = ""
     """Why it was chosen, or why not."""

@@ -195,6 +195,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("runtimes: onnxruntime is always one of them, as it runs float graphs")
         if "openvino" in self.runtimes and self.provider != "cpu":
             raise ValueError(f"runtimes: openvino is for provider cpu only, not {self.provider}")
+        if "tensorrt-rtx" in self.runtimes and self.provider == "cpu":
+            raise ValueError("runtimes: tensorrt-rtx is for GPUs, not for provider cpu")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -60,6 +60,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     exact_arithmetic: bool = True
     synthetic: bool = False
     note: str = ""
+    stand_in: str | None = None
+    """What answered in the artifact's place; None where it did so itself."""
 
 
 def evaluate(
@@ -166,6 +168,7 @@ def compare_with_reference(
         synthetic=judged.synthetic,
         exact_arithmetic=judged.exact_arithmetic,
         note=judged.note,
+        stand_in=judged.stand_in,
     )
 
 

@@ -17,7 +17,7 @@ from deployopt.core.quiet import (
 )
 from deployopt.core.versions import matches as version_matches
 from deployopt.device.bundle_reader import OpenBundle
-from deployopt.device.device import Device
+from deployopt.device.device import Device, ThisMachine
 
 _RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
 
@@ -28,9 +28,22 @@ def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, com
     Raises:
         UsageError: the device is not the target; says what differs and what to do.
     """
+    engine = bundle.manifest.runtime == "tensorrt-rtx"
+    if engine and not isinstance(device, ThisMachine):
+        raise UsageError(
+            f"The bundle holds an engine for {bundle.target.title}, which is not sent to a device. "
+            f"Copy the bundle to that machine and run `deployopt {command}` there."
+        )
     if mismatch is None:
         return
     where = device.where[0].upper() + device.where[1:]
+    if engine:
+        raise UsageError(
+            f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
+            f"{mismatch}. Its engine was built without the card and has not run yet; it is opened "
+            "on that card only, and nothing can stand in for it. Copy the bundle to a machine with "
+            f"the card and run `deployopt {command}` there."
+        )
     raise UsageError(
         f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
         f"{mismatch}. Nothing was measured. Run `deployopt {command}` on the target, reach it from "
@@ -45,6 +58,8 @@ def runtime_warnings(bundle: OpenBundle, machine: Machine, mismatch: str | None)
     Raises:
         DeviceError: the machine is the target and its runtime is not one that the target allows.
     """
+    if bundle.manifest.runtime == "tensorrt-rtx":
+        return ()  # the session takes the version that built the engine and no other
     if bundle.manifest.runtime == "openvino":
         return openvino_warnings(machine)
     generates = bundle.manifest.runtime == "onnxruntime-genai"

@@ -19,6 +19,7 @@ from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
 from deployopt.device.images import image_input
+from deployopt.device.preparing.texts import TextPreparer
 
 _TOKENIZER_BYTES_MAX: Final = 256 * 2**20
 _PANIC: Final = "PanicException"
@@ -53,52 +54,27 @@ class TextEncoder:
     """
 
     def __init__(self, inputs: TextInputs, folder: Path, workload: Workload) -> None:
-        self._inputs = inputs
-        self._fixed = None if workload.length == "real" else int(workload.length)
-        self._tokenizer = open_tokenizer(folder / inputs.tokenizer)
-        longest = min(inputs.max_length, self._fixed or inputs.max_length)
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=longest)
+        self._prepare = TextPreparer(
+            open_tokenizer(folder / inputs.tokenizer),
+            input_names=inputs.input_names,
+            max_length=inputs.max_length,
+            pad_id=inputs.pad_id,
+            fixed=None if workload.length == "real" else int(workload.length),
+        )
 
     def feed(self, batch: Sequence[Example]) -> Feed:
         """One request of these texts."""
         texts = [text for text in batch if isinstance(text, str)]
         if len(texts) != len(batch):
             raise UsageError("The model takes text; the examples are arrays.")
-        encoded = self._encode(texts)
-        length = self._fixed or max(1, *(len(e.ids) for e in encoded))
-        return {name: self._array(name, encoded, length) for name in self._inputs.input_names}
+        return self._prepare.arrays(self._encode(texts))
 
     def _encode(self, texts: list[str]) -> Sequence[Encoding]:
         try:
-            encoded: Sequence[Encoding] = self._tokenizer.encode_batch(texts)
+            return self._prepare.encode(texts)
         except BaseException as error:
             _pass_on(error)
             raise DeviceError(f"The tokenizer failed: {safe_text(str(error))}.") from error
-        return encoded
-
-    def _array(self, name: str, encoded: Sequence[Encoding], length: int) -> Array:
-        fill = self._inputs.pad_id if name == "input_ids" else 0
-        array = np.full((len(encoded), length), fill, dtype=np.int64)
-        for row, item in enumerate(encoded):
-            values = _COLUMNS[name](item)
-            array[row, : len(values)] = values
-        return array
-
-
-def _ids(item: Encoding) -> list[int]:
-    return list(item.ids)
-
-
-def _mask(item: Encoding) -> list[int]:
-    return list(item.attention_mask)
-
-
-def _types(item: Encoding) -> list[int]:
-    return list(item.type_ids)
-
-
-_COLUMNS: Final = {"input_ids": _ids, "attention_mask": _mask, "token_type_ids": _types}
 
 
 def open_tokenizer(path: Path) -> Tokenizer:

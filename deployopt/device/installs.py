@@ -15,11 +15,12 @@ from typing import Final
 import msgspec
 
 from deployopt.core.diagnosis import Finding, State
-from deployopt.core.quiet import OPENVINO_VERSIONS
+from deployopt.core.quiet import OPENVINO_VERSIONS, RTX_PACKAGE, RTX_VERSIONS
 from deployopt.core.text import safe_text
 from deployopt.core.versions import matches
 
 _RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+_TRIED: Final = {"openvino": OPENVINO_VERSIONS, RTX_PACKAGE: RTX_VERSIONS}
 _IMPORT_S: Final = 60
 _TAIL: Final = 200
 
@@ -56,6 +57,11 @@ EXTRAS: Final = (
         enables="build, distill, finetune",
     ),
     Extra(name="openvino", packages=("openvino", "nncf"), enables="OpenVINO as a second runtime"),
+    Extra(
+        name="tensorrt-rtx",
+        packages=(RTX_PACKAGE,),
+        enables="engines for NVIDIA cards, built without one",
+    ),
     Extra(name="chat", packages=("onnxruntime-genai",), enables="language models"),
     Extra(name="calibrate", packages=("olive-ai",), enables="calibrated int4 of language models"),
 )
@@ -150,8 +156,9 @@ def _extra(extra: Extra, found: Mapping[str, str]) -> Finding:
     if not missing:
         first = extra.packages[0]
         says = f"{extra.enables} ({first} {found[first]})"
-        if extra.name == "openvino" and not matches(found[first], OPENVINO_VERSIONS):
-            says = f"{first} {found[first]} is outside of what was tried ({OPENVINO_VERSIONS})"
+        tried = _TRIED.get(first)
+        if tried is not None and not matches(found[first], tried):
+            says = f"{first} {found[first]} is outside of what was tried ({tried})"
             return Finding(topic=extra.name, state=State.WARNING, says=says, mend=install)
         return Finding(topic=extra.name, state=State.GOOD, says=says)
     if found:

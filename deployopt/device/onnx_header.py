@@ -40,7 +40,7 @@ def read_onnx_header(path: Path) -> OnnxHeader:
     ir_version, opsets = 0, {}
     try:
         with path.open("rb") as file:
-            for number, value in _fields(file, path.stat().st_size):
+            for number, value in fields(file, path.stat().st_size):
                 if number == _IR_VERSION and isinstance(value, int):
                     ir_version = value
                 elif number == _OPSET_IMPORT and isinstance(value, bytes):
@@ -55,7 +55,7 @@ def read_onnx_header(path: Path) -> OnnxHeader:
 
 def _opset(data: bytes) -> tuple[str, int]:
     domain, version = "", 0
-    for number, value in _fields(io.BytesIO(data), len(data)):
+    for number, value in fields(io.BytesIO(data), len(data)):
         if number == _DOMAIN and isinstance(value, bytes):
             domain = value.decode("utf-8")
         elif number == _VERSION and isinstance(value, int):
@@ -63,32 +63,39 @@ def _opset(data: bytes) -> tuple[str, int]:
     return ("" if domain == "ai.onnx" else domain), version
 
 
-def _fields(file: BinaryIO, size: int) -> Iterator[tuple[int, int | bytes]]:
-    """Field numbers with their values; long byte fields are stepped over and given as empty."""
-    for _ in range(_FIELDS_MAX):
-        if file.tell() == size:
+def fields(
+    file: BinaryIO, end: int, most: int = _FIELDS_MAX
+) -> Iterator[tuple[int, int | bytes | range]]:
+    """Field numbers with their values up to `end`; long byte fields are given as where they are.
+
+    Raises:
+        ValueError: it is no message, or has more than `most` fields.
+    """
+    for _ in range(most):
+        if file.tell() == end:
             return
         key = _varint(file)
         kind = key & 7
         if kind == _VARINT:
             yield key >> 3, _varint(file)
         elif kind == _BYTES:
-            yield key >> 3, _bytes(file, _varint(file), size)
+            yield key >> 3, _bytes(file, _varint(file), end)
         elif kind in {_FIXED64, _FIXED32}:
-            _bytes(file, 8 if kind == _FIXED64 else 4, size)
+            _bytes(file, 8 if kind == _FIXED64 else 4, end)
         else:
             raise ValueError(f"field {key >> 3} has the unknown form {kind}")
     raise ValueError("it has too many fields")
 
 
-def _bytes(file: BinaryIO, length: int, size: int) -> bytes:
-    end = file.tell() + length
+def _bytes(file: BinaryIO, length: int, size: int) -> bytes | range:
+    start = file.tell()
+    end = start + length
     if end > size:
         raise ValueError("it ends in the middle of a field")
     if length <= _SMALL:
         return file.read(length)
     file.seek(end)
-    return b""
+    return range(start, end)
 
 
 def _varint(file: BinaryIO) -> int:

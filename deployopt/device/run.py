@@ -22,6 +22,7 @@ from deployopt.core.workload import Workload
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
+from deployopt.device.preparing.shares import softmax
 from deployopt.device.reference import logits_of
 from deployopt.device.session import Session, open_session
 from deployopt.signing.authenticate import Policy, authenticate
@@ -74,6 +75,11 @@ class Predictor:
         # A language model is opened by whoever talks with it, in a process of its own.
         generates = opened.manifest.interface.generates
         return cls(opened, None if generates else open_session(opened.setup))
+
+    @property
+    def bundle(self) -> OpenBundle:
+        """What answers."""
+        return self._bundle
 
     @property
     def interface(self) -> Interface:
@@ -181,7 +187,7 @@ class Predictor:
         if not self.interface.classifies or not self.interface.labels:
             plain = {name: value.tolist() for name, value in outputs.items()}
             return Prediction(label=None, score=None, outputs=plain)
-        scores = softmax(logits_of(self.interface, [outputs])[0])
+        scores = shares_of(logits_of(self.interface, [outputs])[0])
         best = int(np.argmax(scores))
         labels = self.interface.labels
         return Prediction(
@@ -207,14 +213,13 @@ def _check_array(item: ArrayInput, arrays: Mapping[str, Array]) -> None:
         )
 
 
-def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def shares_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """`[C]` logits to shares that sum to 1.
 
     Raises:
         DeviceError: a logit is not finite.
     """
-    if not np.isfinite(logits).all():
-        raise DeviceError("The model's output is not finite, so that it says nothing.")
-    shifted = np.exp(logits.astype(np.float64) - float(logits.max()))
-    shares: npt.NDArray[np.float64] = shifted / shifted.sum()
-    return shares
+    try:
+        return softmax(logits)
+    except ValueError as error:
+        raise DeviceError(str(error)) from error

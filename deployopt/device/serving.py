@@ -29,6 +29,7 @@ from deployopt.core.errors import (
     UsageError,
 )
 from deployopt.core.version import VERSION
+from deployopt.device.checkup import check_up, look
 from deployopt.device.conditions import THROTTLED_NOW, read_conditions
 from deployopt.device.framing import Channel, ConnectionEndedError
 from deployopt.device.in_turns import ask_in_turns
@@ -46,6 +47,7 @@ from deployopt.device.serving_words import (
     Answers,
     Ask,
     AskInTurns,
+    CheckedUp,
     Have,
     Put,
     Question,
@@ -159,6 +161,9 @@ class Server:
             take_file(self._channel, number, self._objects, put.sha256, put.size)
         elif question.op == "limits":
             self._say(number, "limits", limits_here())
+        elif question.op == "check-up":
+            found = check_up(describe_machine(runtime=False), look(self._objects.root))
+            self._say(number, "checked-up", CheckedUp(findings=found))
         elif question.op == "ask":
             self._ask(number, bytes(question.body))
         elif question.op == "ask-in-turns":

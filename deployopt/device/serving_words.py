@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from deployopt.core.diagnosis import Finding
 from deployopt.core.errors import IntegrityError
 from deployopt.core.measurement import Machine
 from deployopt.core.text import safe_text
@@ -86,6 +87,12 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     bound: str
     replies: tuple[Timed | Failed, ...]
+
+
+class CheckedUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What spoils measurements there now, and what does not."""
+
+    findings: tuple[Finding, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -44,6 +44,10 @@ def open_session(setup: Setup) -> Session:
         from deployopt.device.openvino_session import open_openvino
 
         return open_openvino(setup)
+    if setup.runtime == "tensorrt-rtx":
+        from deployopt.device.tensorrt_session import open_engine
+
+        return open_engine(setup)
     from deployopt.device.onnxruntime_session import open_onnxruntime
 
     return open_onnxruntime(setup)
@@ -59,5 +63,9 @@ def import_runtime(runtime: RuntimeName) -> None:
         from deployopt.device.openvino_session import import_openvino
 
         import_openvino()
+    elif runtime == "tensorrt-rtx":
+        from deployopt.device.tensorrt_session import import_builder
+
+        import_builder()
     else:
         import deployopt.device.onnxruntime_session  # noqa: F401

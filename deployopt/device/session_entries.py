@@ -12,6 +12,7 @@ from deployopt.core.text import safe_text
 ENTRIES_ALLOWED: Final = frozenset(
     {
         "session.disable_prepacking",
+        "session.disable_quant_qdq",
         "session.dynamic_block_base",
         "session.force_spinning_stop",
         "session.inter_op.allow_spinning",

@@ -18,9 +18,11 @@ from deployopt.device.accuracy import Evaluation, evaluate
 from deployopt.device.machine import describe_machine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of, threads_on
+from deployopt.pipeline.engines import RTX
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
+from deployopt.steps.engine import graph_of
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import StoredObject
 from deployopt.store.writing import write_new_file
@@ -91,9 +93,15 @@ def candidate_answers(
 
 
 def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
-    """The artifact as it runs on the target, asked for the outputs that count."""
+    """The artifact as it runs on the target, asked for the outputs that count.
+
+    In an engine's place, which only its card can open, the graph that it was built of is asked.
+    """
     target, outputs = prepared.request.target, prepared.source.interface.outputs
-    return setup_of(artifact, target, prepared.machine, outputs)
+    setup = setup_of(graph_of(artifact), target, prepared.machine, outputs)
+    if target.runtime.provider != RTX:
+        return setup
+    return msgspec.structs.replace(setup, provider="cpu")
 
 
 def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:

@@ -13,8 +13,9 @@ import msgspec
 
 from deployopt.core.answer_settings import SettingTrial
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.bundle import FileEntry, Lineage, Manifest
-from deployopt.core.codec import encode_json, encode_pretty
+from deployopt.core.bundle import EngineNote, FileEntry, Lineage, Manifest
+from deployopt.core.codec import decode_json, encode_json, encode_pretty
+from deployopt.core.engine import GRAPH_FILE, LISTING_FILE, EngineListing
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
 from deployopt.core.interface import TextInputs
@@ -35,6 +36,7 @@ from deployopt.store.publishing import publish_bundle
 from deployopt.store.writing import make_folders, write_new_file
 
 _LABELS: Final = "labels.json"
+_SOURCE: Final = "source"
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,15 +59,25 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
     """What the device needs to answer: path in the bundle to file."""
+    beside = set(source_files(artifact).values())
     files = {
         f"model/{path.relative_to(artifact.folder).as_posix()}": path
         for path in sorted(artifact.folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path not in beside
     }
     inputs = source.interface.inputs
     if isinstance(inputs, TextInputs):
         files[inputs.tokenizer] = source.artifact.folder / inputs.tokenizer
     return files
+
+
+def source_files(artifact: Artifact) -> dict[str, Path]:
+    """The graph that an engine was built of, which is carried and not deployed."""
+    if artifact.format is not Format.ENGINE:
+        return {}
+    names = (GRAPH_FILE, f"{GRAPH_FILE}.data")
+    found = ((name, artifact.folder / name) for name in names)
+    return {f"{_SOURCE}/{name}": path for name, path in found if path.is_file()}
 
 
 def lineage_of(prepared: Ground, made: Made) -> Lineage:
@@ -86,9 +98,8 @@ def lineage_of(prepared: Ground, made: Made) -> Lineage:
 def lasting_files(prepared: Ground, judged: Judged) -> tuple[dict[str, Path], dict[str, bytes]]:
     """The part of a bundle that the same build gives again: files to copy, and files to write."""
     artifact = judged.made.artifact
-    copied = deployed_files(artifact, prepared.source) | {
-        f"gate/{name}": path for name, path in judged.asked.items()
-    }
+    copied = deployed_files(artifact, prepared.source) | source_files(artifact)
+    copied |= {f"gate/{name}": path for name, path in judged.asked.items()}
     written = {
         _LABELS: encode_pretty(list(prepared.source.interface.labels)),
         "target.json": encode_pretty(prepared.request.target),
@@ -177,12 +188,28 @@ def _manifest(prepared: Ground, judged: Judged, entries: list[FileEntry], digest
         opset=_opset(artifact),
         precision=artifact.precision,
         session=artifact.session,
+        engine=_engine(artifact, entries),
         threads=prepared.request.target.runtime.threads,
         interface=prepared.source.interface,
         labels_sha256=labels,
         bundle_digest=digest,
         deployed=tuple(sorted(deployed_files(artifact, prepared.source))),
         files=tuple(sorted(entries, key=lambda entry: entry.path)),
+    )
+
+
+def _engine(artifact: Artifact, entries: list[FileEntry]) -> EngineNote | msgspec.UnsetType:
+    if artifact.format is not Format.ENGINE:
+        return msgspec.UNSET
+    path = artifact.folder / LISTING_FILE
+    listing = decode_json(path.read_bytes(), EngineListing, where=str(path))
+    model = f"model/{artifact.entry}"
+    return EngineNote(
+        builder=listing.builder,
+        version=listing.version,
+        compute_capability=listing.options.compute_capability,
+        platform=listing.options.platform,
+        sha256=next(entry.sha256 for entry in entries if entry.path == model),
     )
 
 

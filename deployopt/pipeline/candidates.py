@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from deployopt.core.artifact import Precision
+from deployopt.core.artifact import Format, Precision
+from deployopt.core.codec import decode_json
+from deployopt.core.engine import LISTING_FILE, EngineListing, EngineSummary, summary_of
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
 from deployopt.core.language_summaries import generation_summary, score_summary
@@ -18,6 +20,7 @@ from deployopt.core.summaries import (
     memory_figure,
     size_figure,
 )
+from deployopt.pipeline.engines import ENGINE_STEPS
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.recipes import FLOAT
 
@@ -43,6 +46,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def is_float(self) -> bool:
         """Whether it is the one that the others have to beat."""
         return self.recipe.name == FLOAT
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether it is for a card that nothing is timed on here."""
+        return self.made is not None and self.made.artifact.format is Format.ENGINE
 
     @property
     def precision(self) -> Precision | None:
@@ -104,6 +112,20 @@ def candidate_result(
         memory=None if trial is None else memory_figure(trial, candidate.scores),
         size=None if candidate.size_bytes is None else size_figure(candidate.size_bytes),
         failure=candidate.fault,
+        engine=_engine(candidate),
         chosen=candidate.recipe.name == winner,
         why=why,
     )
+
+
+def _engine(candidate: Candidate) -> EngineSummary | None:
+    made = candidate.made
+    if made is None or not candidate.is_engine:
+        return None
+    path = made.artifact.folder / LISTING_FILE
+    listing = decode_json(path.read_bytes(), EngineListing, where=str(path))
+    pairs = zip(made.steps, made.between, strict=True)
+    plain = [given for step, given in pairs if step.lineage.step not in ENGINE_STEPS]
+    told = len(plain[-1].notes) if plain else 0
+    # The last is the engine's own, which the listing says better.
+    return summary_of(listing, made.artifact.notes[told:-1])

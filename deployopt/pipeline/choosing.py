@@ -22,6 +22,9 @@ from deployopt.core.summaries import compare_trials
 from deployopt.core.token_agreement import token_agreement_bounds
 from deployopt.pipeline.candidates import Candidate, Chosen
 
+_AS_FAST: Final = 1.05
+"""Predictions that are nearer than this say nothing of which is faster."""
+_NO_FASTER: Final = "predicted to be as fast as the float one, and another is faster"
 _SPEEDS: Final = frozenset({Kind.LATENCY, Kind.DECODE})
 
 
@@ -58,6 +61,10 @@ def _by_gain(best: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], dict[str
             ratio, words[candidate.recipe.name] = _gain(candidate, base)
             if ratio is not None:
                 gains.append((ratio, candidate))
+    if any(ratio < 1 for ratio, _ in gains):
+        # One that is only as fast would be asked at the gate before those that are faster.
+        words |= {c.recipe.name: _NO_FASTER for ratio, c in gains if ratio >= 1}
+        gains = [gain for gain in gains if gain[0] < 1]
     gains.sort(key=lambda gain: gain[0])
     others = (
         "something else is faster" if gains else "nothing else is faster and within the budgets"
@@ -68,6 +75,8 @@ def _by_gain(best: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], dict[str
 
 def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
     """The ratio to the float one when it is proved to be below 1, and words for it."""
+    if candidate.is_engine and base.is_engine:
+        return _predicted_gain(candidate, base)
     if candidate.trial is None or base.trial is None:
         return None, "not timed beside the float one, so no gain is shown"
     judged = compare_trials(candidate.trial, base.trial)
@@ -79,6 +88,31 @@ def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
         return None, slower
     where = "on the target" if candidate.trial.evidence is Evidence.TARGET else "here"
     return judged.ratio, f"{1 / judged.ratio:.2f} x as fast as the float one, measured {where}"
+
+
+def _predicted_gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
+    """Engines are not run where they are built: by what the target's arithmetic promises."""
+    for metric, estimate in candidate.predictions.items():
+        other = base.predictions.get(metric)
+        known = METRICS.get(metric)
+        if other is None or known is None or known.kind is not Kind.LATENCY:
+            continue
+        ratio = estimate.value / other.value
+        if ratio < 1:
+            return ratio, f"predicted to be {1 / ratio:.2f} x as fast as the float one; nothing ran"
+        if ratio <= _AS_FAST and _size_ratio(candidate, base) < 1:
+            return ratio, "predicted to be as fast as the float one, and it is smaller; nothing ran"
+        return None, "predicted to be slower than the float one, so it does not ship"
+    smaller = _size_ratio(candidate, base)
+    if smaller < 1:
+        return smaller, "smaller than the float one; of its speed nothing is predicted"
+    return None, "neither predicted to be faster than the float one nor smaller"
+
+
+def _size_ratio(candidate: Candidate, base: Candidate) -> float:
+    if not candidate.size_bytes or not base.size_bytes:
+        return 1.0
+    return candidate.size_bytes / base.size_bytes
 
 
 def _predicted_slower(candidate: Candidate, base: Candidate) -> str | None:
@@ -196,6 +230,10 @@ def _misses_prediction(candidate: Candidate, budget: Budget) -> bool:
 
 
 def _median_s(candidate: Candidate) -> float:
+    """As measured; of an engine, which is not run here, as predicted."""
+    if candidate.is_engine:
+        kinds = ((METRICS[name].kind, e.value) for name, e in candidate.predictions.items())
+        return min((value for kind, value in kinds if kind is Kind.LATENCY), default=float("inf"))
     if candidate.trial is None:
         return float("inf")
     samples = sorted(s for r in candidate.trial.counted for s in r.samples_s)

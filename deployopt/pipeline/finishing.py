@@ -130,10 +130,14 @@ def destination(request: BuildRequest, word: str) -> Path:
     if request.output is not None:
         plain = request.output
     else:
-        model = Path(request.model).stem if "/" in request.model else request.model
-        name = _UNSAFE.sub("-", model.casefold().removeprefix("hub:")).strip("-.") or "model"
-        plain = Path(f"{name}-{request.target.name}")
+        plain = Path(f"{model_label(request.model)}-{request.target.name}")
     return plain if word == Outcome.ACCEPTED.value else plain.with_name(f"{plain.name}.{word}")
+
+
+def model_label(model: str) -> str:
+    """The model's part of a bundle's usual name, whatever the model is called."""
+    name = Path(model).stem if "/" in model else model
+    return _UNSAFE.sub("-", name.casefold().removeprefix("hub:")).strip("-.") or "model"
 
 
 def write_lock(prepared: Ground) -> None:

@@ -21,7 +21,7 @@ from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.pipeline.recipes import FLOAT, FLOATS
+from deployopt.pipeline.recipes import FLOAT, FLOATS, HALVES
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
 from deployopt.planning.experience import learn
 from deployopt.planning.fitting.checking import check_fit
@@ -44,10 +44,16 @@ def ways_of(recipes: Sequence[Recipe], artifact: Artifact) -> tuple[Way, ...]:
         Way(
             name=recipe.name,
             reason=recipe.reason,
-            precision=artifact.precision if recipe.name in FLOATS else Precision.INT8,
+            precision=_expected(recipe.name, artifact),
         )
         for recipe in recipes
     )
+
+
+def _expected(recipe: str, artifact: Artifact) -> Precision:
+    if recipe in FLOATS:
+        return artifact.precision
+    return Precision.FP16 if recipe in HALVES else Precision.INT8
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

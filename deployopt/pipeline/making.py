@@ -22,7 +22,7 @@ from deployopt.core.recipe import Lesson, Recipe, Step, StepContext
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
-_WAIT_S: Final = 900.0
+_WAITS: Final = "waits for another build to make it"
 
 
 class MadeStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +121,8 @@ def _make_step(
     started = time.perf_counter_ns()
     stored, reused = bench.store.lookup(key), True
     if stored is None:
-        with bench.store.building(key, timeout_s=_WAIT_S):
+        # However long the step is: who gives up waiting would make it a second time.
+        with bench.store.building(key, on_wait=lambda: progress(0.0, _WAITS)):
             stored = bench.store.lookup(key)
             if stored is None:
                 stored, reused = _run_step(step, source, bench, key, progress), False
@@ -134,7 +135,7 @@ def _make_step(
         result=stored.digest,
     )
     seconds = (time.perf_counter_ns() - started) / 1e9
-    return MadeStep(lineage=lineage, seconds=seconds, reused=reused), _artifact(stored)
+    return MadeStep(lineage=lineage, seconds=seconds, reused=reused), stored_artifact(stored)
 
 
 def _run_step(
@@ -193,7 +194,8 @@ def tool_versions(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _artifact(stored: StoredObject) -> Artifact:
+def stored_artifact(stored: StoredObject) -> Artifact:
+    """What a step left in the store."""
     meta = decode_json(stored.meta, _Meta, where=f"The store's record of {stored.key[:12]}")
     return Artifact(
         format=meta.format,

@@ -18,12 +18,14 @@ from deployopt.core.errors import ExitCode
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.measurement import Machine
 from deployopt.core.plan import Facts, Plan
+from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import PlanResult
 from deployopt.core.tasks import ModelTask
 from deployopt.core.watching import SILENT
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
+from deployopt.pipeline.engines import buildable, not_built, place_of, with_provider, with_runtime
 from deployopt.pipeline.forecasting import (
     Asked,
     Way,
@@ -65,10 +67,12 @@ def run_plan(request: BuildRequest) -> PlanResult:
 
 
 def refuse_early(request: BuildRequest) -> None:
-    """Refuse what the catalogue knows of a language model, before gigabytes of it are fetched.
+    """Refuse what is known to be wrong before gigabytes are fetched.
 
     Raises:
-        UsageError: its target, budgets or context are wrong.
+        UsageError: the runtime is not the target's; a language model's target, budgets or context
+            are wrong.
+        MissingExtraError: what builds for the target's GPU is not installed.
         CannotFitError: it cannot fit the target; says what would.
     """
     if is_path(request.model) or request.model.startswith(PREFIX):
@@ -76,6 +80,8 @@ def refuse_early(request: BuildRequest) -> None:
     found = look_up(request.model)
     if found.architecture is not None and _generates(found):
         _of_language(request, found, found.architecture)
+    else:
+        with_runtime(request)
 
 
 def _needs_files(request: BuildRequest) -> bool:
@@ -90,6 +96,7 @@ def _prepared(request: BuildRequest) -> Plan:
 
 
 def _looked_up(request: BuildRequest) -> Plan:
+    request = with_provider(request)
     found = look_up(request.model, None, lock=request.lock, store=request.store)
     if found.architecture is not None and _speaks(request, found):
         return _of_language(request, found, found.architecture)
@@ -157,33 +164,75 @@ def _of_language(request: BuildRequest, found: Looked, shape: Architecture) -> P
     return msgspec.structs.replace(plan, warnings=(*found.warnings, *notes))
 
 
-def _ways(
+def expected_recipes(request: BuildRequest) -> tuple[Recipe, ...]:
+    """What `build` would try of a model that is not fetched; none of one that it does not take.
+
+    Raises:
+        DeployoptError: as `run_plan`.
+    """
+    request = with_provider(request)
+    found = look_up(request.model, None, lock=request.lock, store=request.store)
+    machine = describe_machine(runtime=False)
+    arithmetic = arithmetic_for(request.target, machine)
+    if found.architecture is None:
+        return ()
+    if _speaks(request, found):
+        return tuple(form.recipe for form in forms_of_language(request.target, arithmetic))
+    if not _buildable(request, found):
+        return ()
+    facts = facts_of(found.architecture, request.target.workload, None)
+    return _recipes(request, found, facts, machine)
+
+
+def _recipes(
     request: BuildRequest, found: Looked, facts: Facts, machine: Machine
-) -> tuple[tuple[Way, ...], tuple[str, ...]]:
-    """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
-    artifact = Artifact(
+) -> tuple[Recipe, ...]:
+    artifact, target = _as_expected(found), request.target
+    forms = forms_for(
+        artifact,
+        target,
+        arithmetic_for(target, machine),
+        convolutional=is_convolutional(facts.operations),
+        place=place_of(target),
+    )
+    return recipes_for(artifact, target, forms)
+
+
+def _as_expected(found: Looked) -> Artifact:
+    """The model as it will come."""
+    return Artifact(
         format=Format.TRANSFORMERS,
         folder=Path(),
         entry="config.json",
         digest="",
         precision=_native(found.architecture),
     )
+
+
+def _ways(
+    request: BuildRequest, found: Looked, facts: Facts, machine: Machine
+) -> tuple[tuple[Way, ...], tuple[str, ...]]:
+    """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
+    artifact = _as_expected(found)
     if _buildable(request, found):
-        arithmetic = arithmetic_for(request.target, machine)
-        convolutional = is_convolutional(facts.operations)
-        forms = forms_for(artifact, request.target, arithmetic, convolutional=convolutional)
-        recipes = recipes_for(artifact, request.target, forms)
-        return ways_of(recipes, artifact), missing_runtimes(request.target)
+        recipes = _recipes(request, found, facts, machine)
+        missing = not_built(request.target)
+        warnings = missing_runtimes(request.target)
+        return ways_of(recipes, artifact), warnings if missing is None else (*warnings, missing)
+    if _classifies(found):
+        reason = "memory and speed only: `build` knows no engine for this card"
+        ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
+        return ways, (not_built(request.target) or "",)
     what = "classifiers of text and images, and language models,"
-    if _classifies(found) or _generates(found):
-        what = "for CPU runtimes"
+    if _generates(found):
+        what = "language models for CPU runtimes"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start: this version builds {what} only.",)
 
 
 def _buildable(request: BuildRequest, found: Looked) -> bool:
-    return request.target.runtime.provider == "cpu" and _classifies(found)
+    return buildable(request.target) and _classifies(found)
 
 
 def _classifies(found: Looked) -> bool:

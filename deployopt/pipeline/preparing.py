@@ -12,7 +12,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
 from deployopt.core.judging.suitable import require_budgets_for
-from deployopt.core.measurement import Split
+from deployopt.core.measurement import Machine, Split
 from deployopt.core.plan import Facts
 from deployopt.core.recipe import Lesson
 from deployopt.core.request import BuildRequest
@@ -20,12 +20,14 @@ from deployopt.core.samples import Feed, encode_samples
 from deployopt.core.search import Effort
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.core.summaries import tail_quantile
+from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import evidence_of, matches
 from deployopt.device.setup import threads_here
+from deployopt.pipeline.engines import RTX, place_of, profile_for, with_runtime
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.forecasting import (
     Asked,
@@ -91,6 +93,7 @@ def prepare(
         RefusedInputError: they could run code or break a reader.
     """
     budgets = require_budgets(request)
+    request = with_runtime(request)
     if source is None:
         watcher.stage("Model")
         source = named_source(request, store)
@@ -121,13 +124,20 @@ def prepare(
     facts = source_facts(source, workload, shapes)
     require_fit(request.target, source.name, facts)
     device = device or ThisMachine()
+    require_here(request.target, device)
     machine = device.machine
     arithmetic = arithmetic_for(request.target, machine)
     forms = forms_for(
-        source.artifact, request.target, arithmetic, convolutional=is_convolutional(source, facts)
+        source.artifact,
+        request.target,
+        arithmetic,
+        convolutional=is_convolutional(source, facts),
+        place=place_of(
+            request.target, profile_for(source.interface, workload, shapes, calibration)
+        ),
     )
     recipes = recipes_for(source.artifact, request.target, forms)
-    evidence = evidence_of(request.target, machine)
+    evidence = evidence_here(request.target, machine)
     threads = threads_here(request.target.runtime.threads)
     ways = ways_of(recipes, source.artifact)
     site = Site(arch=machine.arch, cores=threads, evidence=evidence)
@@ -179,6 +189,22 @@ def prepare(
         experiences=experiences,
         warnings=(*warnings, *left_out),
     )
+
+
+def require_here(target: Target, device: Device) -> None:
+    """Raise UsageError where another machine would measure what is only built for a card."""
+    if target.runtime.provider == RTX and not isinstance(device, ThisMachine):
+        raise UsageError(
+            f"--device measures what is built, and an engine for {target.name} is not measured by "
+            "a build. Leave it out; copy the bundle to the card's machine and run `deployopt "
+            "verify` there."
+        )
+
+
+def evidence_here(target: Target, machine: Machine) -> Evidence:
+    """What is worked out here is worth: an engine's graph is a proxy even where its card is."""
+    engine = target.runtime.provider == RTX
+    return Evidence.PROXY if engine else evidence_of(target, machine)
 
 
 def named_source(request: BuildRequest, store: Store) -> SourceModel:

@@ -11,13 +11,17 @@ from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 
 if TYPE_CHECKING:
-    from deployopt.device.device import Device
+    from deployopt.remote.ssh_device import SshDevice
 
 
 @contextmanager
 def reached(
-    address: str | None, target: Target, runtimes: Sequence[RuntimeName], watcher: Watcher
-) -> "Iterator[Device | None]":
+    address: str | None,
+    target: Target,
+    runtimes: Sequence[RuntimeName],
+    watcher: Watcher,
+    claim: str = "",
+) -> "Iterator[SshDevice | None]":
     """The device at `ssh://[user@]host[:port]`, with `runtimes` there; None where none is named.
 
     Raises:
@@ -35,7 +39,7 @@ def reached(
     if "onnxruntime-genai" in runtimes:
         packages.append(f"onnxruntime-genai{GENAI_VERSIONS}")
     arch = target.hardware.arch
-    with connected(address, arch=arch, packages=packages, watcher=watcher) as device:
+    with connected(address, arch=arch, packages=packages, watcher=watcher, claim=claim) as device:
         yield device
 
 

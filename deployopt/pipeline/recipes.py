@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.errors import UsageError
 from deployopt.core.isa import saturates
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
+from deployopt.pipeline.engines import HALF, EnginePlace, engine_steps
 from deployopt.steps.export import Export
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
@@ -28,6 +28,7 @@ OPENVINO: Final = "openvino"
 OPENVINO_INT8: Final = "openvino-int8"
 FLOATS: Final = frozenset({FLOAT, OPENVINO})
 """Forms that keep the precision of the graph they are made of."""
+HALVES: Final = frozenset({HALF})
 _TORCHSCRIPT_OPSET: Final = 17
 
 
@@ -59,20 +60,21 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def forms_for(
-    source: Artifact, target: Target, arithmetic: Arithmetic, *, convolutional: bool
+    source: Artifact,
+    target: Target,
+    arithmetic: Arithmetic,
+    *,
+    convolutional: bool,
+    place: EnginePlace | None = None,
 ) -> tuple[Form, ...]:
     """Float first, then what may beat it on this target, in every runtime that is installed here.
 
-    What is left out for want of a runtime is said by `missing_runtimes`.
-
-    Raises:
-        UsageError: the target's runtime is not one that can be built for yet.
+    What is left out for want of a runtime is said by `missing_runtimes`. A `place` is that of a
+    GPU target's engines, which are all that is made for one.
     """
-    if target.runtime.provider != "cpu":
-        raise UsageError(
-            f"Target {target.name} runs on {target.runtime.provider}, and this version builds for "
-            "CPU runtimes only. Name a target whose runtime is cpu; `deployopt targets` lists them."
-        )
+    if place is not None:
+        made = engine_steps(place, source, convolutional=convolutional)
+        return tuple(Form(name=name, steps=steps, reason=why) for name, steps, why in made)
     plain = Form(name=FLOAT, reason="the plain float graph, which int8 has to beat")
     if source.precision in {Precision.INT8, Precision.MIXED}:
         return (plain,)

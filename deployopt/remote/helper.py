@@ -17,6 +17,7 @@ from pathlib import Path
 
 from deployopt.device.framing import Channel, ConnectionEndedError, preamble
 from deployopt.device.transfer import take_file, tell_missing
+from deployopt.remote.claiming import InUseError, TwiceError, hold_device, lock_path, share_device
 from deployopt.remote.furnishing import Furnisher, FurnishingError, Wanted, code_folder
 from deployopt.store.receiving import Objects
 
@@ -81,6 +82,7 @@ class Answering:
         self._channel = channel
         self._root = root
         self._objects = Objects(root)
+        self._claim: int | None = None
 
     def answer_all(self) -> None:
         """Until the connection ends; `serve` does not come back."""
@@ -91,6 +93,8 @@ class Answering:
                 tell_missing(self._channel, number, self._objects, body["digests"])
             elif op == "put":
                 take_file(self._channel, number, self._objects, body["sha256"], body["size"])
+            elif op == "claim":
+                self._use(number, str(body["token"]), hold=bool(body["hold"]))
             elif op == "furnish":
                 self._furnish(number, body)
             elif op == "serve":
@@ -107,6 +111,21 @@ class Answering:
             self._channel.tell(number, "failed", kind="space", message=message)
         else:
             self._channel.tell(number, "furnished", python=python)
+
+    def _use(self, number: int, token: str, *, hold: bool) -> None:
+        """Keep the device's lock, in this process and in the server that it becomes."""
+        try:
+            self._claim = hold_device(token) if hold else share_device(token)
+        except (InUseError, TwiceError) as error:
+            kind = "usage" if isinstance(error, TwiceError) else "device"
+            self._channel.tell(number, "failed", kind=kind, message=str(error))
+            return
+        except OSError as error:
+            message = f"{error.filename or lock_path()}: {error.strerror}."
+            self._channel.tell(number, "failed", kind="device", message=message)
+            return
+        os.set_inheritable(self._claim, True)  # noqa: FBT003 -- it takes no name
+        self._channel.tell(number, "claimed")
 
     def _sign(self, number: int) -> None:
         self._channel.tell(number, "working", share=0.5, what="installing")

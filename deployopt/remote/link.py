@@ -143,6 +143,10 @@ class Link:
         self._write(frame(WORD, msgspec.json.encode(words)), quiet_s)
         return self.answer(answer, quiet_s, signs)
 
+    def lives(self) -> bool:
+        """Whether its ssh still runs."""
+        return self._process.poll() is None
+
     @property
     def number(self) -> int:
         """Of the last question."""

@@ -15,6 +15,7 @@ MODULES: Final = (
     "deployopt.device.framing",
     "deployopt.device.transfer",
     "deployopt.remote.furnishing",
+    "deployopt.remote.claiming",
     "deployopt.remote.helper",
 )
 """In the order in which they import each other; all of them need the standard library only."""

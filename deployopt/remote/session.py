@@ -16,6 +16,7 @@ from deployopt.core.version import VERSION
 from deployopt.device.serving_words import Ready, decode_word
 from deployopt.remote.address import Address
 from deployopt.remote.facts import Facts, check_arch, check_system
+from deployopt.remote.holding import Claim
 from deployopt.remote.installing import Installer
 from deployopt.remote.link import Link, RefusedError, Signs, error_of
 from deployopt.remote.packing import Code
@@ -37,6 +38,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     arch: str | None = None
     packages: tuple[str, ...] = ()
     scratch: Path
+    claim: str = ""
+    """By which a device lets us in that is held for our call."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +81,7 @@ def _opened(wish: Wish, link: Link, nonce: str, signs: Signs) -> Session:
     facts = decode_word(link.answer("facts", _CONNECT_S), Facts)
     check_arch(where, facts, wish.arch)
     check_system(where, facts)
+    _use(where, link, wish.claim)
     with staged_folder(wish.scratch) as folder:
         installer = Installer(where, link, facts, folder, signs)
         python = installer.install(wish.code, wish.packages, own=own is not None)
@@ -88,3 +92,11 @@ def _opened(wish: Wish, link: Link, nonce: str, signs: Signs) -> Session:
             f"{where} answers with deployopt {safe_text(ready.version, 40)}; this is {VERSION}."
         )
     return Session(link=link, nonce=nonce, facts=facts, ready=ready)
+
+
+def _use(where: str, link: Link, token: str) -> None:
+    """Use the device beside others, unless a call has it for itself."""
+    try:
+        link.ask("claim", Claim(token=token), "claimed", _CONNECT_S)
+    except RefusedError as error:
+        raise UnreachableError(f"{where} cannot be used: {error}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from deployopt.core.codec import encode_json
+from deployopt.core.diagnosis import Finding
 from deployopt.core.errors import DeviceError, IntegrityError, UnreachableError
 from deployopt.core.measurement import Machine
 from deployopt.core.watching import SILENT, Watcher
@@ -31,6 +32,7 @@ from deployopt.device.serving_words import (
     Answers,
     Ask,
     AskInTurns,
+    CheckedUp,
     bound_to,
     decode_word,
 )
@@ -68,12 +70,14 @@ def connected(
     packages: Sequence[str] = (),
     settings: Settings | None = None,
     watcher: Watcher = SILENT,
+    claim: str = "",
 ) -> Iterator["SshDevice"]:
     """Reach the device at `ssh://[user@]host[:port]`, furnish it, and hold it.
 
     `arch` is the target's: another one is refused before anything is installed. `packages` are
     requirements that the install there must meet as well, such as the target's range of runtimes.
     `settings` are the environment's by default: DEPLOYOPT_SSH_CONFIG, DEPLOYOPT_DEVICE_PYTHON.
+    `claim` is the token of the call that holds the device (remote/holding.py).
 
     Raises:
         UsageError: the address is none, or the device is of another architecture.
@@ -92,6 +96,7 @@ def connected(
         arch=arch,
         packages=tuple(packages),
         scratch=scratch,
+        claim=claim,
     )
     watcher.stage("Device")
     device = SshDevice(wish, lambda sign: watcher.advance(sign.share, sign.what))
@@ -152,6 +157,15 @@ class SshDevice:
             return decode_word(session.link.ask("limits", None, "limits", _LIMITS_S), Limits)
 
         return self._insisting(ask, unheard)
+
+    def check_up(self) -> tuple[Finding, ...]:
+        """What spoils measurements there now; takes a second."""
+
+        def ask(session: Session) -> CheckedUp:
+            body = session.link.ask("check-up", None, "checked-up", _LIMITS_S)
+            return decode_word(body, CheckedUp)
+
+        return self._insisting(ask, unheard).findings
 
     def ask(self, request: Request, limits: Limits, signs: Signs = unheard) -> Timed | Evaluated:
         """Send what is missing, ask, and bring back what was written; as Device.ask raises."""

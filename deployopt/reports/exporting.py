@@ -3,8 +3,7 @@
 In: a result record. Out: text for 80 columns on stderr.
 """
 
-import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from deployopt.core.exporting import ExportResult
@@ -16,6 +15,7 @@ from deployopt.reports.words import plural, show_bounds
 if TYPE_CHECKING:
     from rich.console import Console
 
+_SERVERS: Final = {"docker": "Docker", "triton": "Triton", "vllm": "vLLM"}
 _FIGURES: Final = (
     ("memory_bytes", "memory of a device", Dimension.SIZE),
     ("ttft_s", "first token", Dimension.TIME),
@@ -30,23 +30,28 @@ def print_exported(result: ExportResult, console: "Console | None" = None) -> No
     on = "" if result.target is None else f" on {result.target}"
     console.print(styled(safe_text(f"{result.source} for {result.form}{on}", 78), "bold"))
     facts(console, _facts(result))
-    if result.settings:
-        heading(console, "What it is told")
-        for name, value in result.settings.items():
-            console.print(styled(f"  {safe_text(f'{name}: {value}', 78)}"))
-    figures = list(_figures(result))
-    if figures:
-        heading(console, "What is expected; every number is predicted, nothing has run")
-        for line in figures:
-            console.print(styled(f"  {line}"))
+    said = [f"{name}: {value}" for name, value in result.settings.items()]
+    _list(console, "What it is told", said)
+    judged = "What the bundle was judged by; the server itself has not run"
+    _list(console, judged, result.evidence)
+    expected = "What is expected; every number is predicted, nothing has run"
+    _list(console, expected, list(_figures(result)))
     if result.todo:
         heading(console, "To do before it can be served")
         facts(console, (("", text) for text in result.todo))
-    if result.form == "vllm":
-        heading(console, "To serve it where vLLM is installed")
-        command(console, f"sh {shlex.quote(result.output)}/serve.sh")
+    if result.start is not None:
+        heading(console, f"To serve it where {_SERVERS.get(result.form, 'that')} is installed")
+        command(console, result.start)
     console.print()
     console.print(styled(f"exit {result.exit_code}", "dim"))
+
+
+def _list(console: "Console", title: str, lines: Sequence[str]) -> None:
+    """Nothing where there are no lines."""
+    if lines:
+        heading(console, title)
+    for line in lines:
+        console.print(styled(f"  {safe_text(line, 78)}"))
 
 
 def _facts(result: ExportResult) -> Iterator[tuple[str, str]]:

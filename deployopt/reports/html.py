@@ -22,6 +22,7 @@ from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
 from deployopt.reports.cells import faster_words, first_token_head, generates
+from deployopt.reports.engines import TITLE, builder_words, engine_lines
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.pareto import draw_pareto
@@ -178,6 +179,9 @@ def _made() -> "Environment":
         generates=generates,
         told_questions=questions_words,
         first_token_head=first_token_head,
+        engines_title=TITLE,
+        engine_lines=engine_lines,
+        builder_words=builder_words,
         figures_of=verify_figures,
         settings_heads=HEADS,
         settings_rows=settings_rows,

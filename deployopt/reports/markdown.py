@@ -16,6 +16,7 @@ from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
+from deployopt.reports.engines import engines_markdown
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.markdown_text import ICONS, escape, table
@@ -59,7 +60,7 @@ def build_markdown(result: BuildResult) -> str:
     if result.baseline is not None:
         lines += ["#### Against the baseline", "", *baseline_lines(result.baseline), ""]
     if result.candidates:
-        lines += [*_candidates(result.candidates), ""]
+        lines += [*_candidates(result.candidates), *engines_markdown(result.candidates), ""]
     if result.settings:
         lines += [*settings_lines(result.settings), ""]
     if result.search is not None:

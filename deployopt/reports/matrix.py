@@ -7,7 +7,7 @@ have all of them.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from deployopt.core.matrix import CellResult, MatrixResult
+from deployopt.core.matrix import CellResult, MatrixResult, foremost_cells
 from deployopt.core.text import safe_record, safe_text
 from deployopt.reports.layout import (
     STYLES,
@@ -36,11 +36,11 @@ def print_matrix(result: MatrixResult, console: "Console | None" = None) -> None
     """The table, why some are not accepted, where everything is."""
     console = console or stderr_console()
     result = safe_record(result)
-    shown = foremost(result.cells, MOST)
+    shown = foremost_cells(result.cells, MOST)
     console.print()
     _print_table(console, shown)
-    if len(shown) < len(result.cells):
-        console.print(styled(f"and {len(result.cells) - len(shown)} more", "dim"))
+    if len(shown) < result.total:
+        console.print(styled(f"and {result.total - len(shown)} more", "dim"))
     _print_reasons(console, [cell for cell in shown if cell.exit_code != 0])
     console.print()
     facts(
@@ -48,20 +48,12 @@ def print_matrix(result: MatrixResult, console: "Console | None" = None) -> None
         [
             ("Cells", count_words(result)),
             ("Work", work_words(result)),
-            ("Page", result.page or ""),
+            *([("Page", result.page)] if result.page else []),
             *(("Warning", warning) for warning in result.warnings),
         ],
     )
     console.print()
     console.print(styled(f"exit {result.exit_code}", "dim"))
-
-
-def foremost(cells: Sequence[CellResult], most: int) -> list[CellResult]:
-    """At most so many, in their order: those with the worst exit codes are never left out first."""
-    if len(cells) <= most:
-        return list(cells)
-    by_need = sorted(range(len(cells)), key=lambda at: (cells[at].exit_code == 0, at))
-    return [cells[at] for at in sorted(by_need[:most])]
 
 
 def _print_table(console: "Console", cells: Sequence[CellResult]) -> None:

@@ -28,13 +28,18 @@ def matrix_summary(result: MatrixResult) -> CiSummary:
     result = safe_record(result)
     return CiSummary(
         name="matrix",
-        target=f"{len({cell.name.target for cell in result.cells})} targets",
+        target=_targets(result),
         word=_WORST.get(result.exit_code, "failed"),
         exit_code=result.exit_code,
         says=count_words(result),
         cases=tuple(_case(cell) for cell in result.cells),
         seconds=result.seconds,
     )
+
+
+def _targets(result: MatrixResult) -> str:
+    names = {cell.name.target for cell in result.cells}
+    return next(iter(names)) if len(names) == 1 else f"{len(names)} targets"
 
 
 def _case(cell: CellResult) -> CiCase:

@@ -1,8 +1,9 @@
-"""A matrix as one HTML page that stands alone: a heat map of verdicts, then a row a cell.
+"""A matrix as one HTML page that stands alone: verdicts, fronts, steps, predictions, cells.
 
-In: a result. Out: a page without scripts or anything fetched, which links to each bundle's own
-report beside it. Of very many cells it holds the foremost, and says how many it leaves out. Refuses
-(MissingExtraError) where jinja2 is not installed.
+In: a result, and all its cells. Out: a page without scripts or anything fetched, which links to
+each bundle's own report beside it. Its list is filtered by style sheets alone. Of very many cells
+it holds the foremost, and says how many it leaves out. Refuses (MissingExtraError) where jinja2 is
+not installed.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ from urllib.parse import quote
 import msgspec
 
 from deployopt.core.errors import MissingExtraError
-from deployopt.core.matrix import CellResult, MatrixResult
+from deployopt.core.matrix import CellResult, MatrixResult, foremost_cells
 from deployopt.core.text import safe_record, safe_text
-from deployopt.reports.matrix import foremost
+from deployopt.reports.matrix_pareto import fronts
+from deployopt.reports.matrix_tables import by_target, predictions, slowest_steps
 from deployopt.reports.matrix_words import (
     MARKS,
     Shown,
@@ -26,11 +28,13 @@ from deployopt.reports.matrix_words import (
 )
 
 _TEMPLATE: Final = "matrix.html.j2"
-MOST: Final = 1000
+MOST: Final = 2000
 """Rows of the list."""
 _SQUARES: Final = 4000
 """Of the heat map, over all its rows."""
 COLUMNS: Final = 60
+CHOICES: Final = 60
+"""Models and targets that the list can be filtered by."""
 REPORT: Final = "report.html"
 _WHY: Final = 600
 
@@ -56,14 +60,24 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     """A cell in the list."""
 
     cell: CellResult
+    css: str
     link: str | None
     figures: tuple[Shown, ...]
     why: str
     took: str
 
 
-def matrix_page(result: MatrixResult) -> bytes:
-    """The page in UTF-8.
+class _Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list can be filtered by; each has a class of its own in the page."""
+
+    targets: tuple[str, ...]
+    models: tuple[str, ...]
+    unnamed: int
+    """Targets and models that cannot be chosen, as there are too many."""
+
+
+def matrix_page(result: MatrixResult, cells: Sequence[CellResult] | None = None) -> bytes:
+    """The page in UTF-8; `cells` are all of them, where the result does not hold all.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -76,8 +90,13 @@ def matrix_page(result: MatrixResult) -> bytes:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     source = files("deployopt.reports").joinpath(_TEMPLATE).read_text(encoding="utf-8")
-    shown = foremost(result.cells, MOST)
-    targets, lines, left_out = _heat_map(result.cells)
+    cells = result.cells if cells is None else cells
+    shown = safe_record(tuple(foremost_cells(cells, MOST)))
+    targets, lines, left_out = _heat_map(cells)
+    drawn, more = fronts(cells)
+    steps, steps_said = slowest_steps(cells)
+    pairs, pairs_said = predictions(cells)
+    choices = _choices(shown)
     text = environment.from_string(source).render(
         r=safe_record(msgspec.structs.replace(result, cells=())),
         counts=count_words(result),
@@ -85,11 +104,30 @@ def matrix_page(result: MatrixResult) -> bytes:
         targets=targets,
         lines=lines,
         left_out=left_out,
-        rows=[_row(cell) for cell in safe_record(tuple(shown))],
-        hidden=len(result.cells) - len(shown),
+        by_target=by_target(cells) if left_out else (),
+        words=list(MARKS),
+        fronts=drawn,
+        more_fronts=more,
+        steps=steps,
+        steps_said=steps_said,
+        pairs=pairs,
+        pairs_said=pairs_said,
+        choices=choices,
+        rows=[_row(cell, choices) for cell in shown],
+        hidden=len(cells) - len(shown),
         legend=[(word, mark) for word, mark in MARKS.items() if word in result.counts],
     )
     return text.encode("utf-8")
+
+
+def _choices(cells: Sequence[CellResult]) -> _Choices:
+    targets = list(dict.fromkeys(cell.name.target for cell in cells))
+    models = list(dict.fromkeys(cell.name.model for cell in cells))
+    return _Choices(
+        targets=tuple(targets[:CHOICES]),
+        models=tuple(models[:CHOICES]),
+        unnamed=max(0, len(targets) - CHOICES) + max(0, len(models) - CHOICES),
+    )
 
 
 def _heat_map(cells: Sequence[CellResult]) -> tuple[list[str], list[_Line], str]:
@@ -131,9 +169,17 @@ def _square(cell: CellResult | None) -> _Square:
     )
 
 
-def _row(cell: CellResult) -> _Row:
+def _row(cell: CellResult, choices: _Choices) -> _Row:
+    css = [f"w-{cell.word.value}"]
+    for letter, name, known in (
+        ("t", cell.name.target, choices.targets),
+        ("m", cell.name.model, choices.models),
+    ):
+        if name in known:
+            css.append(f"{letter}{known.index(name)}")
     return _Row(
         cell=cell,
+        css=" ".join(css),
         link=_link(cell),
         figures=shown_figures(cell),
         why=cell.summary[:_WHY],

@@ -68,19 +68,17 @@ def took(seconds: float) -> str:
 def count_words(result: MatrixResult) -> str:
     """`4 cells: 2 accepted, 1 rejected, 1 failed`."""
     parts = ", ".join(f"{count} {word}" for word, count in result.counts.items())
-    cells = f"{len(result.cells)} cell{'' if len(result.cells) == 1 else 's'}"
+    cells = f"{result.total} cell{'' if result.total == 1 else 's'}"
     return f"{cells}: {parts}"
 
 
 def work_words(result: MatrixResult) -> str:
     """What this call did, and what it did not have to do."""
-    if result.reused == len(result.cells):
+    if result.total and result.reused == result.total:
         return "The same again: nothing was rebuilt, nothing was measured."
-    made = sum(cell.steps_made for cell in result.cells if not cell.reused)
-    shared = sum(cell.steps_reused for cell in result.cells if not cell.reused)
     kept = f"{result.reused} from an earlier call; " if result.reused else ""
     at_once = "one at a time" if result.jobs == 1 else f"at most {result.jobs} at a time"
     return (
-        f"{kept}{made} steps made, {shared} found made; {result.executor}, {at_once}, "
-        f"{took(result.seconds)}."
+        f"{kept}{result.steps_made} steps made, {result.steps_reused} found made; "
+        f"{result.executor}, {at_once}, {took(result.seconds)}."
     )

@@ -41,6 +41,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     x: tuple[float, float | None, float | None]
     y: tuple[float, float | None, float | None]
     chosen: bool = False
+    css: str = "dot"
+    """The mark's class in the page."""
 
 
 def draw_pareto(
@@ -48,8 +50,12 @@ def draw_pareto(
     titles: tuple[str, str],
     limits: tuple[float | None, float | None],
     units: tuple[str, str] = ("ms", "pt"),
+    what: str = "candidate",
 ) -> str:
-    """The plot; `limits` are the budgets on x and y, in the `units` of the points."""
+    """The plot; `limits` are the budgets on x and y, in the `units` of the points.
+
+    `what` a point is stands in the name for those who do not see it.
+    """
     xs, ys = [_reach(p.x) for p in points], [_reach(p.y) for p in points]
     most = max(high for _, high in xs)
     shown = limits[0] if limits[0] is not None and limits[0] <= _FAR * most else None
@@ -72,7 +78,7 @@ def draw_pareto(
         *(_dot(p, x, y) for p in points),
         *draw_labels(named, _AREA, _reserved(x, y, (limits[0], shown, limits[1]))),
     ]
-    return drawing(WIDTH, HEIGHT, f"{titles[1]} against {titles[0]} of every candidate", *parts)
+    return drawing(WIDTH, HEIGHT, f"{titles[1]} against {titles[0]} of every {what}", *parts)
 
 
 def _reach(value: tuple[float, float | None, float | None]) -> tuple[float, float]:
@@ -159,5 +165,5 @@ def _cross(point: Point, x: Scale, y: Scale) -> str:
 def _dot(point: Point, x: Scale, y: Scale) -> str:
     here = (x.at(point.x[0]), y.at(point.y[0]))
     ring = [tag("circle", {"cx": here[0], "cy": here[1], "r": 9, "class": "ring"})]
-    dot = mark(*here, point.series)
+    dot = mark(*here, point.series, point.css)
     return hinted(point.name, group(point.series, *(ring if point.chosen else []), dot))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.reports.layout import stderr_console, styled
+from deployopt.reports.progress_columns import text_column
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,17 +114,13 @@ class TerminalProgress:
 
 
 def _bars(console: "Console") -> "Progress":
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.table import Column
-
-    def column(width: int) -> Column:
-        return Column(width=width, no_wrap=True, overflow="ellipsis")
+    from rich.progress import BarColumn, Progress, TimeElapsedColumn
 
     return Progress(
-        TextColumn("{task.fields[mark]}", markup=False, table_column=column(1)),
-        TextColumn("{task.description}", markup=False, table_column=column(_NAME)),
+        text_column("{task.fields[mark]}", 1),
+        text_column("{task.description}", _NAME),
         BarColumn(bar_width=16),
-        TextColumn("{task.fields[words]}", markup=False, table_column=column(_WORDS)),
+        text_column("{task.fields[words]}", _WORDS),
         TimeElapsedColumn(),
         console=console,
         auto_refresh=False,

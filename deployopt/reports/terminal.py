@@ -21,6 +21,7 @@ from deployopt.core.verdict import Verdict
 from deployopt.reports.candidates import print_candidates, print_checks
 from deployopt.reports.cells import generates
 from deployopt.reports.comparison import print_baseline
+from deployopt.reports.engines import print_engines
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.layout import (
     FACT_WIDTH,
@@ -100,6 +101,7 @@ def _print_tried(console: "Console", result: BuildResult) -> None:
     if result.candidates:
         heading(console, "Candidates")
         print_candidates(console, result.candidates)
+        print_engines(console, result.candidates)
     if result.search is not None:
         print_search(console, result, result.search)
 

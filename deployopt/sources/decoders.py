@@ -43,9 +43,15 @@ def prompt_inputs(
     return PromptInputs(context=_within_window(config, context), chat=has_template(folder))
 
 
+_SLIDES_RIGHT: Final = frozenset({"gemma2", "gemma3_text"})
+"""Classes that say in the runtime what torch says also of tokens that left a layer's window."""
+
+
 def _within_window(config: Mapping[str, object], context: int) -> int:
-    """No more than a layer's sliding window: beyond it the runtime is not the model that it was."""
+    """No more than a layer's sliding window, where the runtime is another model beyond it."""
     window = config.get("sliding_window")
+    if config.get("model_type") in _SLIDES_RIGHT:
+        return context
     slides = config.get("use_sliding_window") is not False
     if slides and isinstance(window, int) and window >= CONTEXT_MIN:
         return min(context, window)

@@ -25,6 +25,7 @@ from deployopt.core.errors import (
 from deployopt.sources.adopting import check_as
 from deployopt.sources.hub_files import HubFile, is_plain, mismatch
 from deployopt.sources.hub_names import HubName
+from deployopt.sources.staying import stays_home
 from deployopt.store.keys import cache_key
 from deployopt.store.staging import remove_tree
 from deployopt.store.store import Store, StoredObject
@@ -255,8 +256,8 @@ def _key(name: HubName, revision: str) -> str:
 
 
 def is_offline() -> bool:
-    """Whether the environment says that no hub may be asked."""
-    return any(
+    """Whether the environment, or who only looks, says that no hub may be asked."""
+    return stays_home() or any(
         os.environ.get(variable, "").lower() in _TRUE
         for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     )

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import IntegrityError, SourceError
+from deployopt.sources.staying import stays_home
 
 FETCH_TIMEOUT_S: Final = 900.0
 WHEEL: Final = ("--only-binary", ":all:")
@@ -42,6 +43,8 @@ def fetch_package(
         SourceError: pip could not fetch it.
         IntegrityError: the file is not the pinned one.
     """
+    if stays_home():
+        raise _fetch_failed(package, "it is not in the store, and nothing is fetched for a look")
     pinned = destination / "requirements.txt"
     line = f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n"
     pinned.write_text(line, encoding="utf-8")

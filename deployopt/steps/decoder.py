@@ -30,9 +30,10 @@ Algorithm = Literal[
     "default", "rtn", "rtn_last", "k_quant", "k_quant_last", "k_quant_mixed", "k_quant_linear"
 ]
 ARCHITECTURES: Final = (
-    "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "GemmaForCausalLM", "GraniteForCausalLM",
-    "HunYuanDenseV1ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "NemotronForCausalLM",
-    "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM",
+    "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM",
+    "GraniteForCausalLM", "HunYuanDenseV1ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM",
+    "NemotronForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
+    "Qwen3ForCausalLM",
 )  # fmt: skip
 """Of the builder's those of which its float graph says what torch says of the model."""
 _CONFIG_MAX: Final = 4 * 2**20
@@ -185,7 +186,7 @@ class QuantizeDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         save_onnx(model, context.workdir / GRAPH, external_above_bytes=0)
         del model
         release_memory()
-        _copy_beside(source.folder, context.workdir)
+        copy_beside(source.folder, context.workdir)
         context.progress(1.0, "quantized")
         note = (
             f"{len(names)} nodes of the decoder were quantized with dynamic range, "
@@ -218,7 +219,7 @@ def _quantize_lookups(path: Path) -> None:
     release_memory()
 
 
-def _copy_beside(source: Path, workdir: Path) -> None:
+def copy_beside(source: Path, workdir: Path) -> None:
     """Everything but the graph: config and tokenizer."""
     for path in sorted(source.iterdir()):
         if path.is_file() and not path.name.startswith(GRAPH):
@@ -241,7 +242,7 @@ def _unknown(architecture: str) -> StepError:
     return StepError(
         f"The model builder of onnxruntime-genai does not build {safe_text(architecture, 80)} for "
         f"a CPU. It builds {', '.join(ARCHITECTURES)}. Take a model of one of these classes: the "
-        "Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and Phi-3 models are."
+        "Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and 3 and Phi-3 models are."
     )
 
 

@@ -14,3 +14,12 @@ opens the file, by one scale for all: a layer that was kept in float would not b
 STATIC_SESSION: Final = SessionOptions(
     disabled_optimizers=(*CPU_SESSION.disabled_optimizers, REQUANTIZING)
 )
+
+GRAPH_SESSION: Final = SessionOptions(
+    disabled_optimizers=STATIC_SESSION.disabled_optimizers,
+    config_entries={"session.disable_quant_qdq": "1"},
+)
+"""For an engine's graph, asked in its place: Q/DQ pairs are worked out as they stand, in float.
+
+Sums of products of whole numbers are exact in it, and signed pairs have slow kernels on a CPU.
+"""

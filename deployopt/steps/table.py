@@ -3,16 +3,21 @@
 from typing import Final
 
 from deployopt.core.recipe import Step
+from deployopt.steps.cache import QuantizeCache
+from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.configure import Configure
 from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from deployopt.steps.distil import Distil
+from deployopt.steps.engine import BuildEngine
 from deployopt.steps.export import Export
+from deployopt.steps.half import ConvertHalf
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
 from deployopt.steps.prune import Prune
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 from deployopt.steps.quantize_weights import QuantizeWeights
 from deployopt.steps.smooth import Smooth
+from deployopt.steps.symmetric import QuantizeSymmetric
 
 STEPS: Final[dict[str, type[Step]]] = {
     Prune.name: Prune,
@@ -25,7 +30,12 @@ STEPS: Final[dict[str, type[Step]]] = {
     QuantizeWeights.name: QuantizeWeights,
     ConvertOpenvino.name: ConvertOpenvino,
     QuantizeOpenvino.name: QuantizeOpenvino,
+    QuantizeSymmetric.name: QuantizeSymmetric,
+    ConvertHalf.name: ConvertHalf,
+    BuildEngine.name: BuildEngine,
     Configure.name: Configure,
+    CalibrateDecoder.name: CalibrateDecoder,
     ExportDecoder.name: ExportDecoder,
     QuantizeDecoder.name: QuantizeDecoder,
+    QuantizeCache.name: QuantizeCache,
 }

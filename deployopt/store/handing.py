@@ -5,11 +5,11 @@ the destination stays as it is.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deployopt.core.bundle import FileEntry
-from deployopt.core.errors import UsageError
+from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.store.faults import require_space, storage_errors
 from deployopt.store.paths import path_problem
 from deployopt.store.staging import staged_folder, sweep
@@ -30,12 +30,17 @@ def require_nothing_at(destination: Path) -> None:
 
 
 def hand_over_folder(
-    copies: Mapping[str, Path], texts: Mapping[str, str], destination: Path
+    copies: Mapping[str, Path],
+    texts: Mapping[str, str],
+    destination: Path,
+    *,
+    digests: Mapping[str, str] | None = None,
 ) -> tuple[FileEntry, ...]:
-    """Copies and texts by their path in the new folder, at most one folder deep.
+    """Copies and texts by their path in the new folder; `digests` are of those that must be so.
 
     Raises:
         UsageError: something is at the destination.
+        IntegrityError: a copy is not what its digest says; nothing is at the destination.
         StorageError: the disk failed; nothing is at the destination.
     """
     destination = destination.absolute()
@@ -53,8 +58,10 @@ def hand_over_folder(
             folder.mkdir(mode=0o755)
             entries = [_copied(folder, name, path) for name, path in sorted(copies.items())]
             entries += [_written(folder, name, text) for name, text in sorted(texts.items())]
-            for inner in (*(path for path in folder.iterdir() if path.is_dir()), folder):
+            _require_digests(entries, digests or {})
+            for inner in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
                 sync_folder(inner)
+            sync_folder(folder)
             require_nothing_at(destination)
             folder.rename(destination)
             sync_folder(destination.parent)
@@ -91,15 +98,24 @@ def hand_over_file(
 
 
 def _copied(folder: Path, name: str, source: Path) -> FileEntry:
-    (folder / name).parent.mkdir(mode=0o755, exist_ok=True)
+    make_folders((folder / name).parent)
     size, digest = copy_new_file(source, folder / name)
     return FileEntry(path=name, size_bytes=size, sha256=digest)
 
 
 def _written(folder: Path, name: str, text: str) -> FileEntry:
     data = text.encode()
+    make_folders((folder / name).parent)
     write_new_file(folder / name, data)
     return FileEntry(path=name, size_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _require_digests(entries: Sequence[FileEntry], digests: Mapping[str, str]) -> None:
+    for entry in entries:
+        if digests.get(entry.path, entry.sha256) != entry.sha256:
+            raise IntegrityError(
+                f"{entry.path} changed while it was copied. Take a fresh copy of it, and try again."
+            )
 
 
 def _digest(path: Path) -> str:

@@ -7,6 +7,7 @@ turn. Refuses a file system without locks: a measurement beside others would not
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import time
@@ -18,10 +19,12 @@ from typing import Final, Self
 
 from deployopt.core.errors import StorageError
 from deployopt.store.faults import storage_errors
+from deployopt.store.file_systems import is_of_several_machines
 from deployopt.store.layout import Layout
 from deployopt.store.writing import make_folders
 
 THIS_MACHINE: Final = "this-machine"
+_OWN: Final = Path("/tmp")  # noqa: S108 -- one place for all of this machine, whatever TMPDIR says
 _NAME: Final = re.compile(r"[a-z0-9._-]{1,80}")
 _UNSUPPORTED: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 _BUSY: Final = frozenset({errno.EWOULDBLOCK, errno.EACCES})
@@ -36,8 +39,15 @@ class Held(Enum):
 
 
 def leases_in(store: Path) -> Path:
-    """The folder of the leases of a store; all that use one store on a machine share it."""
-    return Layout(root=store).leases
+    """The folder of a store's leases on this machine, where all meet who use the store here.
+
+    It lies in the store, unless other machines may use that as well: a lease says who works on one
+    machine, and must not wait for another's, nor be lost with a server.
+    """
+    if not is_of_several_machines(store):
+        return Layout(root=store).leases
+    digest = hashlib.sha256(str(store).encode()).hexdigest()[:16]
+    return _OWN / f"deployopt-{os.getuid()}" / f"leases-{digest}"
 
 
 def _unheard() -> None:

@@ -8,15 +8,24 @@ seizing always fails: nothing in use can be removed, at the price of removing no
 
 import errno
 import fcntl
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 _UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 _BUSY = frozenset({errno.EWOULDBLOCK, errno.EACCES})
 _POLL_S = 0.05
+_TELL_S: Final = 1.0
+_TAKEN: Final = -1
+_UNLOCKABLE: Final = -2
+
+
+def _unheard() -> None:
+    """No one is told of waiting."""
 
 
 def hold(path: Path) -> int | None:
@@ -41,7 +50,7 @@ def hold(path: Path) -> int | None:
 
 def seize(path: Path) -> int | None:
     """Take `path` for oneself, without waiting; None when it is in use or gone."""
-    return _take(path, 0)
+    return _take(path)
 
 
 def is_same(path: Path, descriptor: int) -> bool:
@@ -55,23 +64,47 @@ def is_same(path: Path, descriptor: int) -> bool:
 
 
 @contextmanager
-def lock_file(path: Path, *, timeout_s: float) -> Iterator[bool]:
+def lock_file(
+    path: Path, *, timeout_s: float | None, on_wait: Callable[[], None] = _unheard
+) -> Iterator[bool]:
     """Hold the lock file at `path` alone, waiting at most `timeout_s`; yields whether it is held.
 
-    It only saves work: whoever goes on without it must still be correct.
+    None waits as long as somebody holds it: a lock ends with its process, so that nobody waits for
+    the dead. Where files cannot be locked nobody waits. `on_wait` is called once a second while it
+    waits. The lock only saves work: whoever goes on without it must still be correct.
     """
-    deadline = time.monotonic() + timeout_s
-    while (descriptor := _take(path, os.O_CREAT)) is None and time.monotonic() < deadline:
+    told = -math.inf
+    deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    while (descriptor := _attempt(path)) == _TAKEN and (now := time.monotonic()) < deadline:
+        if now - told >= _TELL_S:
+            told = now
+            on_wait()
         time.sleep(_POLL_S)
     try:
-        yield descriptor is not None
+        yield descriptor >= 0
     finally:
-        if descriptor is not None:
+        if descriptor >= 0:
             os.close(descriptor)
 
 
-def _take(path: Path, flags: int) -> int | None:
-    descriptor = _open(path, flags)
+def _attempt(path: Path) -> int:
+    """A descriptor, or that it is taken, or that nobody can lock it."""
+    descriptor = _open(path, os.O_CREAT)
+    if descriptor is None:
+        return _UNLOCKABLE  # its folder was removed
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, OSError) and error.errno in _BUSY | _UNSUPPORTED:
+            return _TAKEN if error.errno in _BUSY else _UNLOCKABLE
+        raise
+    held = _if_still_there(path, descriptor)
+    return _TAKEN if held is None else held
+
+
+def _take(path: Path) -> int | None:
+    descriptor = _open(path, 0)
     if descriptor is None:
         return None
     try:

@@ -6,7 +6,7 @@ that it is built again. Any number of processes may use one store; none needs a 
 A store belongs to one machine: locks do not reach across a network file system.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -114,14 +114,22 @@ class Store:
         return self._stored(key, pointer, files)
 
     @contextmanager
-    def building(self, key: str, *, timeout_s: float = 600.0) -> Iterator[bool]:
+    def building(
+        self,
+        key: str,
+        *,
+        timeout_s: float | None = None,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> Iterator[bool]:
         """Keep others who also ask from building `key` at the same time; whether it worked.
 
-        It saves work and nothing else: look the key up again inside the block.
+        It saves work and nothing else: look the key up again inside the block. By default it waits
+        as long as somebody who lives builds it; `on_wait` is called once a second.
         """
         with storage_errors("locking a key", self.layout.root):
             self._make()
-        with lock_file(self.layout.locks / checked_key(key), timeout_s=timeout_s) as alone:
+        path = self.layout.locks / checked_key(key)
+        with lock_file(path, timeout_s=timeout_s, on_wait=on_wait) as alone:
             yield alone
 
     def put_record(self, kind: str, key: str, payload: bytes) -> None:

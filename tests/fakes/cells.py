@@ -1,7 +1,7 @@
 """Cells of a matrix, and processes that build none: `python -m tests.fakes.cells …` is a worker.
 
 What such a worker does stands in its cell's model: `ok`, `die`, `die once`, `hang`, `flood`,
-`another's`, `nonsense`, `spin 0.5`, `family`.
+`another's`, `board 1`, `full`, `measure 0.5`, `nonsense`, `sleep 0.5`, `spin 0.5`, `family`.
 """
 
 import os
@@ -9,17 +9,30 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from deployopt.core.matrix import CellName, CellRequest, CellResult, MatrixWatcher, Word
+from deployopt.core.errors import DeployoptError
+from deployopt.core.matrix import (
+    CellName,
+    CellRequest,
+    CellResult,
+    MatrixWatcher,
+    Word,
+    failed,
+)
 from deployopt.core.watching import Watcher
 from deployopt.pipeline.matrix.worker import serve
 from deployopt.planning.targets import load_target
+from deployopt.remote import ssh_device
+from deployopt.store.faults import storage_errors
 from deployopt.store.leases import Lease
 
+FULL: Final = "TEST_NODE_IS_FULL"
+"""Set where a cell that is `full` finds no space."""
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.cells")
 
 
@@ -48,12 +61,14 @@ class Seen:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, ...]] = []
+        self.loads: list[tuple[int, int]] = []
 
-    def planned(self, total: int, reused: int) -> None:
+    def planned(self, total: int, reused: int, expected_s: Sequence[float | None] = ()) -> None:
+        del expected_s
         self.events.append(("planned", str(total), str(reused)))
 
-    def began(self, cell: str) -> None:
-        self.events.append(("began", cell))
+    def began(self, cell: str, where: str = "") -> None:
+        self.events.append(("began", cell, where))
 
     def stage(self, cell: str, name: str, *, quiet: bool) -> None:
         self.events.append(("stage", cell, name, "quiet" if quiet else ""))
@@ -66,6 +81,9 @@ class Seen:
 
     def ended(self, result: CellResult) -> None:
         self.events.append(("ended", result.name.id))
+
+    def load(self, used_bytes: int, admitted_bytes: int) -> None:
+        self.loads.append((used_bytes, admitted_bytes))
 
     def tick(self) -> None:
         pass
@@ -80,22 +98,60 @@ _WATCHES: type[MatrixWatcher] = Seen
 
 def work(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
     """Do what the model's name says."""
-    del lease
     what, _, rest = request.model.partition(" ")
     watcher.stage(f"Build {os.getpid()}")
+    if what in {"board", "measure"}:
+        _measure(what, float(rest), request, watcher, lease)
     if what in {"die", "hang", "flood"}:
         _misbehave(what, rest, Path(request.store).parent / f"once-{request.name.id}")
-    if what == "spin":
-        end = time.process_time() + float(rest)
-        while time.process_time() < end:
-            pass
+    if what in {"sleep", "spin"}:
+        _pass(what, float(rest))
     if what == "family":
         child = subprocess.Popen(["sleep", "60"], start_new_session=True)
         Path(request.store).with_name("family").write_text(f"{os.getpid()} {child.pid}")
         time.sleep(60)
+    if what == "full" and FULL in os.environ:
+        with storage_errors("writing", Path("/dev/full")):
+            Path("/dev/full").write_bytes(b"x" * 8192)
     if what == "another's":
         request = msgspec.structs.replace(request, key="f" * 64)
     return result_of(request)
+
+
+def serve_or_fail(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
+    """The work, with errors as the real one gives them."""
+    try:
+        return work(request, watcher, lease)
+    except DeployoptError as error:
+        return failed(request, error)
+
+
+def _pass(what: str, seconds: float) -> None:
+    if what == "sleep":
+        time.sleep(seconds)
+        return
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def _measure(
+    what: str, seconds: float, request: CellRequest, watcher: Watcher, lease: Lease
+) -> None:
+    if what == "board":
+        vars(ssh_device)["DELAYS_S"] = (0.1, 0.2)  # nobody waits for a board here
+        with ssh_device.connected(
+            request.device or "", claim=request.claim or "", watcher=watcher
+        ) as device:
+            watcher.stage("Timed", quiet=True)
+            time.sleep(seconds)
+            device.limits()
+        return
+    lease.alone()
+    began = time.monotonic_ns()
+    time.sleep(seconds)
+    took = Path(request.store).parent / f"took-{request.name.id}"
+    took.write_text(f"{began} {time.monotonic_ns()}")
 
 
 def _misbehave(what: str, rest: str, mark: Path) -> None:
@@ -111,4 +167,4 @@ def _misbehave(what: str, rest: str, mark: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv[1:], work))
+    sys.exit(serve(sys.argv[1:], serve_or_fail))

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from deployopt.cli.main import main
-from deployopt.pipeline.matrix import processes
+from deployopt.pipeline.matrix import processes, ray_executor
 from tests.fakes import hurried, hurried_cell
 
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried_matrix")
@@ -17,6 +17,10 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     hurried.hurry(patch)
     patch.setattr(processes.Processes.__init__, "__defaults__", (
         hurried_cell.COMMAND, *(processes.Processes.__init__.__defaults__ or ())[1:],
+    ))  # fmt: skip
+    address, jobs, _, bounds = ray_executor.RayExecutor.__init__.__defaults__ or ()
+    patch.setattr(ray_executor.RayExecutor.__init__, "__defaults__", (
+        address, jobs, hurried_cell.COMMAND, bounds,
     ))  # fmt: skip
 
 

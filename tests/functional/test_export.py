@@ -9,7 +9,8 @@ import pytest
 from deployopt.core.exporting import ExportResult
 from tests.fakes.chat import write_tiny_llama
 from tests.fakes.hub import the_hub
-from tests.functional.conftest import invoke_here, outside
+from tests.fakes.served import served_bundle
+from tests.functional.conftest import check_schema, invoke_here, outside
 
 
 @pytest.fixture(autouse=True)
@@ -60,15 +61,37 @@ def test_quantized_files_say_so(tmp_path: Path) -> None:
         assert "gives back nothing that the file has lost" in done.paragraph
 
 
+@pytest.mark.parametrize("form", ["triton", "docker"])
+def test_a_bundle_for_a_server(tmp_path: Path, form: str) -> None:
+    bundle, out = served_bundle(tmp_path), tmp_path / "out"
+    done = invoke_here("export", bundle, out, "--as", form, "--json")
+    assert done.code == 0
+    check_schema("export-result", done.json)
+    assert "the server itself has not run" in done.err
+    assert "latency_p95 ≤ 60.0 ms: 10.0 ms, bound 10.0 ms, measured:target" in done.err
+    assert [line for line in done.err.splitlines() if len(line.rstrip()) > 80
+        and str(tmp_path) not in line] == []  # fmt: skip
+    again = invoke_here("export", bundle, out, "--as", form)
+    assert (again.code, again.out) == (2, "")
+    (bundle / "model/model.onnx").write_bytes(b"forged")
+    forged = invoke_here("export", bundle, tmp_path / "other", "--as", form)
+    assert forged.code == 4
+    assert "model/model.onnx" in forged.err
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (("smollm2-135m", "OUT", "--as", "vllm"), 2, "--target"),
-        (("smollm2-135m", "OUT", "--as", "onnx"), 2, "Forms are gguf, vllm"),
+        (("smollm2-135m", "OUT", "--as", "onnx"), 2, "Forms are docker, gguf, triton, vllm"),
         (("smollm2-135m", "OUT", "--as", "vllm", "-t", "rpi5"), 2, "serves on GPUs"),
         (("distilbert", "OUT", "--as", "vllm", "-t", "t4"), 2, "no language model"),
         (("llama-3.1-70b", "OUT", "--as", "vllm", "-t", "t4"), 1, "does not fit t4"),
         (("smollm2-135m", "OUT", "--as", "gguf"), 2, ".gguf"),
+        (("smollm2-135m", "OUT", "--as", "triton"), 2, "is no bundle"),
+        (("smollm2-135m", "OUT", "--as", "docker", "--name", "x"), 2, "--as triton alone"),
+        (("smollm2-135m", "OUT", "--as", "docker", "-t", "t4"), 2, "--target is for language"),
     ],
 )
 def test_bad_input_is_one_paragraph(

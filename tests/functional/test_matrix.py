@@ -145,7 +145,8 @@ def test_a_cell_that_fails_leaves_the_others(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text", "said"),
     [
-        (["--executor", "ray"], TEXT, "There is no executor 'ray'. There are: processes, inline."),
+        (["--executor", "spark"], TEXT, "There is no executor 'spark'. There are: processes, inl"),
+        (["--ray-address", "auto"], TEXT, "--ray-address goes with --executor ray"),
         (["--jobs", "0"], TEXT, "--jobs 0: at least one cell at a time"),
         ([], TEXT.replace("./mlp.onnx", "./none.onnx"), "model mlp: There is no file"),
         ([], TEXT.replace("here.toml", "there.toml"), "target here: The target file"),

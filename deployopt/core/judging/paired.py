@@ -33,6 +33,10 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
         outcome = Outcome.UNDECIDED
         reason += "; this machine's int8 arithmetic is not the target's"
         settle = ON_DEVICE
+    waits = trial.stand_in is not None and outcome is Outcome.ACCEPTED
+    if waits:
+        outcome, settle = Outcome.UNDECIDED, ON_DEVICE
+        reason += f"; answered by {trial.stand_in}: the engine itself has not run"
     return Check(
         metric=budget.metric,
         limit=budget.limit,
@@ -45,6 +49,7 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
         samples=trial.examples,
         reason=reason,
         settle=settle,
+        predicted_inside=waits,
     )
 
 

@@ -44,12 +44,38 @@ def build(order: Order) -> int:
         "-p", order.precision, "-e", "cpu"]  # fmt: skip
     if order.options:
         sys.argv += ["--extra_options", *order.options]
+    _flatten_rotary()
     try:
         runpy.run_module(_BUILDER, run_name="__main__", alter_sys=True)
     except NotImplementedError as error:
         sys.stderr.write(f"{error}\n")
         return UNKNOWN if _SAID in str(error) else ExitCode.FAILED
     return ExitCode.ACCEPTED
+
+
+def _flatten_rotary() -> None:
+    """Let the builder see Gemma 3's two rotary bases by the names that it reads them by.
+
+    Transformers 5 keeps them by kind of layer; the builder still asks for the names of version 4.
+    """
+    from transformers import AutoConfig
+
+    plain = AutoConfig.from_pretrained
+
+    def read(*given: object, **options: object) -> object:
+        config = plain(*given, **options)
+        kinds = getattr(config, "rope_parameters", None) or {}
+        if getattr(config, "model_type", "") != "gemma3_text" or "full_attention" not in kinds:
+            return config
+        far, near = kinds["full_attention"], kinds["sliding_attention"]
+        if far["rope_type"] != "default":
+            # The builder would stretch the windows' angles too.
+            raise NotImplementedError(f"Gemma 3 with {far['rope_type']} angles is {_SAID}.")
+        config.rope_parameters = dict(far)
+        config.rope_theta, config.rope_local_base_freq = far["rope_theta"], near["rope_theta"]
+        return config
+
+    AutoConfig.from_pretrained = read
 
 
 if __name__ == "__main__":

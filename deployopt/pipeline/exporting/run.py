@@ -1,4 +1,4 @@
-"""`export`: a language model in the form that another program serves.
+"""`export`: a model or a bundle in the form that another program serves.
 
 A form is one line of FORMS: its name, and what writes it.
 """
@@ -9,13 +9,22 @@ from typing import Final
 from deployopt.core.errors import UsageError
 from deployopt.core.exporting import Exported, ExportRequest, ExportResult
 from deployopt.core.text import safe_text
+from deployopt.pipeline.exporting.docker import export_docker
 from deployopt.pipeline.exporting.gguf import export_gguf
+from deployopt.pipeline.exporting.triton import export_triton
 from deployopt.pipeline.exporting.vllm_folder import export_vllm
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
 
 Write = Callable[[ExportRequest, Store], Exported]
-FORMS: Final[Mapping[str, Write]] = {"gguf": export_gguf, "vllm": export_vllm}
+FORMS: Final[Mapping[str, Write]] = {
+    "docker": export_docker,
+    "gguf": export_gguf,
+    "triton": export_triton,
+    "vllm": export_vllm,
+}
+_ONLY: Final = {"name": "triton", "wheel": "docker"}
+"""The one form that an option is for."""
 
 
 def run_export(request: ExportRequest) -> ExportResult:
@@ -33,6 +42,9 @@ def run_export(request: ExportRequest) -> ExportResult:
             f"There is no form {safe_text(request.form, 40)!r} to export as. Forms are "
             f"{', '.join(FORMS)}."
         )
+    for option, form in _ONLY.items():
+        if getattr(request, option) is not None and request.form != form:
+            raise UsageError(f"--{option} is for --as {form} alone. Leave it out.")
     with Store(request.store) as store, storage_errors("exporting", store.layout.root):
         made = FORMS[request.form](request, store)
     return ExportResult(
@@ -45,6 +57,8 @@ def run_export(request: ExportRequest) -> ExportResult:
         files=made.files,
         settings=made.settings,
         predicted=made.predicted,
+        evidence=made.evidence,
+        start=made.start,
         todo=made.todo,
         warnings=made.warnings,
         exit_code=made.exit_code,

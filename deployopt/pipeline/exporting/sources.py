@@ -122,7 +122,8 @@ def _of_bundle(request: ExportRequest, store: Store) -> Found:
     if not bundle.manifest.interface.generates:
         raise UsageError(
             f"{request.source} holds a model for {bundle.manifest.interface.task.value}. "
-            f"`export --as {request.form}` takes language models."
+            f"`export --as {request.form}` takes language models; --as triton and --as docker take "
+            "this one."
         )
     origin = bundle.lineage().model
     stored = next((found for key in _keys(origin) if (found := store.lookup(key))), None)

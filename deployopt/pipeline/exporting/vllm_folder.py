@@ -7,6 +7,7 @@ says so until it was followed.
 """
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,7 @@ def export_vllm(request: ExportRequest, store: Store) -> Exported:
         files=files,
         settings=settings,
         predicted=recipe.predicted,
+        start=f"sh {shlex.quote(str(request.output))}/{START}",
         todo=todo,
         warnings=(*found.warnings, *recipe.warnings),
         exit_code=recipe.exit_code,

@@ -89,6 +89,7 @@ def language_plan(
             precision=form.precision,
             batch=1,
             context=requests.context,
+            cache_bits=form.cache_bits,
         ).total
         for form in forms
     }
@@ -116,7 +117,7 @@ def language_plan(
 def language_predictions(
     target: Target,
     architecture: Architecture,
-    precision: Precision,
+    form: Form,
     budgets: Sequence[Budget],
     requests: Requests,
 ) -> dict[str, Estimate]:
@@ -124,7 +125,7 @@ def language_predictions(
     speed = predict_generation(
         target,
         architecture,
-        precision,
+        form.precision,
         prompt=requests.prompt,
         context=requests.prompt + requests.answer,
     )
@@ -132,9 +133,14 @@ def language_predictions(
         Kind.FIRST_TOKEN: speed.get("ttft_s"),
         Kind.DECODE: speed.get("decode_tps"),
         Kind.MEMORY: inference_need(
-            architecture, target=target, precision=precision, batch=1, context=requests.context
+            architecture,
+            target=target,
+            precision=form.precision,
+            batch=1,
+            context=requests.context,
+            cache_bits=form.cache_bits,
         ).total,
-        Kind.SIZE: _size(architecture, precision),
+        Kind.SIZE: _size(architecture, form.precision),
     }
     found = {b.metric: known.get(b.definition.kind) for b in budgets}
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
@@ -143,7 +149,7 @@ def language_predictions(
 def setting_predictions(
     target: Target,
     architecture: Architecture,
-    precision: Precision,
+    form: Form,
     setting: AnswerSetting,
     context: int,
 ) -> dict[str, Estimate]:
@@ -152,7 +158,7 @@ def setting_predictions(
     found = predict_generation(
         target,
         architecture,
-        precision,
+        form.precision,
         prompt=setting.prompt_tokens,
         context=length,
         batch=setting.batch,
@@ -160,9 +166,10 @@ def setting_predictions(
     need = inference_need(
         architecture,
         target=target,
-        precision=precision,
+        precision=form.precision,
         batch=setting.batch,
         context=min(length, context),
+        cache_bits=form.cache_bits,
     )
     return {**found, "memory_peak": need.total}
 
@@ -196,7 +203,7 @@ def _forecast(
     requests: Requests,
     standing: Standing,
 ) -> Forecast:
-    estimates = language_predictions(target, architecture, form.precision, budgets, requests)
+    estimates = language_predictions(target, architecture, form, budgets, requests)
     misses = [
         _miss(budget, estimates[budget.metric])
         for budget in budgets

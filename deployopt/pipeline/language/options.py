@@ -3,6 +3,8 @@
 from deployopt.core.errors import UsageError
 from deployopt.core.request import BuildRequest
 
+_RUNTIME = "onnxruntime-genai"
+
 
 def require_asked_rightly(request: BuildRequest) -> None:
     """Refuse what only a classifier's build takes.
@@ -10,6 +12,11 @@ def require_asked_rightly(request: BuildRequest) -> None:
     Raises:
         UsageError: one of these was asked for.
     """
+    if request.runtime not in {None, _RUNTIME}:
+        raise UsageError(
+            f"--runtime {request.runtime} is not for language models, which run on {_RUNTIME}. "
+            "Leave it out."
+        )
     given = {
         "--train-data": request.train_data,
         "--unlabelled": request.unlabelled,

@@ -19,6 +19,7 @@ from deployopt.sources.document_counts import (
     GATE_DOCUMENTS,
     SEARCH_DOCUMENTS,
 )
+from deployopt.steps.cache import QuantizeCache
 from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 
@@ -26,6 +27,8 @@ INT8_WEIGHTS: Final = "int8 weights"
 INT4: Final = "int4"
 INT4_K: Final = "int4, k-quant"
 INT4_CALIBRATED: Final = "int4, calibrated"
+SMALL_CACHE: Final = ", 8-bit cache"
+"""Of a form of the same weights that keeps keys and values in 8 bits."""
 EIGHT: Final = 0.25
 """Of the layers' weights, in 8 bits where the others are calibrated to 4."""
 
@@ -35,10 +38,15 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
     recipe: Recipe
     precision: Precision
+    cache_bits: int | None = None
+    """A value of the KV cache; None: as the runtime does by itself."""
 
 
 def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> tuple[Form, ...]:
     """Float first, then what may beat it; `wide`: those too whose making takes minutes.
+
+    An 8-bit cache is tried with the weights that are likeliest to be taken: with 8-bit ones, and
+    with the best of 4.
 
     Raises:
         UsageError: the target's runtime is not one that can be built for yet.
@@ -50,6 +58,12 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
             "target whose runtime is cpu to build (`deployopt targets` lists them)."
         )
     export = ExportDecoder()
+    eight = _form(
+        INT8_WEIGHTS,
+        Precision.INT8,
+        (ExportDecoder(precision="int8"),),
+        "8-bit weights in blocks of 32, each with a scale of its own",
+    )
     quick = (
         _form(FLOAT, Precision.FP32, (export,), "the plain float decoder, which others must beat"),
         _form(
@@ -58,12 +72,8 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
             (export, QuantizeDecoder(reduce_range=arithmetic.reduce_range)),
             f"weights and products in 8 bits; {arithmetic.reason}",
         ),
-        _form(
-            INT8_WEIGHTS,
-            Precision.INT8,
-            (ExportDecoder(precision="int8"),),
-            "8-bit weights in blocks of 32, each with a scale of its own",
-        ),
+        eight,
+        _with_small_cache(eight),
         _form(
             INT4,
             Precision.INT4,
@@ -88,7 +98,8 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
         ),
         "4-bit weights rounded by what real text multiplies them with, 8 bits where 4 cost most",
     )
-    return (*quick, fitted, calibrated)
+    best = (fitted, calibrated)
+    return (*quick, *(one for form in best for one in (form, _with_small_cache(form))))
 
 
 def possible_forms(
@@ -98,24 +109,46 @@ def possible_forms(
 
     `documents` says whether there are any to calibrate by.
     """
-    named = {form.recipe.name for form in forms}
-    if INT4_CALIBRATED not in named:
-        return forms, ()
+    said = []
+    if not documents and any(form.cache_bits is not None for form in forms):
+        forms = tuple(form for form in forms if form.cache_bits is None)
+        said.append(f"An 8-bit cache was not tried: {_FEW}")
+    if INT4_CALIBRATED not in {form.recipe.name for form in forms}:
+        return forms, tuple(said)
     why = _why_not_calibrated(documents=documents)
+    if why is not None:
+        said.append(f"{INT4_CALIBRATED} was not tried: {why}")
     dropped = INT4_K if why is None else INT4_CALIBRATED
-    said = () if why is None else (f"{INT4_CALIBRATED} was not tried: {why}",)
-    return tuple(form for form in forms if form.recipe.name != dropped), said
+    gone = {dropped, dropped + SMALL_CACHE}
+    return tuple(form for form in forms if form.recipe.name not in gone), tuple(said)
+
+
+_FEW: Final = (
+    f"calibrating takes {CALIBRATION_DOCUMENTS_MIN} documents or more beside the "
+    f"{SEARCH_DOCUMENTS + GATE_DOCUMENTS} to choose and to judge by, and there are fewer."
+)
 
 
 def _why_not_calibrated(*, documents: bool) -> str | None:
     if not documents:
-        return (
-            f"calibrating takes {CALIBRATION_DOCUMENTS_MIN} documents or more beside the "
-            f"{SEARCH_DOCUMENTS + GATE_DOCUMENTS} to choose and to judge by, and there are fewer."
-        )
+        return _FEW
     if find_spec("olive") is None:
         return "it needs a further package. Install it with: pip install 'deployopt[calibrate]'."
     return None
+
+
+def _with_small_cache(form: Form) -> Form:
+    """The same weights; what was read before is kept in 8 bits."""
+    recipe = form.recipe
+    return Form(
+        recipe=Recipe(
+            name=recipe.name + SMALL_CACHE,
+            steps=(*recipe.steps, QuantizeCache()),
+            reason=f"{recipe.reason}; keys and values of what was read in 8 bits",
+        ),
+        precision=form.precision,
+        cache_bits=8,
+    )
 
 
 def _form(name: str, precision: Precision, steps: tuple[Step, ...], reason: str) -> Form:

@@ -56,19 +56,17 @@ def summaries_of(
     prepared: PreparedLanguage, winner: Candidate, trials: tuple[SettingTrial, ...]
 ) -> tuple[SettingSummary, ...]:
     """The figures, each beside what the plan's model says of the target."""
-    precision = next(
-        (form.precision for form in prepared.forms if form.recipe.name == winner.recipe.name), None
-    )
+    made = next((form for form in prepared.forms if form.recipe.name == winner.recipe.name), None)
     return tuple(
         setting_summary(
             trial,
             prepared.evidence,
             {}
-            if precision is None
+            if made is None
             else setting_predictions(
                 prepared.request.target,
                 prepared.architecture,
-                precision,
+                made,
                 trial.setting,
                 prepared.requests.context,
             ),

@@ -95,7 +95,7 @@ def _made(prepared: PreparedLanguage, form: Form, watcher: Watcher) -> Candidate
         predictions=language_predictions(
             prepared.request.target,
             prepared.architecture,
-            form.precision,
+            form,
             prepared.budgets,
             prepared.requests,
         ),

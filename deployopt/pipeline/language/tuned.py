@@ -29,6 +29,7 @@ from deployopt.pipeline.training_folder import (
 from deployopt.pipeline.training_telling import record_of, training_result
 from deployopt.sources.document_counts import DOCUMENTS_MIN
 from deployopt.sources.documents import DOCUMENT_TOKENS_MIN
+from deployopt.sources.splits import alike
 from deployopt.sources.training_lots import HELD_OUT
 from deployopt.store.model_folders import publish_model
 from deployopt.store.store import Store
@@ -71,7 +72,8 @@ def _held(prepared: PreparedDialogues, folder: Path, watcher: Watcher) -> HeldDi
         nll.append(
             marked_nll(model, prepared.interface, samples, threads=compute_threads(), progress=told)
         )
-    return held_dialogues(samples, nll[0], nll[1], _long_enough(prepared))
+    documents = 0 if prepared.data.judged_apart else documents_in(samples, prepared.texts)
+    return held_dialogues(samples, nll[0], nll[1], documents)
 
 
 def held_dialogues(
@@ -110,12 +112,14 @@ def held_dialogues(
     )
 
 
-def _long_enough(prepared: PreparedDialogues) -> int:
-    if prepared.data.judged_apart:
-        return 0
-    samples = prepared.parts[HELD_OUT]
+def documents_in(samples: Sequence[Sample], texts: Sequence[str]) -> int:
+    """How many documents a build would find in them: long enough, and one of those alike.
+
+    `texts` by dialogue; "" where there is none.
+    """
     long = {sample.of for sample in samples if len(sample.ids) >= DOCUMENT_TOKENS_MIN}
-    return sum(1 for at in long if prepared.texts[at])
+    found = [texts[at] for at in sorted(long) if texts[at]]
+    return len(set(alike(found).tolist()))
 
 
 def _doubts(prepared: PreparedDialogues, held: HeldDialogues) -> tuple[str, ...]:
@@ -132,7 +136,7 @@ def _doubts(prepared: PreparedDialogues, held: HeldDialogues) -> tuple[str, ...]
             f"--data {request.output}/{HELD_OUT_FILE}."
             if enough
             else f"at least {DOCUMENTS_MIN} texts of {DOCUMENT_TOKENS_MIN} tokens; the held-out "
-            f"ones, of which {held.documents} are so long, are too few."
+            f"ones, of which {held.documents} are so long and differ, are too few."
         )
         doubts.append(
             f"Most of {request.data} was trained on. Judge a build with what was not: {with_what}"

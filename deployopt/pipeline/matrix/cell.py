@@ -12,7 +12,7 @@ from typing import Final
 
 from deployopt.core.errors import DeployoptError
 from deployopt.core.figure import Figure
-from deployopt.core.matrix import CellRequest, CellResult, Word, failed
+from deployopt.core.matrix import CellRequest, CellResult, CellStep, Word, failed
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult, CandidateResult
 from deployopt.core.verdict import Verdict
@@ -46,8 +46,9 @@ def run_cell(request: CellRequest, watcher: Watcher, lease: Lease | None = None)
     return _result(request, built, _since(began), lease.waited_s)
 
 
-def _built(request: CellRequest, watcher: Watcher, lease: Lease) -> BuildResult:
-    asked = BuildRequest(
+def build_request(request: CellRequest) -> BuildRequest:
+    """What `build` would be asked for the cell."""
+    return BuildRequest(
         model=request.model,
         target=request.target,
         budgets=request.budgets,
@@ -58,14 +59,21 @@ def _built(request: CellRequest, watcher: Watcher, lease: Lease) -> BuildResult:
         accept_predicted=request.accept_predicted,
         effort=request.effort,
         train_data=request.train_data,
+        unlabelled=None if request.unlabelled is None else Path(request.unlabelled),
         time_limit_s=request.time_limit_s,
         store=Path(request.store),
         seed=request.seed,
+        lock=None if request.lock is None else Path(request.lock),
+        unsafe_load_pickle=request.unsafe_load_pickle,
+        runtime=request.runtime,
     )
+
+
+def _built(request: CellRequest, watcher: Watcher, lease: Lease) -> BuildResult:
     if lease.held is Held.NOT:
         lease.share()
     with _device(request, watcher, lease) as (device, stages):
-        return run_build(asked, stages, None, device)
+        return run_build(build_request(request), stages, None, device)
 
 
 @contextmanager
@@ -86,7 +94,8 @@ def _device(
         # Whoever is measured there is not disturbed by the self-check of a connection.
         there.on_wait = waits
         there.share()
-        with reached(request.device, target, runtimes_here(target), watcher) as device:
+        runtimes, claim = runtimes_here(target), request.claim or ""
+        with reached(request.device, target, runtimes, watcher, claim) as device:
             if device is None:
                 raise ValueError("a device with an address was not given")
             yield DeviceAlone(device, there), LeasedStages(watcher, there, waits, lease)
@@ -96,7 +105,11 @@ def _result(
     request: CellRequest, built: BuildResult, seconds: float, waited_s: float
 ) -> CellResult:
     verdict, chosen = built.verdict, built.chosen
-    steps = [step for candidate in built.candidates for step in candidate.steps]
+    steps = [
+        CellStep(recipe=candidate.recipe, name=step.name, seconds=step.seconds, reused=step.reused)
+        for candidate in built.candidates
+        for step in candidate.steps
+    ]
     return CellResult(
         name=request.name,
         key=request.key,
@@ -105,6 +118,7 @@ def _result(
         recipe=None if chosen is None else chosen.recipe,
         precision=None if chosen is None else chosen.precision,
         figures=_figures(verdict, chosen),
+        foreseen={} if chosen is None else chosen.predicted,
         verdict=verdict,
         bundle=None if built.bundle is None else Path(built.bundle).name,
         bundle_digest=built.bundle_digest,
@@ -115,6 +129,7 @@ def _result(
         waited_s=round(waited_s, 3),
         steps_made=sum(not step.reused for step in steps),
         steps_reused=sum(step.reused for step in steps),
+        steps=tuple(steps),
     )
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -41,14 +40,21 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """On stdout and stderr together."""
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cell's process is started."""
+
+    command: tuple[str, ...] = WORKER
+    bounds: Bounds = Bounds()
+    environment: dict[str, str | None] = {}
+    """Beside this process's own; None: without it."""
+
+
 class Child:
     """One attempt at a cell, running in `folder`, which is its own."""
 
-    def __init__(
-        self, cell: CellRequest, folder: Path, lease: int, command: Sequence[str], bounds: Bounds
-    ) -> None:
+    def __init__(self, cell: CellRequest, folder: Path, lease: int, start: Start) -> None:
         self.cell = cell
-        self._bounds = bounds
+        self._bounds = start.bounds
         self._result = folder / "result.json"
         self._mark = new_mark()
         self._hearing = Hearing()
@@ -66,14 +72,14 @@ class Child:
         try:
             with request.open("rb") as stdin:
                 self._process = subprocess.Popen(  # noqa: S603 -- an argument list of ours, no shell
-                    [*command, str(theirs), str(self._result), str(os.getpid()), str(lease)],
+                    [*start.command, str(theirs), str(self._result), str(os.getpid()), str(lease)],
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     bufsize=0,
                     pass_fds=[theirs, lease],
                     start_new_session=True,
-                    env=os.environ | {MARK: self._mark},
+                    env=_environment(start) | {MARK: self._mark},
                 )
         except BaseException:
             os.close(self.messages)
@@ -84,6 +90,8 @@ class Child:
             raise ValueError("a process was started without its output")
         self.output = self._process.stdout.fileno()
         os.set_blocking(self.output, False)
+        self.ending = os.pidfd_open(self._process.pid)
+        """Ready to be read when it has ended."""
 
     @property
     def pid(self) -> int:
@@ -148,7 +156,8 @@ class Child:
         _signal_group(self.pid, signal.SIGKILL)
         self._process.wait()
         stop_strays(self._mark)
-        os.close(self.messages)
+        for descriptor in (self.messages, self.ending):
+            os.close(descriptor)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -170,6 +179,11 @@ class Child:
 
 class LostCellError(DeployoptError):
     """The process of a cell came to no result, more than once."""
+
+
+def _environment(start: Start) -> dict[str, str]:
+    merged = os.environ | start.environment
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _read(descriptor: int) -> bytes | None:

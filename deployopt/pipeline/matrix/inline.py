@@ -4,23 +4,61 @@ A cell that crashes the interpreter ends the call; the next call goes on after t
 finished. Use it to debug, or where no other process may be started.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher
+from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
+from deployopt.pipeline.matrix.dispatch import Dispatch, Ended, Waiting
 
 
 class Inline:
     """One at a time."""
 
+    def __init__(self) -> None:
+        self.boards: Boards = NO_BOARDS
+        self.jobs = 1
+
     def results(
         self, cells: Sequence[CellRequest], watcher: MatrixWatcher
     ) -> Generator[CellResult, None, None]:
         """In the order given."""
+        yield from Dispatch(_Oneself(watcher), watcher, self.boards).results(cells)
+
+
+class _Oneself:
+    """Who does it at once."""
+
+    attempts = 1
+    again = ""
+
+    def __init__(self, watcher: MatrixWatcher) -> None:
+        self._watcher = watcher
+        self._done: list[Ended] = []
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a result that nobody took."""
+        return bool(self._done)
+
+    def admits(self, one: Waiting) -> bool:
+        """One at a time."""
+        del one
+        return not self._done
+
+    def begin(self, one: Waiting) -> bool:
+        """Do it."""
         from deployopt.pipeline.matrix.cell import run_cell  # light until something is built
 
-        for cell in cells:
-            watcher.began(cell.name.id)
-            yield run_cell(cell, Told(cell.name.id, watcher))
+        name = one.cell.name.id
+        self._watcher.began(name, "" if one.board is None else one.board.name)
+        found = run_cell(one.cell, Told(name, self._watcher))
+        self._done.append(Ended(waiting=one, found=found))
+        return True
+
+    def ended(self) -> Iterator[Ended]:
+        """What was done."""
+        done, self._done = self._done, []
+        yield from done
 
 
 class Told:

@@ -8,7 +8,7 @@ another call is writing to.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -33,11 +33,37 @@ class _Began(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     made_with: str
 
 
+class Log(Protocol):
+    """What was done before, and a place to add to."""
+
+    output: Path
+
+    def add(self, result: CellResult) -> None:
+        """Keep it."""
+
+    def done(self, cell: str, key: str) -> CellResult | None:
+        """The result of an earlier call that still holds."""
+
+
+class NoLog:
+    """Of a call that no other goes on from; bundles lie in `output` all the same."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+
+    def add(self, result: CellResult) -> None:
+        """Nothing is kept."""
+
+    def done(self, cell: str, key: str) -> CellResult | None:  # noqa: ARG002 -- as in Log
+        """Nothing was."""
+        return None
+
+
 class Journal:
     """The log of one folder; `add` writes a line at once."""
 
-    def __init__(self, output: Path) -> None:
-        """Read the log in `output`, or begin one.
+    def __init__(self, output: Path, *, begin: bool = True) -> None:
+        """Read the log in `output`, or begin one; without `begin` nothing is written.
 
         Raises:
             UsageError: the folder holds other things, or its log is of another version.
@@ -52,6 +78,8 @@ class Journal:
         whole = data[: data.rfind(b"\n") + 1]
         lines = whole.splitlines()
         self._done = dict(self._read(lines))
+        if not begin:
+            return
         if not lines:
             make_folders(output)
             first = _Began(made_with=f"deployopt {VERSION}")

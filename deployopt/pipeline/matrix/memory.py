@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.catalogue.models import aliases, find_entry
+from deployopt.core.errors import DeployoptError
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.naming import GRAPH, is_path
@@ -21,6 +22,10 @@ UNKNOWN_BYTES: Final = 500 * 2**20
 """Weights of a model on the hub, of which nothing is looked up."""
 _WEIGHTS: Final = (".safetensors", ".bin", ".gguf", ".onnx", ".data")
 _FLOAT_BYTES: Final = 4
+
+
+class TooLargeError(DeployoptError):
+    """A cell needs more memory than any machine that could build it has."""
 
 
 def predicted_bytes(model: str) -> int:

@@ -109,6 +109,7 @@ def _cell(
         time_limit_s=places.time_limit_s,
         accept_predicted=file.accept_predicted,
         seed=file.seed,
+        runtime=column.entry.runtime,
         device=column.device,
         output=str(places.output / name.id),
         store=str(places.store),
@@ -133,9 +134,9 @@ def _ways_to_name(name: CellName) -> set[tuple[str, ...]]:
 def _row(entry: ModelEntry, places: Places) -> _Row:
     where = f"{places.where}: model {entry.name}"
     with _said(where):
-        model = _checked_model(entry.model or entry.name, places.folder)
-        data = _checked_data(entry.data, places.folder)
-        train_data = _checked_data(entry.train_data, places.folder)
+        model = checked_model(entry.model or entry.name, places.folder)
+        data = checked_data(entry.data, places.folder)
+        train_data = checked_data(entry.train_data, places.folder)
         questions = None
         if entry.questions is not None:
             questions = _absolute(entry.questions, places.folder)
@@ -150,7 +151,7 @@ def _row(entry: ModelEntry, places: Places) -> _Row:
         )
 
 
-def _checked_model(name: str, folder: Path) -> str:
+def checked_model(name: str, folder: Path) -> str:
     """The name, or an absolute path; raises UsageError where there is no such model."""
     if name.startswith(PREFIX):
         parse_hub_name(name)
@@ -167,7 +168,8 @@ def _checked_model(name: str, folder: Path) -> str:
     return name
 
 
-def _checked_data(name: str | None, folder: Path) -> str | None:
+def checked_data(name: str | None, folder: Path) -> str | None:
+    """The same of data."""
     if name is None:
         return None
     path = _absolute(name, folder)

@@ -6,7 +6,6 @@ others go on.
 """
 
 import selectors
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher, failed
+from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher
 from deployopt.pipeline.matrix.admission import Admission, Use, free_bytes, resident_bytes
-from deployopt.pipeline.matrix.child import WORKER, Bounds, Child, LostCellError
+from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
+from deployopt.pipeline.matrix.child import WORKER, Bounds, Child, Start
+from deployopt.pipeline.matrix.dispatch import Dispatch, Ended, Waiting
 from deployopt.pipeline.matrix.messages import tell
 from deployopt.store.layout import Layout
 from deployopt.store.leases import Lease, leases_in
@@ -28,18 +29,10 @@ _LOOK_S: Final = 0.5
 ATTEMPTS: Final = 2
 
 
-class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell that is to begin."""
-
-    cell: CellRequest
-    attempt: int = 1
-    reasons: tuple[str, ...] = ()
-
-
 class _Working(msgspec.Struct, frozen=True, kw_only=True):
     """A cell that runs."""
 
-    waiting: _Waiting
+    waiting: Waiting
     child: Child
     stack: ExitStack
 
@@ -56,64 +49,70 @@ class Processes:
     ) -> None:
         self._command = command
         self._bounds = bounds
-        self._jobs = jobs
-        self._admission = Admission(free)
+        self._free = free
+        self.jobs = jobs
+        self.boards: Boards = NO_BOARDS
 
     def results(
         self, cells: Sequence[CellRequest], watcher: MatrixWatcher
     ) -> Generator[CellResult, None, None]:
         """As they come; those that were begun are stopped when the iterator is closed."""
-        crew = _Crew(self._command, self._bounds, watcher)
-        waiting = deque(_Waiting(cell=cell) for cell in cells)
+        start = Start(command=tuple(self._command), bounds=self._bounds)
+        crew = _Crew(self.jobs, start, Admission(self._free), watcher)
         try:
-            while waiting or crew.working:
-                while waiting and self._admits(waiting[0], crew) and crew.begin(waiting[0]):
-                    waiting.popleft()
-                for worked, found in crew.ended():
-                    if isinstance(found, CellResult):
-                        yield found
-                    elif worked.attempt < ATTEMPTS:
-                        waiting.append(_once_more(worked, found))
-                        watcher.note(worked.cell.name.id, f"{found} It is tried once more.")
-                    else:
-                        yield _lost(worked, found)
+            yield from Dispatch(crew, watcher, self.boards).results(cells)
         finally:
             crew.stop()
-
-    def _admits(self, one: _Waiting, crew: "_Crew") -> bool:
-        if len(crew.working) >= self._jobs:
-            return False
-        return self._admission.admits(one.cell.memory_bytes, crew.uses(), alone=one.attempt > 1)
 
 
 class _Crew:
     """Those that work now."""
 
-    def __init__(self, command: Sequence[str], bounds: Bounds, watcher: MatrixWatcher) -> None:
-        self._command = command
-        self._bounds = bounds
+    attempts = ATTEMPTS
+    again = "It is tried once more."
+
+    def __init__(
+        self, jobs: int, start: Start, admission: Admission, watcher: MatrixWatcher
+    ) -> None:
+        self._jobs = jobs
+        self._start = start
+        self._admission = admission
         self._watcher = watcher
         self._selector = selectors.DefaultSelector()
-        self.working: list[_Working] = []
+        self._working: list[_Working] = []
 
-    def begin(self, waiting: _Waiting) -> bool:
+    @property
+    def works(self) -> bool:
+        """Whether a cell has begun that has not ended."""
+        return bool(self._working)
+
+    def admits(self, one: Waiting) -> bool:
+        """Whether a core and memory are free; a second attempt has the machine to itself."""
+        if len(self._working) >= self._jobs:
+            return False
+        return self._admission.admits(one.cell.memory_bytes, self._uses(), alone=one.attempt > 1)
+
+    def begin(self, one: Waiting) -> bool:
         """Start its process, holding the machine's lease for it; False while somebody measures."""
-        with Lease(leases_in(Path(waiting.cell.store))) as lease, ExitStack() as stack:
+        store = Path(one.cell.store)
+        with Lease(leases_in(store)) as lease, ExitStack() as stack:
             if not lease.try_share():
                 return False
-            staging = Layout(root=Path(waiting.cell.store)).staging
+            staging = Layout(root=store).staging
             make_folders(staging)
             folder = stack.enter_context(staged_folder(staging))
-            child = Child(waiting.cell, folder, lease.hand_over(), self._command, self._bounds)
+            child = Child(one.cell, folder, lease.hand_over(), self._start)
             stack.callback(child.stop)
-            for descriptor, what in ((child.messages, self._hear), (child.output, Child.drain)):
+            heard = (child.messages, self._hear), (child.output, Child.drain), (child.ending, _met)
+            for descriptor, what in heard:
                 self._selector.register(descriptor, selectors.EVENT_READ, (child, what))
                 stack.callback(self._leave, descriptor)
-            self.working.append(_Working(waiting=waiting, child=child, stack=stack.pop_all()))
-        self._watcher.began(waiting.cell.name.id)
+            self._working.append(_Working(waiting=one, child=child, stack=stack.pop_all()))
+        where = "" if one.board is None else one.board.name
+        self._watcher.began(one.cell.name.id, where)
         return True
 
-    def uses(self) -> list[Use]:
+    def _uses(self) -> list[Use]:
         """Memory of each."""
         return [
             Use(
@@ -121,38 +120,42 @@ class _Crew:
                 resident_bytes=resident_bytes(one.child.pid),
                 alone=one.waiting.attempt > 1,
             )
-            for one in self.working
+            for one in self._working
         ]
 
-    def ended(self) -> Iterator[tuple[_Waiting, CellResult | str]]:
+    def ended(self) -> Iterator[Ended]:
         """Wait for something to happen; those that are done, with what they came to."""
         for key, _ in self._selector.select(_LOOK_S):
             child, what = key.data
             if not what(child):
                 self._leave(key.fd)  # closed; it would be ready for ever
+        self._tell_load()
         self._watcher.tick()
-        for one in list(self.working):
+        for one in list(self._working):
             trouble = one.child.trouble()
             if trouble is None and not one.child.has_ended():
                 continue
             self._hear(one.child)
             one.child.drain()
             found = trouble or one.child.result()
-            said = one.child.said() if isinstance(found, str) else ""
+            if isinstance(found, str):
+                found = f"{found}.{one.child.said()}"
             self._end(one)
-            if isinstance(found, CellResult):
-                yield one.waiting, msgspec.structs.replace(found, attempts=one.waiting.attempt)
-            else:
-                yield one.waiting, f"{found}.{said}"
+            yield Ended(waiting=one.waiting, found=found)
 
     def stop(self) -> None:
         """End all of them."""
-        for one in list(self.working):
+        for one in list(self._working):
             self._end(one)
         self._selector.close()
 
+    def _tell_load(self) -> None:
+        uses = self._uses()
+        used = sum(use.resident_bytes for use in uses)
+        self._watcher.load(used, sum(max(use.predicted_bytes, use.resident_bytes) for use in uses))
+
     def _end(self, one: _Working) -> None:
-        self.working.remove(one)
+        self._working.remove(one)
         one.stack.close()
 
     def _hear(self, child: Child) -> bool:
@@ -165,13 +168,6 @@ class _Crew:
             self._selector.unregister(descriptor)
 
 
-def _once_more(one: _Waiting, reason: str) -> _Waiting:
-    return msgspec.structs.replace(one, attempt=one.attempt + 1, reasons=(*one.reasons, reason))
-
-
-def _lost(one: _Waiting, reason: str) -> CellResult:
-    said = (*one.reasons, reason)
-    same = set(said)
-    words = f"{said[0]} (both times)" if len(same) == 1 else "; then ".join(said)
-    error = LostCellError(f"The process that built {one.cell.name.id} came to no result: {words}")
-    return failed(one.cell, error, attempts=one.attempt)
+def _met(_: Child) -> bool:
+    """That it has ended is seen when all are looked at; no more comes of this."""
+    return False

@@ -4,6 +4,8 @@ In: the file of a matrix. Out: a result for every cell, in the order of the file
 next call goes on from, a page. Refuses before anything is started what is wrong with the file.
 """
 
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -14,24 +16,28 @@ import msgspec
 
 from deployopt.core.codec import decode_toml, encode_pretty
 from deployopt.core.durations import read_duration
-from deployopt.core.errors import DeployoptError, IntegrityError, UsageError
+from deployopt.core.errors import UsageError
+from deployopt.core.fleet import FleetFile
 from deployopt.core.matrix import (
     CellRequest,
     CellResult,
     MatrixResult,
     MatrixWatcher,
-    Word,
     failed,
-    worst,
 )
 from deployopt.core.matrix_file import MatrixFile, check_names
 from deployopt.device.machine import describe_machine
 from deployopt.pipeline.matrix.admission import machine_bytes
+from deployopt.pipeline.matrix.checking import checked
 from deployopt.pipeline.matrix.child import LostCellError
-from deployopt.pipeline.matrix.executor import Executor, executor_named
-from deployopt.pipeline.matrix.journal import Journal, is_whole, only_writer
-from deployopt.pipeline.matrix.memory import too_large
+from deployopt.pipeline.matrix.executor import RAY, Executor, Gives, executor_named
+from deployopt.pipeline.matrix.expecting import with_expected
+from deployopt.pipeline.matrix.fleet import OnFleet, check_labels, read_fleet, with_pools
+from deployopt.pipeline.matrix.foreseeing import require_store
+from deployopt.pipeline.matrix.journal import Journal, Log, check_output, only_writer
+from deployopt.pipeline.matrix.memory import TooLargeError, too_large
 from deployopt.pipeline.matrix.planning import Places, plan_cells
+from deployopt.pipeline.matrix.summing import summed_up
 from deployopt.planning.toml_files import toml_bytes
 from deployopt.reports.matrix_page import matrix_page
 from deployopt.store.layout import default_root
@@ -48,11 +54,10 @@ class MatrixRequest(msgspec.Struct, frozen=True, kw_only=True):
     output: Path | None = None
     store: Path | None = None
     executor: str = "processes"
-    jobs: int
-
-
-class TooLargeError(DeployoptError):
-    """A cell needs more memory than this machine has."""
+    jobs: int | None = None
+    """None: one cell a core of whatever builds."""
+    ray_address: str | None = None
+    fleet: Path | None = None
 
 
 def run_matrix(request: MatrixRequest, watcher: MatrixWatcher) -> MatrixResult:
@@ -64,20 +69,41 @@ def run_matrix(request: MatrixRequest, watcher: MatrixWatcher) -> MatrixResult:
         StorageError: the output folder cannot be written.
     """
     began = time.perf_counter_ns()
-    if request.jobs < 1:
+    if request.jobs is not None and request.jobs < 1:
         raise UsageError(f"--jobs {request.jobs}: at least one cell at a time.")
-    executor = executor_named(request.executor, request.jobs)
+    cores = len(os.sched_getaffinity(0))
+    executor: Executor = executor_named(
+        request.executor, request.jobs, cores=cores, ray_address=request.ray_address
+    )
     file = read_matrix(request.file)
-    places = _places(request, file)
-    machine = describe_machine(runtime=False)
-    cells = plan_cells(file, places, machine)
+    places = places_of(request, file)
+    cells, fleet = planned_cells(request, file, places)
+    if fleet is not None:
+        executor = OnFleet(executor, fleet)
+    check_output(places.output)
+    require_store(places.store)
     with only_writer(places.output):
         journal = Journal(places.output)
-        results = finish_cells(cells, executor, journal, watcher)
-        result = _summed_up(request, places, results, (time.perf_counter_ns() - began) / 1e9)
-        atomic_write_bytes(places.output / PAGE, matrix_page(result))
+        memory = _any_node if request.executor == RAY else machine_bytes
+        results = finish_cells(cells, executor, journal, watcher, memory)
+        result = _result(
+            request, executor.jobs, places, results, (time.perf_counter_ns() - began) / 1e9
+        )
+        atomic_write_bytes(places.output / PAGE, matrix_page(result, results))
         atomic_write_bytes(places.output / RESULT, encode_pretty(result))
     return result
+
+
+def planned_cells(
+    request: MatrixRequest, file: MatrixFile, places: Places
+) -> tuple[tuple[CellRequest, ...], FleetFile | None]:
+    """The cells of the file, and the fleet that measures them; raises UsageError."""
+    cells = plan_cells(file, places, describe_machine(runtime=False))
+    if request.fleet is None:
+        check_labels(file, places.where)
+        return cells, None
+    fleet = read_fleet(request.fleet)
+    return with_pools(cells, file, fleet, str(request.fleet)), fleet
 
 
 def read_matrix(path: Path) -> MatrixFile:
@@ -91,8 +117,8 @@ def read_matrix(path: Path) -> MatrixFile:
 
 def finish_cells(
     cells: Sequence[CellRequest],
-    executor: Executor,
-    journal: Journal,
+    executor: Gives,
+    journal: Log,
     watcher: MatrixWatcher,
     memory: Callable[[], int] = machine_bytes,
 ) -> tuple[CellResult, ...]:
@@ -109,14 +135,15 @@ def finish_cells(
             found[cell.name.id] = failed(cell, TooLargeError(reason))
         else:
             to_build.append(cell)
-    watcher.planned(len(cells), len(found))
+    to_build = list(with_expected(to_build))
+    watcher.planned(len(cells), len(found), [cell.expected_s for cell in to_build])
     asked = {cell.name.id: cell for cell in to_build}
     with closing(executor.results(to_build, watcher)) as results:
         for given in results:
             if given.name.id not in asked:
                 continue  # nobody asked, or it came before
             cell = asked.pop(given.name.id)
-            result = _checked(cell, given, journal.output)
+            result = checked(cell, given, journal.output)
             journal.add(result)
             found[result.name.id] = result
             watcher.ended(result)
@@ -125,18 +152,8 @@ def finish_cells(
     return tuple(found[cell.name.id] for cell in cells)
 
 
-def _checked(cell: CellRequest, result: CellResult, output: Path) -> CellResult:
-    """The result, if the cell asked for it and its bundle is what it says; else its failure."""
-    if result.key == cell.key and (result.error is not None or is_whole(result, output)):
-        return result
-    reason = IntegrityError(
-        f"The result of {cell.name.id} names a bundle that is not the one at "
-        f"{output / (result.bundle or result.page or cell.name.id)}. Build the cell again."
-    )
-    return failed(cell, reason)
-
-
-def _places(request: MatrixRequest, file: MatrixFile) -> Places:
+def places_of(request: MatrixRequest, file: MatrixFile) -> Places:
+    """Where the file's paths begin and its results go; raises UsageError."""
     folder = request.file.absolute().parent
     output = request.output or folder / Path(file.output).expanduser()
     limit = file.time_limit
@@ -149,19 +166,22 @@ def _places(request: MatrixRequest, file: MatrixFile) -> Places:
     )
 
 
-def _summed_up(
-    request: MatrixRequest, places: Places, cells: tuple[CellResult, ...], seconds: float
+def _any_node() -> int:
+    """The cluster's nodes are not known yet: it says itself what fits none of them."""
+    return sys.maxsize
+
+
+def _result(
+    request: MatrixRequest,
+    jobs: int,
+    places: Places,
+    cells: tuple[CellResult, ...],
+    seconds: float,
 ) -> MatrixResult:
-    counts = {word.value: sum(cell.word is word for cell in cells) for word in Word}
-    return MatrixResult(
+    return msgspec.structs.replace(
+        summed_up(cells, output=places.output, seconds=seconds),
         file=str(request.file),
-        output=str(places.output),
         page=str(places.output / PAGE),
         executor=request.executor,
-        jobs=1 if request.executor == "inline" else request.jobs,
-        cells=cells,
-        counts={word: count for word, count in counts.items() if count},
-        reused=sum(cell.reused for cell in cells),
-        seconds=round(seconds, 3),
-        exit_code=int(worst(cell.exit_code for cell in cells)),
+        jobs=jobs,
     )

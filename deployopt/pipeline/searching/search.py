@@ -83,7 +83,7 @@ def search(
     effort = effort_of(prepared.request)
     alive = tuple(one for one in plain if one.evaluation is not None)
     base = next((one for one in alive if one.candidate.is_float), None)
-    if base is None or base.candidate.made is None:
+    if base is None or base.candidate.made is None or base.candidate.is_engine:
         return Searched()
     small = shrink(prepared, alive, watcher)
     if effort is Effort.QUICK:

@@ -7,6 +7,8 @@ as it is read and packed), on a GPU the CUDA context.
 
 from typing import Final
 
+import msgspec
+
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
 from deployopt.core.memory import MemoryNeed, Part
@@ -33,10 +35,12 @@ _FLOOR_BAND: Final = INFERENCE_BAND * _FLOOR_BYTES
 # Peak bytes a byte of weights: the file is read, the weights are packed anew (1.27 measured).
 _LOADED: Final = 1.27
 # A runtime that maps the file reads the weights once and keeps tables and a tokenizer beside them.
-_MAPPED_BYTES: Final = 150 * 2**20
+_MAPPED_BYTES: Final = 120 * 2**20
+# Tokens of a prompt that such a runtime is given at once, each scored over the vocabulary.
+_PIECE: Final = 64
 
 
-def inference_need(
+def inference_need(  # noqa: PLR0913 -- what runs, where, and how it is kept
     architecture: Architecture,
     *,
     target: Target,
@@ -44,12 +48,18 @@ def inference_need(
     batch: int,
     context: int | None,
     devices: int = 1,
+    cache_bits: int | None = None,
 ) -> MemoryNeed:
-    """Bytes on one device; a generating model may be split over several by tensor parallelism."""
+    """Bytes on one device; a generating model may be split over several by tensor parallelism.
+
+    `cache_bits` a value of the KV cache; None: what the runtime takes by itself.
+    """
     tokens = usual_context(architecture) if context is None else context
     on_cpu = target.runtime.provider == "cpu"
     if architecture.generates:
         serving = _serving(precision, batch, tokens, on_cpu=on_cpu)
+        if cache_bits is not None:
+            serving = msgspec.structs.replace(serving, cache_bytes=cache_bits / 8)
         parts = _split(serving_parts(architecture, serving), architecture, devices)
         runtime = _MAPPED_BYTES if on_cpu else CUDA_CONTEXT_BYTES
         return memory_need(
@@ -100,13 +110,15 @@ def _graph_parts(stored: float, activations: float, basis: str, *, on_cpu: bool)
 
 
 def _serving(precision: Precision, batch: int, context: int, *, on_cpu: bool) -> Serving:
-    full = precision in FULL
+    wide = 4.0 if on_cpu or precision in FULL else 2.0
     return Serving(
         bits=BITS[precision],
         batch=batch,
         context=context,
-        cache_bytes=4.0 if full else 2.0,
-        activation_bytes=4.0 if full or on_cpu else 2.0,
+        prompt=min(_PIECE, context) if on_cpu else None,
+        cache_bytes=wide,
+        activation_bytes=wide,
+        scored=on_cpu,
     )
 
 

@@ -7,13 +7,14 @@ why there are none.
 import shlex
 from typing import Final
 
+from deployopt.core.engine import RTX_CAPABILITIES
 from deployopt.core.judging.suitable import OF_OTHERS
 from deployopt.core.recommendation import TrainingAdvice
 from deployopt.core.tasks import ModelTask
 from deployopt.core.units import UNITS, Dimension
 from deployopt.planning.recommending.candidate import Candidate
 from deployopt.planning.recommending.setting import on_gpu
-from deployopt.planning.recommending.wants import Wants
+from deployopt.planning.recommending.wants import BUILT, Wants
 
 _DATA: Final = {
     ModelTask.TEXT_CLASSIFICATION: "validation.csv",
@@ -27,10 +28,11 @@ def building(
 ) -> tuple[tuple[str, ...], str]:
     """The lines and a note; one of the two is empty."""
     entry, target = candidate.entry, wants.target
-    if on_gpu(target):
+    if on_gpu(target) and not _engines(wants):
+        made = "engines for this card" if wants.task in BUILT else f"{wants.task} models"
         return (), (
-            f"`deployopt build` makes nothing for {target.runtime.provider} targets; export the "
-            f"model to ONNX or the runtime's own format and build its engine on {target.name}"
+            f"`deployopt build` makes no {made} ({target.runtime.provider}); export the model to "
+            f"ONNX or the runtime's own format and build its engine on {target.name}"
         )
     if wants.task not in _DATA:
         return (), f"`deployopt build` does not take {wants.task} models"
@@ -49,6 +51,13 @@ def building(
         return (f"{line} {folder} --data {data}{budgets}",), ""
     data = "" if entry.data else f" --data {_DATA[wants.task]}"
     return (f"{line} {entry.alias}{data}{budgets}",), ""
+
+
+def _engines(wants: Wants) -> bool:
+    """Whether an engine is built for the target's card, which takes no card."""
+    gpu = wants.target.hardware.gpu
+    known = gpu is not None and gpu.compute_capability in RTX_CAPABILITIES
+    return known and wants.task in BUILT
 
 
 def written_budget(limit: float, dimension: Dimension) -> str:

@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from deployopt import api
-from deployopt.cli import main as entry
 from deployopt.cli.main import command_line, run
+from deployopt.cli.stopping import TerminatedError
 from deployopt.core import errors
 from deployopt.core.errors import DeployoptError, ExitCode, MissingExtraError, UsageError
 from deployopt.core.result import ErrorResult
@@ -38,6 +38,7 @@ COMMANDS = (
     "export",
     "gate",
     "run",
+    "serve",
     "targets",
     "detect",
     "doctor",
@@ -135,7 +136,7 @@ def test_a_fault_of_our_own_is_no_verdict(
 
 @pytest.mark.parametrize(
     ("stop", "code", "word"),
-    [(KeyboardInterrupt(), 130, "Interrupted"), (entry._TerminatedError(), 143, "Terminated")],
+    [(KeyboardInterrupt(), 130, "Interrupted"), (TerminatedError(), 143, "Terminated")],
 )
 def test_a_stop_is_a_sentence_and_a_code(
     stop: BaseException,
@@ -168,6 +169,13 @@ _WAYS = {
         "try:\n        wait()\n"
         "    except BaseException:\n        raise TypeError('expected a message argument')"
     ),
+    "is lost": (
+        "try:\n        wait()\n"
+        "    except BaseException:\n        pass\n"
+        "    with shown_progress(quiet=True) as watcher:\n"
+        "        watcher.stage('the next one')\n"
+        "        print('went on')"
+    ),
     "becomes one of our own": (
         "try:\n        wait()\n"
         "    except BaseException:\n        raise StepError('the exporter failed')"
@@ -188,6 +196,7 @@ def test_a_signal_ends_the_process_so(
         "import sys, time\n"
         "from deployopt import api\n"
         "from deployopt.cli.main import main\n"
+        "from deployopt.cli.output import shown_progress\n"
         "from deployopt.core.errors import StepError\n"
         "def wait():\n"
         "    print('ready', flush=True)\n"
@@ -210,6 +219,7 @@ def test_a_signal_ends_the_process_so(
         child.send_signal(number)
         assert child.wait(30) == code
         assert child.stderr.read().split()[0] == f"{word}."
+        assert child.stdout.read() == ""
 
 
 @pytest.mark.parametrize("words", [["targets", "rpi4", "--toml"], ["targets", "--json"]])

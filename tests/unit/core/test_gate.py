@@ -194,6 +194,17 @@ def test_foreign_arithmetic_cannot_vouch() -> None:
     assert judge("t", (LOSS,), findings(accuracy=on_target)).outcome is Outcome.ACCEPTED
 
 
+def test_what_a_stand_in_answered_is_never_accepted() -> None:
+    """Not even where nothing else is asked: the artifact itself has not run."""
+    verdict = judge("t", (LOSS,), findings(accuracy=compared(stand_in="its graph on a CPU")))
+    assert (verdict.outcome, verdict.provisional) == (Outcome.UNDECIDED, True)
+    (check,) = verdict.checks
+    assert "answered by its graph on a CPU: the engine itself has not run" in check.reason
+    assert check.settle is not None
+    lost = compared(lost=200, both_right=700, stand_in="its graph on a CPU")
+    assert judge("t", (LOSS,), findings(accuracy=lost)).outcome is Outcome.REJECTED
+
+
 def test_made_up_inputs_prove_nothing() -> None:
     made_up = compared(0, 0, labelled=False, synthetic=True)
     assert judge("t", (LOSS,), findings(accuracy=made_up)).outcome is Outcome.UNDECIDED

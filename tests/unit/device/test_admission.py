@@ -16,6 +16,7 @@ from deployopt.device.admission import (
     runtime_warnings,
 )
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from deployopt.device.device import ThisMachine
 from tests.fakes.devices import MadeUpDevice, idle
 
 
@@ -77,3 +78,15 @@ def test_a_runtime_of_language_models_that_was_not_tried_is_said(
     assert len(runtime_warnings(bundle, odd, None)) == 2
     with pytest.raises(DeviceError, match=r"pip install 'deployopt\[chat\]'"):
         runtime_warnings(bundle, machine, None)
+
+
+def test_an_engine_has_no_stand_in_and_does_not_travel(opened: OpenBundle) -> None:
+    manifest = msgspec.structs.replace(opened.manifest, runtime="tensorrt-rtx")
+    engine = msgspec.structs.replace(opened, manifest=manifest)
+    here = ThisMachine()
+    require_target(engine, here, None, "verify BUNDLE")
+    with pytest.raises(UsageError, match="has not run yet; it is opened on that card") as refused:
+        require_target(engine, here, "the machine has no card", "verify BUNDLE")
+    assert "--proxy" not in str(refused.value)
+    with pytest.raises(UsageError, match="not sent to a device"):
+        require_target(engine, MadeUpDevice(idle), None, "verify BUNDLE")

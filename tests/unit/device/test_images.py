@@ -9,7 +9,8 @@ import pytest
 
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import ImageInputs
-from deployopt.device.images import image_input, read_image, resize_bilinear
+from deployopt.device.images import image_input, read_image
+from deployopt.device.preparing.pixels import resize_bilinear
 
 INPUTS = ImageInputs(input_name="pixels", height=16, width=16, resize=20)
 

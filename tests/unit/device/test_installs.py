@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from deployopt.core.diagnosis import Finding, State
+from deployopt.core.quiet import RTX_PACKAGE
 from deployopt.device import installs
 from deployopt.device.installs import EXTRAS, import_failure, look_at_installs
 
-ALL = {name: "2026.4.1" for extra in EXTRAS for name in extra.packages} | {"onnxruntime": "1.31.1"}
+ALL = {name: "2026.4.1" for extra in EXTRAS for name in extra.packages}
+ALL |= {"onnxruntime": "1.31.1", RTX_PACKAGE: "1.7.1.116"}
 
 
 def found(

@@ -11,7 +11,7 @@ from deployopt.core.examples import decode_examples
 from deployopt.device.accuracy import evaluate
 from deployopt.device.device import ThisMachine
 from deployopt.device.reference import reference_of
-from deployopt.device.run import Predictor, softmax
+from deployopt.device.run import Predictor, shares_of
 from deployopt.device.setup import EvaluationSet, Setup
 
 Make = Callable[..., Path]
@@ -48,10 +48,10 @@ def test_inputs_of_another_kind_are_refused(make_bundle: Make) -> None:
 
 
 def test_softmax_is_stable_and_refuses_what_is_not_finite() -> None:
-    shares = softmax(np.array([1000.0, 1000.0, -1000.0], dtype=np.float32))
+    shares = shares_of(np.array([1000.0, 1000.0, -1000.0], dtype=np.float32))
     np.testing.assert_allclose(shares, [0.5, 0.5, 0.0])
     with pytest.raises(DeviceError, match="not finite"):
-        softmax(np.array([np.nan, 0.0], dtype=np.float32))
+        shares_of(np.array([np.nan, 0.0], dtype=np.float32))
 
 
 @pytest.mark.openvino

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from deployopt.core.artifact import Format
 from deployopt.core.budget import Budget, parse_budget
 from deployopt.core.measurement import Split, Trial
 from deployopt.pipeline.candidates import Candidate
@@ -219,3 +220,49 @@ def test_likelihoods_that_are_no_numbers_are_a_failure() -> None:
     broken = decoder("int8", 0.02, scores=scored_trial(non_finite=2))
     reasons = choose([decoder("float", 0.024), broken], TALKING).reasons
     assert "2 documents" in reasons["int8"]
+
+
+def engine(name: str, latency_s: float, size_mib: float) -> Candidate:
+    """Built for a card, and neither run nor timed."""
+    one = candidate(name, 0.02, size_mib=size_mib)
+    assert one.made is not None
+    artifact = msgspec.structs.replace(one.made.artifact, format=Format.ENGINE)
+    return changed(
+        one,
+        made=msgspec.structs.replace(one.made, artifact=artifact),
+        trial=None,
+        predictions={"latency_p95": estimate(latency_s), "memory_peak": estimate(2.0**20)},
+    )
+
+
+def test_engines_are_chosen_by_what_is_predicted_of_the_target() -> None:
+    three = [
+        engine("float", 0.010, 40),
+        engine("fp16", 0.006, 20),
+        engine("int8", 0.004, 10),
+    ]
+    assert names_of(three) == ["int8", "fp16", "float"]
+    assert choose(three, BUDGETS).reasons["fp16"].startswith("predicted to be 1.67 x as fast")
+
+
+def test_an_engine_that_is_predicted_to_be_slower_does_not_ship() -> None:
+    both = [engine("float", 0.010, 40), engine("int8", 0.011, 10)]
+    assert names_of(both) == ["float"]
+    assert "predicted to be slower" in choose(both, BUDGETS).reasons["int8"]
+
+
+@pytest.mark.parametrize(("size_mib", "names"), [(20, ["fp16", "float"]), (40, ["float"])])
+def test_of_engines_that_are_as_fast_the_smaller_ships(size_mib: float, names: list[str]) -> None:
+    assert names_of([engine("float", 0.010, 40), engine("fp16", 0.0102, size_mib)]) == names
+
+
+def test_one_that_is_only_smaller_does_not_stand_before_one_that_is_faster() -> None:
+    three = [engine("float", 0.010, 40), engine("fp16", 0.009, 20), engine("int8", 0.0102, 10)]
+    assert names_of(three) == ["fp16", "float"]
+    assert choose(three, BUDGETS).reasons["int8"].endswith("and another is faster")
+
+
+def test_engines_without_the_float_one_stand_in_the_order_of_their_predictions() -> None:
+    small = (parse_budget("artifact_size", "30 MiB"),)
+    three = [engine("float", 0.010, 40), engine("fp16", 0.006, 20), engine("int8", 0.004, 10)]
+    assert names_of(three, small) == ["int8", "fp16"]

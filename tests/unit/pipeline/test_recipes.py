@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe
 from deployopt.core.target import Target
 from deployopt.pipeline import recipes as module
+from deployopt.pipeline.engines import place_of
 from deployopt.pipeline.recipes import (
     Arithmetic,
     Form,
@@ -115,10 +115,12 @@ def test_no_newer_opset_than_the_runtime_reads() -> None:
     assert plain.steps[0] == Export(opset=13)
 
 
-@pytest.mark.parametrize("name", ["t4", "jetson-orin-nano", "a100x4"])
-def test_a_gpu_target_is_refused_in_words(name: str) -> None:
-    with pytest.raises(UsageError, match=f"Target {name} runs on .* CPU runtimes only"):
-        recipes(source().artifact, load_target(name), EIGHT, convolutional=False)
+def test_a_gpu_target_gets_engines_and_nothing_else() -> None:
+    target = load_target("rtx3060")
+    found = forms_for(source().artifact, target, EIGHT, convolutional=False, place=place_of(target))
+    assert [form.name for form in found] == ["float", "fp16", "int8"]
+    plain, *_ = recipes_for(source().artifact, target, found)
+    assert [step.name for step in plain.steps] == ["export", "optimize", "build-engine"]
 
 
 def forms(

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from deployopt.core.matrix import CellName, CellResult, MatrixResult, Word
-from deployopt.reports.matrix import MOST, cell_line, foremost, print_matrix
+from deployopt.core.matrix import CellName, CellResult, MatrixResult, Word, foremost_cells
+from deployopt.reports.matrix import MOST, cell_line, print_matrix
 from tests.fakes.matrices import matrix_of
 
 
@@ -56,7 +56,7 @@ def named(at: int, code: int) -> CellResult:
 @pytest.mark.parametrize("bad", [0, 5, MOST + 7])
 def test_the_worst_are_shown_first_and_in_order(bad: int) -> None:
     cells = [named(at, 1 if at >= 3 * MOST - bad else 0) for at in range(3 * MOST)]
-    shown = foremost(cells, MOST)
+    shown = foremost_cells(cells, MOST)
     assert len(shown) == MOST
     assert sum(cell.exit_code for cell in shown) == min(bad, MOST)
     order = [int(cell.name.model[1:]) for cell in shown]

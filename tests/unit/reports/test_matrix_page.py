@@ -21,6 +21,14 @@ def test_a_page_has_every_verdict_and_its_link(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
 
 
+def test_who_built_and_who_measured_is_said(tmp_path: Path) -> None:
+    result = matrix_of(tmp_path)
+    first = msgspec.structs.replace(result.cells[0], node="node-2", device="board-<7>")
+    page = matrix_page(msgspec.structs.replace(result, cells=(first, *result.cells[1:]))).decode()
+    assert "built on node-2" in page
+    assert "measured by board-&lt;7&gt;" in page
+
+
 def test_what_strangers_wrote_is_text(tmp_path: Path) -> None:
     result = matrix_of(tmp_path)
     evil = '"><script>alert(1)</script>\u202e'
@@ -41,7 +49,10 @@ def test_a_page_of_very_many_cells_stays_usable(tmp_path: Path) -> None:
         )
         for at in range(20_000)
     )
-    page = matrix_page(msgspec.structs.replace(result, cells=cells)).decode()
+    page = matrix_page(result, cells).decode()
     assert len(page) < 3 * 2**20
-    assert "19000 more; matrix.json has them all." in page
+    assert "18000 more; matrix.jsonl has every cell." in page
+    assert "All cells by target" in page
+    assert '<td class="num" data-is="rejected"><span>200</span></td>' in page
+    assert "40 more models and targets have rows below" in page
     assert "134 more models and 40 more targets" in page

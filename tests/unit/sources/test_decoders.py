@@ -99,6 +99,7 @@ def test_a_template_is_text(
         ({"sliding_window": 64, "use_sliding_window": False}, 512),
         ({"sliding_window": 64, "use_sliding_window": True}, 64),
         ({"sliding_window": 4}, 512),
+        ({"sliding_window": 64, "model_type": "gemma3_text"}, 512),
     ],
 )
 def test_a_context_ends_where_a_window_does(

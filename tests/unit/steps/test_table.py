@@ -17,9 +17,14 @@ def test_every_step_stands_under_its_name_and_has_defaults() -> None:
         "quantize-weights",
         "convert-openvino",
         "quantize-openvino",
+        "quantize-symmetric",
+        "convert-half",
+        "build-engine",
         "configure",
+        "calibrate-decoder",
         "export-decoder",
         "quantize-decoder",
+        "quantize-cache",
     ]
     for name, step in STEPS.items():
         made = step()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.errors import StorageError, UsageError
+from deployopt.core.errors import IntegrityError, StorageError, UsageError
 from deployopt.store import handing
 from deployopt.store.digests import file_entry
 from deployopt.store.handing import hand_over_file, hand_over_folder
@@ -23,6 +23,18 @@ def test_a_folder_is_written_with_copies_and_texts(tmp_path: Path) -> None:
     assert list(entries) == [file_entry(out / entry.path, entry.path) for entry in entries]
     assert {path.name for path in tmp_path.iterdir()} == {"weights", "deep"}
     assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_folders_may_be_deep_and_a_copy_must_be_what_was_checked(tmp_path: Path) -> None:
+    source, out = tmp_path / "w", tmp_path / "out"
+    source.write_bytes(b"w")
+    right = {"a/b/c/w": file_entry(source, "w").sha256}
+    entries = hand_over_folder({"a/b/c/w": source}, {"a/d/e": "f"}, out, digests=right)
+    assert [entry.path for entry in entries] == ["a/b/c/w", "a/d/e"]
+    assert (out / "a/d/e").read_text() == "f"
+    with pytest.raises(IntegrityError, match="a/w changed while it was copied"):
+        hand_over_folder({"a/w": source}, {}, tmp_path / "no", digests={"a/w": "0" * 64})
+    assert {path.name for path in tmp_path.iterdir()} == {"w", "out"}
 
 
 def test_a_file_is_written_beside_its_place(tmp_path: Path) -> None:

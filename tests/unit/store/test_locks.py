@@ -1,7 +1,12 @@
 """Held by any number, seized by one, and only while it is what stands at the path."""
 
+import errno
 import fcntl
 import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,3 +67,37 @@ def test_a_lock_file_is_made_and_let_go_on_errors(tmp_path: Path) -> None:
         raise KeyError
     with lock_file(tmp_path / "k", timeout_s=0) as alone:
         assert alone
+
+
+def test_it_waits_for_the_living_and_not_for_the_dead(tmp_path: Path) -> None:
+    script = (
+        "import sys,time\nfrom pathlib import Path\n"
+        "from deployopt.store.locks import lock_file\n"
+        "with lock_file(Path(sys.argv[1]), timeout_s=0):\n"
+        " print('held', flush=True)\n"
+        " time.sleep(60)"
+    )
+    told: list[str] = []
+    command = [sys.executable, "-c", script, str(tmp_path / "k")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        killer = threading.Timer(0.3, holder.kill)
+        killer.start()
+        began = time.monotonic()
+        with lock_file(tmp_path / "k", timeout_s=None, on_wait=lambda: told.append("")) as alone:
+            assert alone
+        assert time.monotonic() - began >= 0.2
+    assert len(told) == 1
+
+
+def test_nobody_waits_where_files_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(descriptor: int, operation: int) -> None:
+        del descriptor, operation
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with lock_file(tmp_path / "k", timeout_s=None) as alone:
+        assert not alone

@@ -119,5 +119,5 @@ def test_what_is_no_language_model(tmp_path: Path, source: str, said: str) -> No
 def test_a_key_is_for_bundles_and_a_form_is_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--key"):
         export(tmp_path, "smollm2-135m", key=tmp_path / "k.pub")
-    with pytest.raises(UsageError, match="Forms are gguf, vllm"):
+    with pytest.raises(UsageError, match="Forms are docker, gguf, triton, vllm"):
         run_export(ExportRequest(source="x", form="onnx", output=tmp_path / "out"))

@@ -24,13 +24,15 @@ from tests.fakes.transformers_shapes import llama
 
 REQUESTS = Requests(prompt=64, answer=32, context=2048)
 FORMS = tuple(
-    Form(recipe=Recipe(name=name, steps=()), precision=precision)
-    for name, precision in (
-        ("float", Precision.FP32),
-        ("int8", Precision.INT8),
-        ("int4", Precision.INT4),
+    Form(recipe=Recipe(name=name, steps=()), precision=precision, cache_bits=cache_bits)
+    for name, precision, cache_bits in (
+        ("float", Precision.FP32, None),
+        ("int8", Precision.INT8, None),
+        ("int8, 8-bit cache", Precision.INT8, 8),
+        ("int4", Precision.INT4, None),
     )
 )
+SMALLER = ["int8, 8-bit cache", "int4"]
 LONG = PromptInputs(context=8192, chat=True)
 
 
@@ -47,7 +49,7 @@ def test_forms_that_surely_do_not_fit_are_not_tried_though_a_smaller_one_is() ->
     target = load_target("rpi4-8gb")
     plan = language_plan(target, "llama", llama(7), FORMS, (), REQUESTS)
     kept, said = worth_trying(FORMS, plan, Evidence.TARGET)
-    assert [form.recipe.name for form in kept] == ["int8", "int4"]
+    assert [form.recipe.name for form in kept] == SMALLER
     assert all("does not fit" in sentence for sentence in said)
     assert plan.fits
 
@@ -59,10 +61,7 @@ def test_a_slow_forecast_is_hopeless_elsewhere_and_measured_on_the_target() -> N
     int4 = next(one for one in plan.forecasts if one.recipe == "int4")
     assert int4.hopeless is not None
     assert "decode tps min" in int4.hopeless
-    assert [f.recipe.name for f in worth_trying(FORMS, plan, Evidence.TARGET)[0]] == [
-        "int8",
-        "int4",
-    ]
+    assert [f.recipe.name for f in worth_trying(FORMS, plan, Evidence.TARGET)[0]] == SMALLER
     assert worth_trying(FORMS, plan, Evidence.PROXY)[0] == FORMS, "all hopeless: all are tried"
 
 
@@ -78,10 +77,10 @@ def test_predictions_are_of_the_budgets_that_have_one() -> None:
         )
     )
     target = load_target("rpi4-8gb")
-    found = language_predictions(target, llama(7), Precision.INT4, budgets, REQUESTS)
+    found = language_predictions(target, llama(7), FORMS[-1], budgets, REQUESTS)
     assert set(found) == {"ttft_p95", "decode_tps_min", "memory_peak", "artifact_size"}
     assert 3e9 < found["artifact_size"].value < 6e9
-    float_size = language_predictions(target, llama(7), Precision.FP32, budgets, REQUESTS)
+    float_size = language_predictions(target, llama(7), FORMS[0], budgets, REQUESTS)
     assert float_size["artifact_size"].value > 6 * found["artifact_size"].value
     assert found["decode_tps_min"].value > 4 * float_size["decode_tps_min"].value
 

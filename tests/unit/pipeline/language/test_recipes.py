@@ -8,12 +8,15 @@ from deployopt.pipeline.language import recipes
 from deployopt.pipeline.language.recipes import (
     INT4_CALIBRATED,
     INT4_K,
+    INT8_WEIGHTS,
+    SMALL_CACHE,
     Form,
     forms_for,
     possible_forms,
 )
 from deployopt.pipeline.recipes import FLOAT, Arithmetic
 from deployopt.planning.targets import load_target
+from deployopt.steps.cache import QuantizeCache
 from deployopt.steps.decoder import QuantizeDecoder
 
 EXACT = Arithmetic(reduce_range=False, reason="8-bit weights, exact")
@@ -46,6 +49,19 @@ def names(forms: tuple[Form, ...]) -> set[str]:
     return {form.recipe.name for form in forms}
 
 
+def test_an_8_bit_cache_comes_after_the_same_weights_and_needs_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recipes, "find_spec", lambda _name: object())
+    wide = {form.recipe.name: form for form in forms_for(load_target("rpi5"), EXACT, wide=True)}
+    small = {name for name, form in wide.items() if form.cache_bits == 8}
+    assert small == {f"{one}{SMALL_CACHE}" for one in (INT8_WEIGHTS, INT4_K, INT4_CALIBRATED)}
+    for name in small:
+        same = wide[name.removesuffix(SMALL_CACHE)]
+        assert wide[name].recipe.steps == (*same.recipe.steps, QuantizeCache())
+        assert wide[name].precision is same.precision
+
+
 def test_what_is_calibrated_takes_the_place_of_what_is_guessed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -53,7 +69,7 @@ def test_what_is_calibrated_takes_the_place_of_what_is_guessed(
     wide = forms_for(load_target("rpi5"), EXACT, wide=True)
     assert {INT4_K, INT4_CALIBRATED} <= names(wide)
     kept, said = possible_forms(wide, documents=True)
-    assert names(kept) == names(wide) - {INT4_K}
+    assert names(kept) == names(wide) - {INT4_K, INT4_K + SMALL_CACHE}
     assert said == ()
 
 
@@ -61,11 +77,12 @@ def test_why_nothing_is_calibrated_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(recipes, "find_spec", lambda _name: object())
     wide = forms_for(load_target("rpi5"), EXACT, wide=True)
     kept, said = possible_forms(wide, documents=False)
-    assert names(kept) == names(wide) - {INT4_CALIBRATED}
-    assert "16 documents or more beside the 152" in said[0]
+    assert names(kept) == {"float", "int8", INT8_WEIGHTS, "int4", INT4_K}
+    assert said[0].startswith("An 8-bit cache was not tried")
+    assert all("16 documents or more beside the 152" in one for one in said)
     monkeypatch.setattr(recipes, "find_spec", lambda _name: None)
     kept, said = possible_forms(wide, documents=True)
-    assert names(kept) == names(wide) - {INT4_CALIBRATED}
+    assert names(kept) == names(wide) - {INT4_CALIBRATED, INT4_CALIBRATED + SMALL_CACHE}
     assert "deployopt[calibrate]" in said[0]
     quick = forms_for(load_target("rpi5"), EXACT)
-    assert possible_forms(quick, documents=False) == (quick, ())
+    assert possible_forms(quick, documents=True) == (quick, ())

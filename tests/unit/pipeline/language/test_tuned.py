@@ -7,7 +7,7 @@ from deployopt.core.dialogues import Sample
 from deployopt.core.errors import StepError
 from deployopt.core.nll import nll_increase_bounds
 from deployopt.core.scores import DocumentScore
-from deployopt.pipeline.language.tuned import held_dialogues
+from deployopt.pipeline.language.tuned import documents_in, held_dialogues
 
 
 def samples(count: int, *, tokens: int = 10, of: int | None = None) -> list[Sample]:
@@ -51,3 +51,12 @@ def test_what_is_no_better_is_said_to_be_so() -> None:
 def test_numbers_that_are_none_are_an_error() -> None:
     with pytest.raises(StepError, match="not finite"):
         held_dialogues(samples(6), [2.0] * 6, [float("nan")] * 6)
+
+
+def test_only_what_a_build_would_take_counts_as_a_document() -> None:
+    texts = [" ".join(f"{word}{at}" for at in range(60)) for word in ("a", "b", "c", "d")]
+    long = samples(4, tokens=30)
+    assert documents_in(long, texts) == 4
+    assert documents_in(samples(4, tokens=10), texts) == 0
+    assert documents_in([*long, *long], texts) == 4, "pieces of one are one"
+    assert documents_in(long, [texts[0], f"{texts[0]} also", "", texts[3]]) == 2

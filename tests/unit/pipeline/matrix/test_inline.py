@@ -23,7 +23,7 @@ def test_cells_come_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = Inline().results([cell(name=name, store=tmp_path) for name in "ab"], seen)
     assert [one.name.id for one in found] == ["a-rpi4", "b-rpi4"]
     assert seen.events[:4] == [
-        ("began", "a-rpi4"),
+        ("began", "a-rpi4", ""),
         ("stage", "a-rpi4", "Latency", "quiet"),
         ("advance", "a-rpi4", "half", "0.5"),
         ("note", "a-rpi4", "so"),

@@ -7,7 +7,7 @@ import pytest
 
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.matrix import CellResult, Word
-from deployopt.pipeline.matrix.journal import FILE, Journal, check_output, only_writer
+from deployopt.pipeline.matrix.journal import FILE, Journal, NoLog, check_output, only_writer
 from tests.fakes.cells import cell, result_of
 
 
@@ -28,6 +28,22 @@ def test_what_was_added_is_found_by_its_key(rejected: CellResult, tmp_path: Path
     assert found == msgspec.structs.replace(rejected, reused=True)
     assert again.done("a-rpi4", "0" * 64) is None
     assert again.done("b-rpi4", rejected.key) is None
+
+
+def test_who_only_looks_leaves_no_trace(rejected: CellResult, tmp_path: Path) -> None:
+    Journal(tmp_path / "new", begin=False)
+    assert not (tmp_path / "new").exists()
+    Journal(tmp_path / "out").add(rejected)
+    cut = (tmp_path / "out" / FILE).read_bytes() + b'{"name": half'
+    (tmp_path / "out" / FILE).write_bytes(cut)
+    assert Journal(tmp_path / "out", begin=False).done("a-rpi4", rejected.key) is not None
+    assert (tmp_path / "out" / FILE).read_bytes() == cut
+
+
+def test_without_a_log_nothing_is_done_before(rejected: CellResult, tmp_path: Path) -> None:
+    log = NoLog(tmp_path / "out")
+    log.add(rejected)
+    assert log.done("a-rpi4", rejected.key) is None
 
 
 def test_what_is_gone_is_not_done(rejected: CellResult, tmp_path: Path) -> None:

@@ -103,8 +103,8 @@ class _Most(Seen):
 
     most = 0
 
-    def began(self, cell: str) -> None:
-        super().began(cell)
+    def began(self, cell: str, where: str = "") -> None:
+        super().began(cell, where)
         here = psutil.Process().children()
         self.most = max(self.most, len([one for one in here if "tests.fakes.cells" in _line(one)]))
 

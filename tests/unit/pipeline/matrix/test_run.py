@@ -63,8 +63,13 @@ def test_results_come_in_the_order_of_the_file_and_once(
     [
         {"key": "f" * 64},
         {"page": "other.html"},
-        {"page": None, "bundle": "b", "bundle_digest": "0" * 64},
+        {"page": None, "bundle": "a-rpi4", "bundle_digest": "0" * 64},
         {"page": None},
+        {"page": "../out/a.html"},
+        {"page": None, "bundle": "b-rpi4", "bundle_digest": "0" * 64},
+        {"exit_code": 0},
+        {"error": "it went wrong", "exit_code": 0},
+        {"error": "it went wrong", "word": Word.ACCEPTED},
     ],
 )
 def test_an_altered_result_is_refused(
@@ -73,7 +78,8 @@ def test_an_altered_result_is_refused(
     forged = msgspec.structs.replace(rejected(cells[0]), **changed)
     found = finish_cells(cells, Given(forged, rejected(cells[1])), journal, Seen())
     assert (found[0].word, found[0].exit_code) == (Word.FAILED, 4)
-    assert "names a bundle that is not the one at" in (found[0].error or "")
+    assert "The result of a-rpi4 " in (found[0].error or "")
+    assert found[0].error_kind == "IntegrityError"
     assert found[1].word is Word.REJECTED
 
 

@@ -41,14 +41,15 @@ def test_a_language_model_is_built_without_budgets_of_classifiers(
     assert building(candidate("one"), asked, None)[0] == ()
 
 
-def test_build_takes_neither_gpus_nor_other_tasks_nor_bare_models(
+def test_build_takes_neither_unknown_cards_nor_other_tasks_nor_bare_models(
     wants: Ask, candidate: Build
 ) -> None:
     model = candidate("one")
     assert building(model, wants(), None) == ((), "`deployopt build` does not take one as it comes")
-    lines, note = building(model, wants(target="rtx3060"), None)
+    lines, note = building(model, wants(target="h100"), None)
     assert lines == ()
-    assert "cuda" in note
+    assert "makes no engines for this card (cuda)" in note
+    assert building(model, wants(target="rtx3060"), None) == building(model, wants(), None)
     assert building(model, wants(ModelTask.TOKEN_CLASSIFICATION), None)[0] == ()
 
 

@@ -1,0 +1,112 @@
+"""The few calls of NVIDIA's driver that running an engine takes: a context, memory, copies, a wait.
+
+In: libcuda.so.1, which comes with the driver. Refuses machines without a driver or a card, with
+what the driver says.
+"""
+
+import ctypes
+from typing import Final, Protocol
+
+import numpy as np
+
+from deployopt.core.errors import DeviceError
+from deployopt.core.samples import Array
+
+_LIBRARY: Final = "libcuda.so.1"
+_MAJOR: Final = 75
+_MINOR: Final = 76
+
+
+class Cuda(Protocol):
+    """What an engine's session needs of a card."""
+
+    compute_capability: str
+    stream: int
+
+    def allocate(self, size: int) -> int:
+        """Bytes on the card; its address."""
+        ...
+
+    def free(self, address: int) -> None:
+        """Give them back."""
+        ...
+
+    def send(self, address: int, values: Array) -> None:
+        """Copy to the card."""
+        ...
+
+    def fetch(self, values: Array, address: int) -> None:
+        """Copy from the card, into an array of the right size."""
+        ...
+
+    def wait(self) -> None:
+        """Until all that was begun is done."""
+        ...
+
+
+def driver_missing() -> str | None:
+    """Why the driver cannot be used, in a few words; None where it can."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return "there is no NVIDIA driver (libcuda.so.1)"
+    status = int(library.cuInit(0))
+    return None if status == 0 else f"the NVIDIA driver finds no card (its error {status})"
+
+
+class CudaDriver:
+    """The first card; raises DeviceError where a call fails."""
+
+    def __init__(self) -> None:
+        missing = driver_missing()
+        if missing is not None:
+            raise DeviceError(f"The engine cannot be opened: {missing}.")
+        self._library = ctypes.CDLL(_LIBRARY)
+        device = ctypes.c_int()
+        self._call("cuDeviceGet", ctypes.byref(device), 0)
+        self.compute_capability = ".".join(
+            str(self._attribute(kind, device)) for kind in (_MAJOR, _MINOR)
+        )
+        context = ctypes.c_void_p()
+        self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
+        self._call("cuCtxSetCurrent", context)
+        stream = ctypes.c_void_p()
+        self._call("cuStreamCreate", ctypes.byref(stream), 0)
+        self.stream = int(stream.value or 0)
+
+    def allocate(self, size: int) -> int:
+        """Bytes on the card; its address."""
+        address = ctypes.c_uint64()
+        self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(max(1, size)))
+        return int(address.value)
+
+    def free(self, address: int) -> None:
+        """Give them back."""
+        self._call("cuMemFree_v2", ctypes.c_uint64(address))
+
+    def send(self, address: int, values: Array) -> None:
+        """Copy to the card."""
+        whole = np.ascontiguousarray(values)
+        source = whole.ctypes.data_as(ctypes.c_void_p)
+        self._call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), source, whole.nbytes)
+
+    def fetch(self, values: Array, address: int) -> None:
+        """Copy from the card, into an array of the right size."""
+        goal = values.ctypes.data_as(ctypes.c_void_p)
+        self._call(
+            "cuMemcpyDtoH_v2", goal, ctypes.c_uint64(address), ctypes.c_size_t(values.nbytes)
+        )
+
+    def wait(self) -> None:
+        """Until all that was begun is done."""
+        self._call("cuStreamSynchronize", ctypes.c_void_p(self.stream))
+
+    def _attribute(self, kind: int, device: ctypes.c_int) -> int:
+        found = ctypes.c_int()
+        self._call("cuDeviceGetAttribute", ctypes.byref(found), kind, device)
+        return found.value
+
+    def _call(self, name: str, *arguments: object) -> None:
+        status = int(getattr(self._library, name)(*arguments))
+        if status != 0:
+            raise DeviceError(f"The NVIDIA driver failed: {name} gave error {status}.")

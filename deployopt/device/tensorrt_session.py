@@ -1,0 +1,167 @@
+"""An engine on the card that it was built for, through TensorRT for RTX.
+
+In: a Setup whose model is an engine of a bundle, every byte of which was checked, with its listing
+beside it. Out: a session. An engine is native code: it is handed to the library only where the
+card's compute capability and the library's version are those that it was built for. Refuses every
+other machine, and requests outside of the shapes that it was built for.
+"""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from deployopt.core.codec import decode_json
+from deployopt.core.engine import LISTING_FILE, EngineListing, InputRange, sm_of
+from deployopt.core.errors import DeviceError, UsageError
+from deployopt.core.quiet import RTX_PACKAGE
+from deployopt.core.samples import Array
+from deployopt.device.cuda_driver import Cuda, CudaDriver, driver_missing
+from deployopt.device.setup import Setup
+
+_MODULE: Final = "tensorrt_rtx"
+_TYPES: Final = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8}
+
+
+class Tensor(msgspec.Struct, kw_only=True):
+    """An output by name."""
+
+    name: str
+
+
+def open_engine(setup: Setup) -> "EngineSession":
+    """Open it; raises DeviceError where this is not its card, or not its library."""
+    path = setup.model.parent / LISTING_FILE
+    listing = decode_json(path.read_bytes(), EngineListing, where=str(path))
+    missing = driver_missing()
+    if missing is not None:
+        raise DeviceError(
+            f"The model is an engine for NVIDIA {sm_of(listing.options.compute_capability)} cards, "
+            f"built without one, and it has not run yet; it cannot be opened here: {missing}. Copy "
+            "the bundle to a machine with such a card."
+        )
+    library = import_builder(listing)
+    card = CudaDriver()
+    require_card(listing, card.compute_capability)
+    return EngineSession(_engine(library, setup), listing, card, setup.outputs)
+
+
+def import_builder(listing: EngineListing | None = None) -> ModuleType:
+    """The library, in the version of the listing; raises DeviceError where it is not there."""
+    wanted = "" if listing is None else f"=={listing.version}"
+    try:
+        library = importlib.import_module(_MODULE)
+    except ImportError as error:
+        raise DeviceError(
+            "The model is an engine of TensorRT for RTX, which is not installed here. Install it "
+            f"with: pip install '{RTX_PACKAGE}{wanted}'"
+        ) from error
+    if listing is not None and library.__version__ != listing.version:
+        raise DeviceError(
+            f"The engine was built by TensorRT for RTX {listing.version} and is opened by no other "
+            f"version; {library.__version__} is installed. Install that one: pip install "
+            f"'{RTX_PACKAGE}{wanted}'"
+        )
+    return library
+
+
+def require_card(listing: EngineListing, capability: str) -> None:
+    """Raise DeviceError where the engine is for other cards."""
+    built = listing.options.compute_capability
+    if capability != built:
+        raise DeviceError(
+            f"The engine was built for {sm_of(built)}, and this card is {sm_of(capability)}. Build "
+            "for a target with this card."
+        )
+
+
+def require_inside(ranges: Sequence[InputRange], feed: Mapping[str, Array]) -> None:
+    """Raise UsageError where a request is larger or smaller than the engine was built for."""
+    for one in ranges:
+        shape = feed[one.name].shape if one.name in feed else ()
+        sizes = zip(one.least, shape, one.most, strict=False)
+        if len(shape) != len(one.least) or not all(low <= n <= high for low, n, high in sizes):
+            shown = [" x ".join(map(str, sizes)) for sizes in (shape, one.least, one.most)]
+            raise UsageError(
+                f"The input {one.name!r} is {shown[0]}, and the engine was built for {shown[1]} to "
+                f"{shown[2]}. Build it again with a workload that has such requests."
+            )
+
+
+class EngineSession:
+    """An open engine; not for several threads at once."""
+
+    def __init__(
+        self,
+        engine: Any,  # noqa: ANN401 -- of a native library
+        listing: EngineListing,
+        card: Cuda,
+        outputs: Sequence[str],
+    ) -> None:
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise DeviceError("The engine cannot be opened: the card has too little free memory.")
+        self._engine = engine
+        self._listing = listing
+        self._card = card
+        self._asked = tuple(outputs) or tuple(one.name for one in listing.outputs)
+        self._held: dict[str, tuple[int, int]] = {}
+
+    def get_outputs(self) -> Sequence[Tensor]:
+        """The outputs that are asked for, in order."""
+        return [Tensor(name=name) for name in self._asked]
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
+    ) -> list[Array]:
+        """Answer one request.
+
+        Raises:
+            UsageError: its shapes are not those that the engine was built for.
+            DeviceError: the card failed.
+        """
+        require_inside(self._listing.options.profile, input_feed)
+        for one in self._listing.inputs:
+            values = np.ascontiguousarray(input_feed[one.name], dtype=_dtype(one.dtype))
+            self._context.set_input_shape(one.name, values.shape)
+            self._card.send(self._place(one.name, values.nbytes), values)
+        answers: dict[str, Array] = {}
+        for one in self._listing.outputs:
+            shape = tuple(int(size) for size in self._context.get_tensor_shape(one.name))
+            answers[one.name] = np.empty(shape, dtype=_dtype(one.dtype))
+            self._place(one.name, answers[one.name].nbytes)
+        if not self._context.execute_async_v3(self._card.stream):
+            raise DeviceError("The engine failed on a request.")
+        self._card.wait()
+        for name, values in answers.items():
+            self._card.fetch(values, self._held[name][0])
+        return [answers[name] for name in output_names or self._asked]
+
+    def _place(self, name: str, size: int) -> int:
+        """Memory on the card for a tensor, kept for the next request where it is large enough."""
+        address, held = self._held.get(name, (0, 0))
+        if size > held or not address:
+            if address:
+                self._card.free(address)
+            address = self._card.allocate(size)
+            self._held[name] = address, size
+            self._context.set_tensor_address(name, address)
+        return address
+
+
+def _engine(library: ModuleType, setup: Setup) -> Any:  # noqa: ANN401 -- of a native library
+    runtime = library.Runtime(library.Logger(library.Logger.ERROR))
+    engine = runtime.deserialize_cuda_engine(setup.model.read_bytes())
+    if engine is None:
+        raise DeviceError(
+            "TensorRT for RTX does not open the engine, though card and version are its own. Build "
+            "it again, or look at the driver's version."
+        )
+    return engine
+
+
+def _dtype(name: str) -> "np.dtype[Any]":
+    return np.dtype(_TYPES.get(name, name))

@@ -1,0 +1,100 @@
+"""The session as Triton can be told of it: which parameters, and what it cannot be told.
+
+In: a bundle's manifest and target. Out: parameters by the names of Triton's backends, and sentences
+on the rest. Names are those of the READMEs and sources of onnxruntime_backend (`onnxruntime.cc`)
+and openvino_backend.
+"""
+
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import SessionOptions
+from deployopt.core.bundle import Manifest
+from deployopt.core.errors import UsageError
+from deployopt.core.target import Target
+from deployopt.core.text import name_list
+
+_HEEDED: Final = frozenset({"session.use_device_allocator_for_initializers"})
+"""Session entries that onnxruntime_backend passes on."""
+_BACKENDS: Final = ("onnxruntime", "openvino")
+_ACCELERATORS: Final = ("cpu", "cuda", "tensorrt")
+
+
+class TritonSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What config.pbtxt says of the session."""
+
+    backend: str
+    parameters: dict[str, str]
+    accelerator: str | None = None
+    """Of gpu_execution_accelerator; None: the provider is the kind of instance's own."""
+    heeded: SessionOptions
+    """The bundle's options, those that Triton is told."""
+    untold: tuple[str, ...] = ()
+    """One sentence each."""
+
+
+def session_of(manifest: Manifest, target: Target) -> TritonSession:
+    """The parameters.
+
+    Raises:
+        UsageError: no backend of Triton's opens such a model, or none runs on such a provider.
+    """
+    provider = target.runtime.provider
+    if manifest.runtime not in _BACKENDS or provider not in _ACCELERATORS:
+        raise UsageError(
+            f"A bundle for {manifest.runtime} on the provider {provider} has no backend in Triton "
+            "that opens it as it was measured. Build it for onnxruntime or openvino, with a target "
+            "whose provider is cpu, cuda or tensorrt."
+        )
+    if manifest.runtime == "openvino":
+        return _openvino(manifest)
+    return _onnxruntime(manifest, provider)
+
+
+def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
+    options = manifest.session
+    heeded = {k: v for k, v in sorted(options.config_entries.items()) if k in _HEEDED}
+    left = sorted(options.config_entries.keys() - _HEEDED)
+    untold = []
+    if options.disabled_optimizers:
+        untold.append(
+            "It was measured without ONNX Runtime's graph optimizers "
+            f"{name_list(options.disabled_optimizers)}, and Triton's backend cannot be told to "
+            "leave some out: there they run."
+        )
+    if left:
+        untold.append(f"Triton's backend cannot be told the session entries {name_list(left)}.")
+    return TritonSession(
+        backend="onnxruntime",
+        parameters={
+            "intra_op_thread_count": str(manifest.threads),
+            "inter_op_thread_count": "1",
+            "execution_mode": "0",
+            **heeded,
+        },
+        accelerator="tensorrt" if provider == "tensorrt" else None,
+        heeded=SessionOptions(config_entries=heeded),
+        untold=tuple(untold),
+    )
+
+
+def _openvino(manifest: Manifest) -> TritonSession:
+    precision = (
+        "It was measured with all sums in float32 and threads free to move; Triton's backend "
+        "cannot be told either, and on a CPU with bfloat16 units OpenVINO may use those."
+    )
+    entries = sorted(manifest.session.config_entries)
+    return TritonSession(
+        backend="openvino",
+        parameters={
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(manifest.threads),
+        },
+        heeded=SessionOptions(),
+        untold=(
+            precision,
+            *((f"Nor the session entries {name_list(entries)}.",) if entries else ()),
+        ),
+    )

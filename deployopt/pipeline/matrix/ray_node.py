@@ -1,0 +1,212 @@
+"""What runs on a node of the cluster: whether it shares our folders, and one cell at a time.
+
+In: bytes of JSON (ray_words.py). Out: such bytes. A cell runs in a process of its own there, as it
+does on this machine, which dies with Ray's worker; it begins when nobody measures on that node.
+"""
+
+import os
+import secrets
+import selectors
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from deployopt.core.codec import encode_json
+from deployopt.core.errors import DeployoptError
+from deployopt.core.matrix import CellResult
+from deployopt.core.version import VERSION
+from deployopt.pipeline.making import tool_versions
+from deployopt.pipeline.matrix.child import Child, Start
+from deployopt.pipeline.matrix.digests import Inputs
+from deployopt.pipeline.matrix.messages import WAITING, Message, Note, Share, Stage
+from deployopt.pipeline.matrix.ray_words import (
+    Began,
+    Done,
+    FromNode,
+    Job,
+    Look,
+    Lost,
+    Said,
+    Seen,
+    decode,
+)
+from deployopt.store.layout import Layout
+from deployopt.store.leases import Lease, leases_in
+from deployopt.store.staging import staged_folder
+from deployopt.store.writing import make_folders, write_new_file
+
+_LOOK_S: Final = 0.5
+_LEASE_S: Final = 0.2
+_SHARE_S: Final = 0.5
+"""Between two shares of a stage: each is an object of the cluster's."""
+_NONCE_MAX: Final = 256
+_INPUTS: Final = Inputs()
+"""A worker of Ray's runs many cells."""
+
+
+def look(asked: bytes) -> bytes:
+    """What stands in the driver's files here; beside each an answer is written."""
+    question = decode(asked, Look)
+    files: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    for name in question.files:
+        path = Path(name)
+        try:
+            files[name] = _read(path)
+            write_new_file(path.with_name(f"answer-{secrets.token_hex(8)}"), b"")
+        except OSError as error:
+            wrong[name] = f"{error.filename}: {error.strerror}"
+        except DeployoptError as error:
+            wrong[name] = str(error)
+    versions = {"deployopt": VERSION} | tool_versions(question.packages)
+    return encode_json(Seen(files=files, wrong=wrong, versions=versions))
+
+
+def build(asked: bytes) -> Iterator[bytes]:
+    """Run a cell; what it says, and at last what it came to."""
+    from ray import get_runtime_context  # nothing else here is Ray's
+
+    node = str(get_runtime_context().get_node_id())
+    job = decode(asked, Job)
+    name = job.cell.name.id
+    yield encode_json(Began(cell=name, node=node))
+    try:
+        yield from map(encode_json, _as_nice(name, job.niceness))
+        reason = _unshared(job) or _other_inputs(job)
+        if reason is not None:
+            yield encode_json(Lost(cell=name, node=node, reason=f"{reason}."))
+            return
+        for word in _ran(job, node):
+            yield encode_json(word)
+    except DeployoptError as error:
+        yield encode_json(Lost(cell=name, node=node, reason=str(error)))
+
+
+def _unshared(job: Job) -> str | None:
+    """Which folder is not the driver's here."""
+    for name, nonce in job.shared.items():
+        try:
+            if _read(Path(name)) == nonce:
+                continue
+        except OSError:
+            pass
+        return f"{Path(name).parent.parent} is not shared with this node"
+    return None
+
+
+def _other_inputs(job: Job) -> str | None:
+    """Which input is not the driver's here: the result would be another question's."""
+    found = _INPUTS.of(job.cell)
+    for path, digest in job.inputs.items():
+        if found.get(path) != digest:
+            what = "is not there" if path not in found else "holds something else there than here"
+            return f"{path} {what}; all nodes must see the same files"
+    return None
+
+
+def _ran(job: Job, node: str) -> Iterator[FromNode]:
+    name, store = job.cell.name.id, Path(job.cell.store)
+    with Lease(leases_in(store)) as lease:
+        if not lease.try_share():
+            yield Said(cell=name, message=Share(share=0.0, words=WAITING, waits=True))
+            while not lease.try_share():
+                # A moment at a time, so that the task can be cancelled.
+                time.sleep(_LEASE_S)
+        staging = Layout(root=store).staging
+        make_folders(staging)
+        with staged_folder(staging) as folder:
+            child = Child(job.cell, folder, lease.hand_over(), _start(job))
+            try:
+                lease.drop()
+                yield from _heard(name, child)
+                found = child.trouble() or child.result()
+                said = child.said()
+            finally:
+                child.stop()
+    if isinstance(found, CellResult):
+        yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)))
+    else:
+        yield Lost(cell=name, node=node, reason=f"{found}.{said}")
+
+
+def _as_nice(name: str, wanted: int) -> Iterator[FromNode]:
+    """Ray's workers yield to all others, and so would what is measured in one."""
+    found = os.getpriority(os.PRIO_PROCESS, 0)
+    if found == wanted:
+        return
+    try:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), wanted)
+    except PermissionError:
+        text = (
+            f"Ray runs at niceness {found} on this node, so that what is measured there yields to "
+            "all others. Start its nodes with RAY_worker_niceness=0."
+        )
+        yield Said(cell=name, message=Note(text=text))
+
+
+def _start(job: Job) -> Start:
+    """By this node's Python, wherever the driver's is."""
+    command = (sys.executable, *job.start.command[1:])
+    return msgspec.structs.replace(job.start, command=command)
+
+
+def _heard(name: str, child: Child) -> Iterator[FromNode]:
+    """What it says, until it ends or is in trouble."""
+    pace = _Pace()
+    with _watching(child) as selector:
+        while True:
+            for key, _ in selector.select(_LOOK_S):
+                if key.fd == child.messages:
+                    yield from (Said(cell=name, message=m) for m in child.hear() if pace.lets(m))
+                    open_still = child.speaks
+                else:
+                    open_still = key.fd == child.output and child.drain()
+                if not open_still:
+                    selector.unregister(key.fd)
+            if child.trouble() is not None or child.has_ended():
+                yield from (Said(cell=name, message=m) for m in child.hear() if pace.lets(m))
+                child.drain()
+                return
+
+
+@contextmanager
+def _watching(child: Child) -> Iterator[selectors.BaseSelector]:
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (child.messages, child.output, child.ending):
+            selector.register(descriptor, selectors.EVENT_READ)
+        yield selector
+
+
+class _Pace:
+    """Lets through what is worth an object of the cluster's; only stages while it is timed."""
+
+    def __init__(self) -> None:
+        self._quiet = False
+        self._shared_s = 0.0
+
+    def lets(self, message: Message) -> bool:
+        """Whether it is passed on."""
+        if isinstance(message, Stage):
+            self._quiet = message.quiet
+            return True
+        if not isinstance(message, Share):
+            return True
+        now = time.monotonic()
+        if message.waits:
+            return True
+        if self._quiet or now - self._shared_s < _SHARE_S:
+            return False
+        self._shared_s = now
+        return True
+
+
+def _read(path: Path) -> str:
+    with path.open("rb") as stream:
+        return stream.read(_NONCE_MAX).decode("ascii", "replace")

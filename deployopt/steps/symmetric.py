@@ -1,0 +1,82 @@
+"""Int8 for GPUs: a float ONNX graph gets signed, symmetric Q/DQ pairs before its products.
+
+In: a plain float graph and real inputs. Out: the same with pairs as TensorRT fuses them. The int8
+forms for CPUs (quantize-dynamic, quantize-static) have unsigned activations, which it refuses.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format
+from deployopt.core.errors import StepError
+from deployopt.core.recipe import StepContext
+from deployopt.core.samples import decode_samples
+from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
+from deployopt.steps.quantize import Calibration
+from deployopt.steps.session import STATIC_SESSION
+
+
+class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """s8 weights, one scale a channel, and s8 activations, one scale each; biases stay float.
+
+    Options are those of quantize-static; `exclude` names nodes by patterns as of file names.
+    """
+
+    name: ClassVar[str] = "quantize-symmetric"
+    version: ClassVar[int] = 1
+    tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
+    consumes: ClassVar[Format] = Format.ONNX
+    produces: ClassVar[Format] = Format.ONNX
+    uses_samples: ClassVar[bool] = True
+    uses_lesson: ClassVar[bool] = False
+
+    calibration: Calibration = "percentile"
+    percentile: float = 99.999
+    samples: int = 128
+    exclude: tuple[str, ...] = ()
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        """Refuse what run could not quantize."""
+        need_format(self.name, source, self.consumes)
+        need_float(self.name, source)
+        need_packages("Quantize", "onnx", "onnxruntime")
+        need_samples_file(self.name, context, required=True)
+        if not 90 < self.percentile <= 100 or self.samples < 1:  # noqa: PLR2004 of a hundred
+            raise StepError(
+                "QuantizeSymmetric takes a percentile over 90 and up to 100, and at least one "
+                "sample."
+            )
+
+    def run(self, source: Artifact, context: StepContext) -> Artifact:
+        """Calibrate, then write model.onnx."""
+        from deployopt.graph.precision import precision_found
+        from deployopt.graph.quantize_static import StaticOptions
+        from deployopt.graph.quantize_symmetric import quantize_symmetric
+
+        if context.samples is None:
+            raise StepError("QuantizeSymmetric needs samples.")
+        feeds = decode_samples(context.samples)[: self.samples]
+        path = context.workdir / MODEL_FILE
+        options = StaticOptions(
+            calibration=self.calibration,
+            percentile=self.percentile,
+            exclude=self.exclude,
+            threads=context.threads,
+        )
+        names = quantize_symmetric(source.path, path, feeds, options, context.progress)
+        context.progress(1.0, "quantized")
+        note = (
+            f"{len(names)} products were given signed, symmetric Q/DQ pairs, calibrated on "
+            f"{len(feeds)} samples."
+        )
+        return Artifact(
+            format=self.produces,
+            folder=context.workdir,
+            entry=MODEL_FILE,
+            digest="",
+            precision=precision_found(path),
+            session=STATIC_SESSION,
+            notes=(*source.notes, note),
+        )

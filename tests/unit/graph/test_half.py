@@ -1,0 +1,148 @@
+"""float16: what would not fit stays in float32, and the answers stay those of the graph."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.helper as make
+import onnx.numpy_helper
+import pytest
+
+from deployopt.core.artifact import Precision
+from deployopt.core.errors import StepError
+from deployopt.core.samples import Array
+from deployopt.graph import half as module
+from deployopt.graph.half import Kept, convert_to_half, half_graph, nodes_to_keep
+from deployopt.graph.precision import precision_found
+from deployopt.graph.quantize_static import StaticOptions
+from deployopt.graph.quantize_symmetric import quantize_symmetric
+from deployopt.graph.running import run_graph
+
+Save = Callable[[onnx.ModelProto], Path]
+
+
+def silent(_share: float, _words: str) -> None:
+    """No one is watching."""
+
+
+def convert(source: Path, feeds: list[dict[str, Array]]) -> tuple[module.Halved, onnx.ModelProto]:
+    goal = source.with_name("half.onnx")
+    done = convert_to_half(source, goal, feeds, 1, silent)
+    return done, onnx.load(goal)
+
+
+def types(model: onnx.ModelProto) -> dict[str, int]:
+    return {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+
+
+def swollen(size: float) -> onnx.ModelProto:
+    """A product of `size` times its input, and one that makes it small again."""
+    weights = [
+        onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32) * size, "up"),
+        onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32) / size, "down"),
+        onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "last"),
+    ]
+    graph = make.make_graph(
+        [
+            make.make_node("MatMul", ["x", "up"], ["large"], name="grow"),
+            make.make_node("MatMul", ["large", "down"], ["small"], name="shrink"),
+            make.make_node("MatMul", ["small", "last"], ["y"], name="end"),
+        ],
+        "g",
+        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", 4])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", 4])],
+        weights,
+    )
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+
+FEEDS = [{"x": np.full((1, 4), 3.0, dtype=np.float32)}]
+
+
+def test_a_graph_whose_values_are_small_is_float16_throughout(
+    text_model: onnx.ModelProto, texts: list[dict[str, Array]], saved: Save
+) -> None:
+    path = saved(text_model)
+    done, made = convert(path, texts)
+    assert done.kept == ()
+    assert done.difference < 0.01
+    assert precision_found(path.with_name("half.onnx")) is Precision.FP16
+    kinds = [v.type.tensor_type.elem_type for v in (*made.graph.input, *made.graph.output)]
+    assert kinds == [onnx.TensorProto.INT64, onnx.TensorProto.FLOAT]
+
+
+def test_nodes_whose_values_would_overflow_stay_float32(saved: Save) -> None:
+    done, made = convert(saved(swollen(30_000.0)), FEEDS)
+    assert [one.name for one in done.kept] == ["grow", "shrink"]
+    assert max(one.largest for one in done.kept) == pytest.approx(90_000)
+    found = types(made)
+    assert found["up"] == found["down"] == onnx.TensorProto.FLOAT
+    assert found["last"] == onnx.TensorProto.FLOAT16
+    assert done.difference < 0.01
+
+
+def test_there_is_room_left_above_what_was_seen(saved: Save) -> None:
+    near = module.LARGEST / module.HEADROOM / 3
+    assert convert(saved(swollen(near * 0.99)), FEEDS)[0].kept == ()
+    assert convert(saved(swollen(near * 1.01)), FEEDS)[0].kept != ()
+
+
+def test_what_stands_for_minus_infinity_is_no_range() -> None:
+    node = make.make_node("Add", ["scores", "mask"], ["y"], name="masked")
+    model = make.make_model(make.make_graph([node], "g", [], []))
+    assert module._largest(np.array([0.0, -3.4e38], dtype=np.float32)) == 0.0
+    assert nodes_to_keep(model, {"mask": 0.0, "scores": 9.0}) == ()
+    assert nodes_to_keep(model, {"scores": 5e4}) == (Kept(name="masked", largest=5e4),)
+
+
+def test_an_overflow_may_not_show_on_a_cpu(saved: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "nodes_to_keep", lambda *_: ())
+    done, made = convert(saved(swollen(30_000.0)), FEEDS)
+    assert set(types(made).values()) == {onnx.TensorProto.FLOAT16}
+    # 90,000 is no float16, and yet the answers are right: hence the ranges.
+    assert done.difference < 0.01
+
+
+def test_answers_that_are_not_finite_are_refused(
+    saved: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_join_kept", lambda _: None)
+    with pytest.raises(StepError, match="not finite where float32's are"):
+        convert(saved(swollen(30_000.0)), FEEDS)
+
+
+def test_what_a_kept_node_takes_and_gives_is_not_rounded_on_the_way(saved: Save) -> None:
+    model = swollen(30_000.0)
+    shape = ["batch", 4]
+    model.graph.output.append(make.make_tensor_value_info("large", onnx.TensorProto.FLOAT, shape))
+    feeds = [{"x": np.full((1, 4), 3.0001, dtype=np.float32)}]
+    path = saved(model)
+    convert(path, feeds)
+    before, after = (run_graph(p, feeds, 1)[0][1] for p in (path, path.with_name("half.onnx")))
+    assert np.array_equal(before, after)
+
+
+def test_pairs_are_float16_too(
+    conv_model: onnx.ModelProto, images: list[dict[str, Array]], saved: Save
+) -> None:
+    path = saved(conv_model)
+    pairs = path.with_name("pairs.onnx")
+    quantize_symmetric(path, pairs, images, StaticOptions(), silent)
+    done, made = convert(pairs, images)
+    assert done.difference < 0.1
+    scales = {name: kind for name, kind in types(made).items() if name.endswith("_scale")}
+    assert scales
+    assert set(scales.values()) == {onnx.TensorProto.FLOAT16}
+    assert precision_found(path.with_name("half.onnx")) is Precision.INT8
+
+
+def test_the_source_is_left_as_it_is(text_model: onnx.ModelProto) -> None:
+    before = text_model.SerializeToString()
+    half_graph(text_model, [])
+    assert text_model.SerializeToString() == before
+
+
+def test_without_inputs_nothing_is_converted(text_model: onnx.ModelProto, saved: Save) -> None:
+    with pytest.raises(StepError, match="real inputs"):
+        convert(saved(text_model), [])
