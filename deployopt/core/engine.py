@@ -14,8 +14,6 @@ GRAPH_FILE: Final = "model.onnx"
 """The graph that the engine was built of."""
 RTX_CAPABILITIES: Final = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """Compute capabilities that TensorRT for RTX 1.7 builds engines for."""
-FREE: Final = -1
-"""A dimension that a request decides."""
 
 
 class InputRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +42,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class EngineTensor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An input or output; a dimension that a request decides is FREE."""
+    """An input or output; a dimension that a request decides is -1."""
 
     name: str
     dtype: str

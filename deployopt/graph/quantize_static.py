@@ -8,6 +8,7 @@ is ours, because its calibrators keep what they have seen.
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -163,24 +164,47 @@ def place_pairs(
     options: StaticOptions,
 ) -> onnx.ModelProto:
     """The graph with Q/DQ pairs around the named nodes; the source is left as it is."""
+    pairs = Pairs(
+        per_channel=options.per_channel,
+        reduce_range=options.reduce_range,
+        activations=QuantType.QUInt8,
+        operators=OP_TYPES,
+    )
+    return insert_pairs(source, names, bounds, pairs)
+
+
+class Pairs(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which form pairs are; weights are s8, and `more` are the library's own options."""
+
+    per_channel: bool
+    reduce_range: bool = False
+    activations: QuantType
+    operators: Sequence[str]
+    more: Mapping[str, object] = MappingProxyType({})
+
+
+def insert_pairs(
+    source: onnx.ModelProto, names: Sequence[str], bounds: Mapping[str, Bounds], pairs: Pairs
+) -> onnx.ModelProto:
+    """The graph with such pairs at the named nodes; the source is left as it is."""
     model = onnx.ModelProto()
     model.CopyFrom(source)
     key, value = _INFERRED
     model.metadata_props.add(key=key, value=value)
     quantizer = QDQQuantizer(
         model,
-        options.per_channel,
-        options.reduce_range,
+        pairs.per_channel,
+        pairs.reduce_range,
         QuantType.QInt8,
-        QuantType.QUInt8,
+        pairs.activations,
         {
             name: TensorData(lowest=np.float32(low), highest=np.float32(high))
             for name, (low, high) in bounds.items()
         },
         list(names),
         [],
-        list(OP_TYPES),
-        {},
+        list(pairs.operators),
+        dict(pairs.more),
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()

@@ -6,37 +6,40 @@ nodes stay in float, and so do products of two activations. A CPU's artifact, wi
 activations, is another branch from the same float file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import onnx
-from onnxruntime.quantization import QDQQuantizer, QuantType, TensorData
+from onnxruntime.quantization import QuantType
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Feed
-from deployopt.graph.calibrating import Bounds
 from deployopt.graph.quantize_static import (
     MULTIPLIERS,
     Calibrated,
+    Pairs,
     StaticOptions,
     bounds_of,
     calibrate_static,
+    insert_pairs,
 )
 from deployopt.graph.writing import save_onnx
 
-OPTIONS: Final = {
-    "ActivationSymmetric": True,
-    "WeightSymmetric": True,
-    # A bias of 32-bit integers is refused by TensorRT's parser.
-    "QuantizeBias": False,
-    # Pairs stand before products only: what follows one is fused with it in float.
-    "OpTypesToExcludeOutputQuantization": sorted(MULTIPLIERS),
-    "DedicatedQDQPair": False,
-}
-_INFERRED: Final = ("onnx.infer", "onnxruntime.quant")
+PAIRS: Final = Pairs(
+    per_channel=True,
+    activations=QuantType.QInt8,
+    operators=sorted(MULTIPLIERS),
+    more={
+        "ActivationSymmetric": True,
+        "WeightSymmetric": True,
+        # A bias of 32-bit integers is refused by TensorRT's parser.
+        "QuantizeBias": False,
+        # Pairs stand before products only: what follows one is fused with it in float.
+        "OpTypesToExcludeOutputQuantization": sorted(MULTIPLIERS),
+        "DedicatedQDQPair": False,
+    },
+)
 
 
 def quantize_symmetric(
@@ -61,7 +64,7 @@ def quantize_symmetric(
             "The graph has no convolution or matrix product with constant weights that int8 could "
             "gain by. The float forms stand."
         )
-    save_onnx(place_symmetric(found.model, names, bounds_of(found, options)), destination)
+    save_onnx(insert_pairs(found.model, names, bounds_of(found, options), PAIRS), destination)
     return names
 
 
@@ -76,33 +79,3 @@ def products_to_quantize(found: Calibrated, exclude: Sequence[str]) -> tuple[str
         and node.input[1] in weights
         and not any(fnmatchcase(node.name, pattern) for pattern in exclude)
     )
-
-
-def place_symmetric(
-    source: onnx.ModelProto, names: Sequence[str], bounds: Mapping[str, Bounds]
-) -> onnx.ModelProto:
-    """The graph with pairs before the named nodes; the source is left as it is."""
-    model = onnx.ModelProto()
-    model.CopyFrom(source)
-    key, value = _INFERRED
-    model.metadata_props.add(key=key, value=value)
-    quantizer = QDQQuantizer(
-        model,
-        True,  # noqa: FBT003 -- per channel; the library's own order
-        False,  # noqa: FBT003 -- reduce range
-        QuantType.QInt8,
-        QuantType.QInt8,
-        {
-            name: TensorData(lowest=np.float32(low), highest=np.float32(high))
-            for name, (low, high) in bounds.items()
-        },
-        list(names),
-        [],
-        sorted(MULTIPLIERS),
-        dict(OPTIONS),
-    )
-    quantizer.quantize_model()
-    quantizer.model.topological_sort()
-    quantized: onnx.ModelProto = quantizer.model.model
-    del quantized.metadata_props[:]
-    return quantized

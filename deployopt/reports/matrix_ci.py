@@ -8,7 +8,6 @@ from deployopt.core.matrix import CellResult, MatrixResult
 from deployopt.core.metric import METRICS
 from deployopt.core.text import safe_record
 from deployopt.reports.ci_record import UNIT_NAMES, CiCase, CiSummary
-from deployopt.reports.junit import summary_junit
 from deployopt.reports.matrix_words import count_words, shown_figures, took
 
 _UNSAFE: Final = re.compile(r"[^][A-Za-z0-9._/@+-]+")
@@ -16,11 +15,6 @@ _LABEL_MAX: Final = 80
 _WORST: Final = {
     0: "accepted", 1: "rejected", 2: "failed", 3: "undecided", 4: "failed", 5: "failed",
 }  # fmt: skip
-
-
-def matrix_junit(result: MatrixResult) -> bytes:
-    """One suite, a case a cell; what was not accepted, or taken as it is, is a failure."""
-    return summary_junit(matrix_summary(result))
 
 
 def matrix_summary(result: MatrixResult) -> CiSummary:

@@ -15,7 +15,7 @@ from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
-from deployopt.steps.decoder import CONFIG, GRAPH, copy_beside
+from deployopt.steps.decoder import CONFIG, GRAPH, copy_beside, decoder_artifact
 from deployopt.steps.needs import need_format, need_packages, need_samples_file
 from deployopt.store.writing import copy_new_file, write_new_file
 
@@ -75,14 +75,7 @@ class QuantizeCache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             copy_new_file(weights, context.workdir / weights.name)
         write_new_file(context.workdir / GRAPH, model.SerializeToString(deterministic=True))
         note = f"Keys and values of {len(layers)} layers are kept in 8 bits."
-        return Artifact(
-            format=Format.GENAI,
-            folder=context.workdir,
-            entry=CONFIG,
-            digest="",
-            precision=source.precision,
-            notes=(*source.notes, note),
-        )
+        return decoder_artifact(source, context, source.precision, (note,))
 
 
 def _head_size(path: Path) -> int:

@@ -105,7 +105,7 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             _quantize_lookups(context.workdir / GRAPH)
         context.progress(1.0, f"built, with {built.peak_bytes / _GIB:.1f} GiB at most")
         found = precision_found(context.workdir / GRAPH)
-        return _artifact(source, context, found, ())
+        return decoder_artifact(source, context, found, ())
 
     def _options(self) -> tuple[str, ...]:
         if self.precision == "fp32":
@@ -192,7 +192,7 @@ class QuantizeDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             f"{len(names)} nodes of the decoder were quantized with dynamic range, "
             f"{len(in_blocks)} in blocks."
         )
-        return _artifact(source, context, found, (note,))
+        return decoder_artifact(source, context, found, (note,))
 
 
 def _quantize_lookups(path: Path) -> None:
@@ -246,9 +246,10 @@ def _unknown(architecture: str) -> StepError:
     )
 
 
-def _artifact(
+def decoder_artifact(
     source: Artifact, context: StepContext, precision: Precision, notes: tuple[str, ...]
 ) -> Artifact:
+    """The folder for onnxruntime-genai, with further notes than its source had."""
     return Artifact(
         format=Format.GENAI,
         folder=context.workdir,

@@ -14,6 +14,7 @@ from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.core.text import name_list
 from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.made import onnx_artifact
 from deployopt.steps.needs import need_format, need_packages, need_samples_file
 from deployopt.steps.session import STATIC_SESSION
 
@@ -57,12 +58,4 @@ class ConvertHalf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             kept = f"{len(done.kept)} of {done.nodes} nodes stay float32 ({named}): values of up "
             kept += f"to {worst:.3g} were seen there"
         note = f"float16: {kept}; answers differ by {done.difference:.1e} at most from before."
-        return Artifact(
-            format=self.produces,
-            folder=context.workdir,
-            entry=MODEL_FILE,
-            digest="",
-            precision=precision_found(path),
-            session=STATIC_SESSION,
-            notes=(*source.notes, note),
-        )
+        return onnx_artifact(source, context, precision_found(path), note, STATIC_SESSION)

@@ -37,3 +37,11 @@ def need_samples_file(step: str, context: StepContext, *, required: bool) -> Non
             )
     elif not context.samples.is_file():
         raise StepError(f"The samples of the step {step} are not at {context.samples}.")
+
+
+def need_calibration(step: str, percentile: float, samples: int) -> None:
+    """Raise StepError unless ranges can be taken so."""
+    if not 90 < percentile <= 100 or samples < 1:  # noqa: PLR2004 of a hundred
+        raise StepError(
+            f"{step} takes a percentile over 90 and up to 100, and at least one sample."
+        )

@@ -12,8 +12,8 @@ from deployopt.core.freeing import release_memory
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.made import onnx_artifact
 from deployopt.steps.needs import need_format, need_packages, need_samples_file
-from deployopt.steps.session import CPU_SESSION
 
 
 class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,12 +62,4 @@ class Optimize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             note += f" {done.narrowed} products of the last layer are those of the first token."
         if not done.checked:
             note = "The graph was left as it is: there was no input to check a change with."
-        return Artifact(
-            format=self.produces,
-            folder=context.workdir,
-            entry=MODEL_FILE,
-            digest="",
-            precision=done.precision,
-            session=CPU_SESSION,
-            notes=(*source.notes, note),
-        )
+        return onnx_artifact(source, context, done.precision, note)

@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
-from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
-from deployopt.steps.session import CPU_SESSION, STATIC_SESSION
+from deployopt.steps.made import onnx_artifact
+from deployopt.steps.needs import (
+    need_calibration,
+    need_float,
+    need_format,
+    need_packages,
+    need_samples_file,
+)
+from deployopt.steps.session import STATIC_SESSION
 
 if TYPE_CHECKING:
     from deployopt.graph.quantize_dynamic import DynamicOptions
@@ -72,7 +79,7 @@ class QuantizeDynamic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         save_onnx(model, context.workdir / MODEL_FILE)
         context.progress(1.0, "quantized")
         note = f"{len(names)} nodes were quantized, with dynamic range."
-        return _artifact(source, context, found, note)
+        return onnx_artifact(source, context, found, note)
 
     def options(self) -> "DynamicOptions":
         """As the graph's rewriting takes them."""
@@ -116,10 +123,7 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         need_float(self.name, source)
         need_packages("Quantize", "onnx", "onnxruntime")
         need_samples_file(self.name, context, required=True)
-        if not 90 < self.percentile <= 100 or self.samples < 1:  # noqa: PLR2004 of a hundred
-            raise StepError(
-                "QuantizeStatic takes a percentile over 90 and up to 100, and at least one sample."
-            )
+        need_calibration("QuantizeStatic", self.percentile, self.samples)
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Calibrate, then write model.onnx."""
@@ -135,8 +139,8 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         )
         context.progress(1.0, "quantized")
         note = f"{len(names)} nodes were quantized, calibrated on {len(feeds)} samples."
-        made = _artifact(source, context, precision_found(context.workdir / MODEL_FILE), note)
-        return msgspec.structs.replace(made, session=STATIC_SESSION)
+        found = precision_found(context.workdir / MODEL_FILE)
+        return onnx_artifact(source, context, found, note, STATIC_SESSION)
 
     def options(self, threads: int) -> "StaticOptions":
         """As the graph's rewriting takes them; calibration runs on so many threads."""
@@ -150,15 +154,3 @@ class QuantizeStatic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             exclude=self.exclude,
             threads=threads,
         )
-
-
-def _artifact(source: Artifact, context: StepContext, precision: Precision, note: str) -> Artifact:
-    return Artifact(
-        format=Format.ONNX,
-        folder=context.workdir,
-        entry=MODEL_FILE,
-        digest="",
-        precision=precision,
-        session=CPU_SESSION,
-        notes=(*source.notes, note),
-    )

@@ -11,8 +11,8 @@ from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.made import onnx_artifact
 from deployopt.steps.needs import need_float, need_format, need_packages
-from deployopt.steps.session import CPU_SESSION
 
 BLOCKS = (16, 32, 64, 128, 256)
 
@@ -71,12 +71,4 @@ class QuantizeWeights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         save_onnx(model, context.workdir / MODEL_FILE)
         context.progress(1.0, "quantized")
         note = f"The weights of {len(names)} nodes were quantized, in blocks of {self.block}."
-        return Artifact(
-            format=Format.ONNX,
-            folder=context.workdir,
-            entry=MODEL_FILE,
-            digest="",
-            precision=found,
-            session=CPU_SESSION,
-            notes=(*source.notes, note),
-        )
+        return onnx_artifact(source, context, found, note)

@@ -13,8 +13,8 @@ from deployopt.core.freeing import release_memory
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
+from deployopt.steps.made import onnx_artifact
 from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
-from deployopt.steps.session import CPU_SESSION
 
 
 class Smooth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,12 +63,4 @@ class Smooth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             f"{done.folded + done.multiplied} layer norms were smoothed: {done.folded} in their "
             f"own scales, {done.multiplied} by a product behind them."
         )
-        return Artifact(
-            format=self.produces,
-            folder=context.workdir,
-            entry=MODEL_FILE,
-            digest="",
-            precision=source.precision,
-            session=CPU_SESSION,
-            notes=(*source.notes, note),
-        )
+        return onnx_artifact(source, context, source.precision, note)

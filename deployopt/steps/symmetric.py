@@ -13,7 +13,14 @@ from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.export import MODEL_FILE
-from deployopt.steps.needs import need_float, need_format, need_packages, need_samples_file
+from deployopt.steps.made import onnx_artifact
+from deployopt.steps.needs import (
+    need_calibration,
+    need_float,
+    need_format,
+    need_packages,
+    need_samples_file,
+)
 from deployopt.steps.quantize import Calibration
 from deployopt.steps.session import STATIC_SESSION
 
@@ -43,11 +50,7 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         need_float(self.name, source)
         need_packages("Quantize", "onnx", "onnxruntime")
         need_samples_file(self.name, context, required=True)
-        if not 90 < self.percentile <= 100 or self.samples < 1:  # noqa: PLR2004 of a hundred
-            raise StepError(
-                "QuantizeSymmetric takes a percentile over 90 and up to 100, and at least one "
-                "sample."
-            )
+        need_calibration("QuantizeSymmetric", self.percentile, self.samples)
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Calibrate, then write model.onnx."""
@@ -71,12 +74,4 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             f"{len(names)} products were given signed, symmetric Q/DQ pairs, calibrated on "
             f"{len(feeds)} samples."
         )
-        return Artifact(
-            format=self.produces,
-            folder=context.workdir,
-            entry=MODEL_FILE,
-            digest="",
-            precision=precision_found(path),
-            session=STATIC_SESSION,
-            notes=(*source.notes, note),
-        )
+        return onnx_artifact(source, context, precision_found(path), note, STATIC_SESSION)

@@ -8,13 +8,12 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from deployopt.store.faults import storage_errors
-from deployopt.store.locks import hold
-from deployopt.store.staging import remove_abandoned, remove_tree, scratch_folder
+from deployopt.store.staging import held_folder, remove_abandoned, scratch_folder
 
 _NAME: Final = re.compile(r"do-[0-9a-f]{8}")
 _LONG: Final = 24
@@ -32,26 +31,12 @@ def short_folder() -> Iterator[Path]:
     if len(str(parent)) > _LONG:
         parent = Path("/tmp")  # noqa: S108 -- its name is random, and nobody else may enter it
     _sweep(parent)
-    with storage_errors("making a folder", parent):
-        path, descriptor = _create_held(parent)
-    try:
+    with ExitStack() as stack:
+        with storage_errors("making a folder", parent):
+            path = stack.enter_context(
+                held_folder(parent, lambda: f"do-{secrets.token_hex(4)}", 0o700)
+            )
         yield path
-    finally:
-        try:
-            with suppress(OSError):
-                remove_tree(path)
-        finally:
-            os.close(descriptor)
-
-
-def _create_held(parent: Path) -> tuple[Path, int]:
-    while True:
-        path = parent / f"do-{secrets.token_hex(4)}"
-        with suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            descriptor = hold(path)
-            if descriptor is not None:
-                return path, descriptor
 
 
 def _sweep(parent: Path) -> None:

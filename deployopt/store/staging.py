@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,7 +31,14 @@ def scratch_folder() -> Path:
 @contextmanager
 def staged_folder(parent: Path) -> Iterator[Path]:
     """Yield a new empty folder in `parent`; remove what is left of it on every way out."""
-    path, descriptor = _create_held(parent)
+    with held_folder(parent, lambda: f"{_PREFIX}{unique_name()}{_SUFFIX}", 0o755) as path:
+        yield path
+
+
+@contextmanager
+def held_folder(parent: Path, name: Callable[[], str], mode: int) -> Iterator[Path]:
+    """The same under another name, which is asked for until one is free."""
+    path, descriptor = _create_held(parent, name, mode)
     try:
         yield path
     finally:
@@ -76,11 +83,12 @@ def unique_name() -> str:
     return f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
-def _create_held(parent: Path) -> tuple[Path, int]:
+def _create_held(parent: Path, name: Callable[[], str], mode: int) -> tuple[Path, int]:
     while True:
-        path = parent / f"{_PREFIX}{unique_name()}{_SUFFIX}"
-        path.mkdir(mode=0o755)
-        # A collector may come between the two calls; then the folder is gone and another is made.
-        descriptor = hold(path)
-        if descriptor is not None:
-            return path, descriptor
+        path = parent / name()
+        with suppress(FileExistsError):
+            path.mkdir(mode=mode)
+            # A collector may come between the two calls: then the folder is gone, another is made.
+            descriptor = hold(path)
+            if descriptor is not None:
+                return path, descriptor

@@ -10,6 +10,23 @@ from deployopt.pipeline.matrix import processes, ray_executor
 from tests.fakes import hurried, hurried_cell
 
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried_matrix")
+TEXT: Final = """
+output = "out"
+accept_predicted = true
+[[model]]
+name = "mlp"
+model = "./mlp.onnx"
+data = "./inputs.npz"
+[[target]]
+name = "here"
+target = "./here.toml"
+[[variant]]
+name = "small"
+budgets = { artifact_size = "1 KiB" }
+[[variant]]
+name = "usual"
+"""
+"""A matrix of two cells that need the same steps."""
 
 
 def hurry(patch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.errors import StepError
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.recipe import Step, StepContext
 from deployopt.core.samples import Feed, encode_samples
@@ -113,3 +114,16 @@ def test_a_class_keeps_its_numbers(kind: str, changed: dict[str, object], tmp_pa
         decoder = opened(made(step, plain, tmp_path / step.name, samples))
         total = sum(document_nll(decoder, text) for text in texts)
         assert total == pytest.approx(sum(reference.nll), rel=0.01)
+
+
+def test_angles_that_the_builder_would_get_wrong_are_refused(tmp_path: Path) -> None:
+    plain = {"rope_type": "default", "rope_theta": 10000.0}
+    stretched = {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0}
+    angles = {"full_attention": stretched, "sliding_attention": plain}
+    changed = {"head_dim": 32, "layer_types": GEMMA_LAYERS, "rope_parameters": angles}
+    random_model(tmp_path / "m", "gemma3_text", changed)
+    source = Artifact(
+        format=Format.TRANSFORMERS, folder=tmp_path / "m", entry="config.json", digest="d"
+    )
+    with pytest.raises(StepError, match="Gemma 3 with linear angles would become another model"):
+        made(ExportDecoder(), source, tmp_path / "fp32")

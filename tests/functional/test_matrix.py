@@ -15,6 +15,7 @@ from deployopt.pipeline.matrix.planning import Places, plan_cells
 from deployopt.pipeline.matrix.run import read_matrix
 from deployopt.store.verifying import verify_bundle
 from tests.fakes import hurried_cell, hurried_matrix, models, results
+from tests.fakes.hurried_matrix import TEXT
 from tests.functional.conftest import (
     ROOT,
     Done,
@@ -24,22 +25,6 @@ from tests.functional.conftest import (
     outside,
 )
 
-TEXT = """
-output = "out"
-accept_predicted = true
-[[model]]
-name = "mlp"
-model = "./mlp.onnx"
-data = "./inputs.npz"
-[[target]]
-name = "here"
-target = "./here.toml"
-[[variant]]
-name = "small"
-budgets = { artifact_size = "1 KiB" }
-[[variant]]
-name = "usual"
-"""
 VERDICT = {"accepted", "undecided"}
 """A shared machine may be too noisy to tell a latency."""
 

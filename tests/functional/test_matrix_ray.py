@@ -19,28 +19,12 @@ from deployopt.pipeline.matrix.digests import Inputs
 from deployopt.pipeline.matrix.ray_executor import RayExecutor
 from tests.fakes import hurried_cell, hurried_matrix, models
 from tests.fakes.cells import COMMAND, FULL, Seen, cell
+from tests.fakes.hurried_matrix import TEXT
 from tests.fakes.ray_cluster import MISSING, Cluster, there_is_ray
 from tests.fakes.sshd import free_port
 from tests.functional.conftest import ROOT, Done, child_environment, invoke_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not there_is_ray(), reason=MISSING)]
-
-TEXT = """
-output = "out"
-accept_predicted = true
-[[model]]
-name = "mlp"
-model = "./mlp.onnx"
-data = "./inputs.npz"
-[[target]]
-name = "here"
-target = "./here.toml"
-[[variant]]
-name = "small"
-budgets = { artifact_size = "1 KiB" }
-[[variant]]
-name = "usual"
-"""
 
 
 @pytest.fixture(scope="module")

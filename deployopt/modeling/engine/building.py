@@ -19,8 +19,8 @@ from deployopt.core.engine import ENGINE_FILE, LISTING_FILE, EngineListing, Engi
 from deployopt.core.errors import IntegrityError, StepError
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension, show_quantity
+from deployopt.modeling.confined_run import EndedError, Took, Work, run_confined
 from deployopt.modeling.engine.child import REFUSED, REFUSED_FILE, Order, Refusal, RefusedNode
-from deployopt.modeling.language.confined_run import EndedError, Took, Work, run_confined
 from deployopt.store.staging import remove_tree
 
 CHILD: Final = "deployopt.modeling.engine.child"

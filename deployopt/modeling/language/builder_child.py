@@ -69,8 +69,10 @@ def _flatten_rotary() -> None:
             return config
         far, near = kinds["full_attention"], kinds["sliding_attention"]
         if far["rope_type"] != "default":
-            # The builder would stretch the windows' angles too.
-            raise NotImplementedError(f"Gemma 3 with {far['rope_type']} angles is {_SAID}.")
+            raise NotImplementedError(
+                f"Gemma 3 with {far['rope_type']} angles would become another model, as its "
+                "windows' angles would be stretched too. Gemma 3 270M and 1B have plain ones."
+            )
         config.rope_parameters = dict(far)
         config.rope_theta, config.rope_local_base_freq = far["rope_theta"], near["rope_theta"]
         return config

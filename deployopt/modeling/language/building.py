@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import StepError
+from deployopt.modeling.confined_run import TIMEOUT_S, EndedError, Work, run_confined
 from deployopt.modeling.language.builder_child import UNKNOWN, Order
-from deployopt.modeling.language.confined_run import TIMEOUT_S, EndedError, Work, run_confined
 from deployopt.store.staging import remove_tree
 
 CONFIG: Final = "genai_config.json"

@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import StepError
+from deployopt.modeling.confined_run import TIMEOUT_S, Work, run_confined
 from deployopt.modeling.language.calibrating_child import Order
-from deployopt.modeling.language.confined_run import TIMEOUT_S, Work, run_confined
 from deployopt.modeling.loading import check_weights, read_config
 from deployopt.store.staging import remove_tree
 from deployopt.store.writing import copy_new_file

@@ -33,10 +33,8 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
     bundle: OpenBundle
     verdict: Verdict
-    verified: Verification | None = None
-    """Of whose measuring the verdict is, where it was settled after the build."""
     machine: Machine | None = None
-    """What timed it."""
+    """What timed it: at the build, or where it was settled since."""
 
     @property
     def word(self) -> str:
@@ -138,7 +136,7 @@ def _judged(bundle: OpenBundle, request: ExportRequest) -> Served:
             f"bundles are handed over to a server. {_advice(verdict)}"
         )
     machine = _timed_by(bundle) if later is None else later.result.machine
-    return Served(bundle=bundle, verdict=verdict, verified=later, machine=machine)
+    return Served(bundle=bundle, verdict=verdict, machine=machine)
 
 
 def _has(bundle: OpenBundle, name: str) -> bool:

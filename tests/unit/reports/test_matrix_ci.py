@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 
 from deployopt.core.matrix import Word
-from deployopt.reports.matrix_ci import matrix_junit, matrix_metrics
+from deployopt.reports.junit import summary_junit
+from deployopt.reports.matrix_ci import matrix_metrics, matrix_summary
 from tests.fakes.matrices import matrix_of
 
 
 def test_junit_has_a_case_a_cell(tmp_path: Path) -> None:
-    suite = ET.fromstring(matrix_junit(matrix_of(tmp_path)))[0]  # noqa: S314 -- ours
+    suite = ET.fromstring(summary_junit(matrix_summary(matrix_of(tmp_path))))[0]  # noqa: S314 -- ours
     assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
     kinds = [case.find("failure") for case in suite.iter("testcase")]
     assert [None if kind is None else kind.get("type") for kind in kinds] == [
@@ -24,7 +25,7 @@ def test_what_the_matrix_takes_passes_beside_what_it_does_not(tmp_path: Path) ->
     taken = msgspec.structs.replace(result.cells[0], word=Word.PROVISIONAL, exit_code=0)
     left = msgspec.structs.replace(result.cells[0], word=Word.PROVISIONAL, exit_code=3)
     both = msgspec.structs.replace(result, cells=(taken, left))
-    suite = ET.fromstring(matrix_junit(both))[0]  # noqa: S314 -- ours
+    suite = ET.fromstring(summary_junit(matrix_summary(both)))[0]  # noqa: S314 -- ours
     assert suite.get("failures") == "1"
     assert [case.find("failure") is None for case in suite.iter("testcase")] == [True, False]
 
