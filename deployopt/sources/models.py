@@ -21,6 +21,9 @@ from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
 from deployopt.sources.demo_card import SHIPPED, read_card
 from deployopt.sources.demo_chat import MODEL, PACKAGE, fetch_demo_chat
 from deployopt.sources.demo_weights import assemble
+from deployopt.sources.efficientnet_lite import ALIAS as LITE
+from deployopt.sources.efficientnet_lite import GRAPH, make_efficientnet_lite
+from deployopt.sources.efficientnet_lite import PACKAGE as LITE_WEIGHTS
 from deployopt.sources.folder import ENTRY, complete_folder, read_folder
 from deployopt.sources.gguf import Converted, adopt_gguf, convert_into, gguf_key, gguf_note
 from deployopt.sources.gguf_header import SUFFIX as GGUF
@@ -105,6 +108,8 @@ def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> 
         return _demo(store)
     if entry.alias == DEMO_CHAT:
         return _demo_chat(store)
+    if entry.alias == LITE:
+        return _efficientnet_lite(store)
     _require_buildable(entry)
     wanted = HubName(repository=entry.repository or "", revision=revision or entry.revision)
     try:
@@ -158,6 +163,18 @@ def _demo_chat(store: Store) -> SourceModel:
     return msgspec.structs.replace(source, default_data=DEMO_CHAT)
 
 
+def _efficientnet_lite(store: Store) -> SourceModel:
+    key = cache_key({"source": LITE, "version": _VERSION, "weights": LITE_WEIGHTS.sha256})
+    stored = store.lookup(key)
+    if stored is None:
+        with store.stage() as fetched, store.stage() as staged:
+            make_efficientnet_lite(staged, fetched)
+            stored = store.commit(staged, key)
+    resolved = f"{LITE_WEIGHTS.name}=={LITE_WEIGHTS.version}, exported"
+    origin = Origin(asked=LITE, resolved=resolved, licence=LITE_WEIGHTS.licence, files=stored.files)
+    return _graph(LITE, stored, GRAPH, origin)
+
+
 def _from_gguf(name: str, path: Path, store: Store) -> SourceModel:
     (entry,) = file_entries(path.parent, (path.name,), store)
     made = adopt_gguf(path, entry, store, _check_model)
@@ -199,15 +216,19 @@ def _from_onnx(name: str, path: Path, store: Store) -> SourceModel:
         read_onnx(staged / path.name)
 
     stored = adopt(path.parent, entries, store, key=source_key("onnx", entries), check=check)
-    interface = read_onnx(stored.folder / path.name)
+    origin = Origin(asked=name, resolved=f"file {path.name}", files=entries)
+    return _graph(name, stored, path.name, origin)
+
+
+def _graph(name: str, stored: StoredObject, entry: str, origin: Origin) -> SourceModel:
+    interface = read_onnx(stored.folder / entry)
     artifact = Artifact(
         format=Format.ONNX,
         folder=stored.folder,
-        entry=path.name,
+        entry=entry,
         digest=stored.digest,
-        precision=onnx_precision(stored.folder / path.name),
+        precision=onnx_precision(stored.folder / entry),
     )
-    origin = Origin(asked=name, resolved=f"file {path.name}", files=entries)
     data = SYNTHETIC if interface.task is Task.ANY else None
     return SourceModel(
         name=name, artifact=artifact, interface=interface, origin=origin, default_data=data

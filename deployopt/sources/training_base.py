@@ -82,7 +82,10 @@ def resolve_base(name: str, store: Store) -> TrainingBase:
     if entry.alias == DEMO:
         return _demo(store)
     if entry.repository is None:
-        raise UsageError(f"{entry.alias} has no weights that can be fetched. Give its folder.")
+        raise UsageError(
+            f"{entry.alias} is not published as a folder in Hugging Face form, which is what "
+            "training starts from. Give the folder of one, or another model."
+        )
     wanted = HubName(repository=entry.repository, revision=entry.revision)
     try:
         return _from_hub(name, wanted, store)

@@ -65,7 +65,6 @@ def test_a_locked_folder_that_changed_is_refused(
         ("distillbert", "Did you mean 'distilbert'.*demo-sentiment, .*distilbert"),
         ("zzz", "no alias, no folder"),
         ("llama-2-70b", "text-generation\\) cannot be built from"),
-        ("efficientnet-lite0", "cannot be built from"),
         ("org/name", "written hub:org/name"),
         ("./nothing", "no file or folder"),
         ("nothing.onnx", "no file or folder"),
