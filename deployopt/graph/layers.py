@@ -22,8 +22,10 @@ from deployopt.graph.quantize_static import (
     bounds_of,
     calibrate_static,
     chosen_nodes,
+    insert_pairs,
     place_pairs,
 )
+from deployopt.graph.quantize_symmetric import PAIRS, products_to_quantize
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.sizes import elements
@@ -102,16 +104,58 @@ class StaticLayers:
 
     def alone(self, tail: onnx.ModelProto, layer: Layer) -> onnx.ModelProto:
         """The tail with this layer quantized."""
-        graph = tail.graph
-        known = {part.name for part in (*graph.input, *graph.initializer)}
-        known |= {name for node in graph.node for name in node.output}
-        read = {name for node in graph.node for name in read_by(node)}
-        # Weights that lie beside the tail pass for inputs while nodes are put in their order.
-        beside = [onnx.ValueInfoProto(name=name) for name in sorted(read - known - {""})]
-        graph.input.extend(beside)
-        placed = place_pairs(tail, layer.nodes, self._bounds, self._options)
-        del placed.graph.input[len(placed.graph.input) - len(beside) :]
-        return placed
+
+        def place(model: onnx.ModelProto) -> onnx.ModelProto:
+            return place_pairs(model, layer.nodes, self._bounds, self._options)
+
+        return _beside_weights(tail, place)
+
+
+class SymmetricLayers:
+    """As quantize_symmetric changes them: products alone; the requests are run once.
+
+    Raises:
+        RefusedInputError: the source may not be opened.
+        StepError: nothing to quantize or to calibrate with, or a request does not run.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        scratch: Path,
+        feeds: Sequence[Feed],
+        options: StaticOptions,
+        progress: Callable[[float, str], None],
+    ) -> None:
+        found = calibrate_static(source, scratch, feeds, options, progress)
+        self.model = found.model
+        self._bounds = bounds_of(found, options)
+        names = set(products_to_quantize(found, options.exclude))
+        self.layers = _layers(self.model, [n for n in self.model.graph.node if n.name in names])
+
+    def alone(self, tail: onnx.ModelProto, layer: Layer) -> onnx.ModelProto:
+        """The tail with this layer quantized."""
+
+        def place(model: onnx.ModelProto) -> onnx.ModelProto:
+            return insert_pairs(model, layer.nodes, self._bounds, PAIRS)
+
+        return _beside_weights(tail, place)
+
+
+def _beside_weights(
+    tail: onnx.ModelProto, place: Callable[[onnx.ModelProto], onnx.ModelProto]
+) -> onnx.ModelProto:
+    """What `place` makes of a tail whose weights lie beside it."""
+    graph = tail.graph
+    known = {part.name for part in (*graph.input, *graph.initializer)}
+    known |= {name for node in graph.node for name in node.output}
+    read = {name for node in graph.node for name in read_by(node)}
+    # Weights that lie beside the tail pass for inputs while nodes are put in their order.
+    beside = [onnx.ValueInfoProto(name=name) for name in sorted(read - known - {""})]
+    graph.input.extend(beside)
+    placed = place(tail)
+    del placed.graph.input[len(placed.graph.input) - len(beside) :]
+    return placed
 
 
 def _layers(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> tuple[Layer, ...]:

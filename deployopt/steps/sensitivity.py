@@ -20,6 +20,7 @@ from deployopt.core.samples import Array, Feed
 from deployopt.core.search import LayerError
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 from deployopt.steps.session import CPU_SESSION, STATIC_SESSION
+from deployopt.steps.symmetric import QuantizeSymmetric
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from deployopt.graph.layers import Layer, Quantizer
     from deployopt.graph.running import Session
 
-Quantize = QuantizeDynamic | QuantizeStatic
+Quantize = QuantizeDynamic | QuantizeStatic | QuantizeSymmetric
 AnyQuantize = TypeVar("AnyQuantize", bound=Quantize)
 _SCRATCH: Final = "ranking.onnx"
 FIRST_PASS: Final = 64
@@ -93,8 +94,7 @@ def rank_layers(
     if not feeds:
         raise StepError("Layers are ranked on real inputs and none were given.")
     clock = _Clock(probe.deadline_s)
-    static = isinstance(quantize, QuantizeStatic)
-    session = STATIC_SESSION if static else CPU_SESSION
+    session = CPU_SESSION if isinstance(quantize, QuantizeDynamic) else STATIC_SESSION
     asking = _Asking(_quantizer(source, quantize, probe), session, probe, clock)
     need_layers(asking.layers)
     known: dict[str, list[Change]] = {}
@@ -139,11 +139,12 @@ def _first_pass(feeds: Sequence[Feed]) -> int:
 
 
 def _quantizer(source: Artifact, quantize: Quantize, probe: Probe) -> "Quantizer":
-    from deployopt.graph.layers import DynamicLayers, StaticLayers
+    from deployopt.graph.layers import DynamicLayers, StaticLayers, SymmetricLayers
 
     if isinstance(quantize, QuantizeDynamic):
         return DynamicLayers(source.path, quantize.options())
-    return StaticLayers(
+    kind = SymmetricLayers if isinstance(quantize, QuantizeSymmetric) else StaticLayers
+    return kind(
         source.path,
         probe.workdir / _SCRATCH,
         probe.calibration[: quantize.samples],

@@ -4,7 +4,7 @@ In: a plain float graph and real inputs. Out: the same with pairs as TensorRT fu
 forms for CPUs (quantize-dynamic, quantize-static) have unsigned activations, which it refuses.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
@@ -23,6 +23,9 @@ from deployopt.steps.needs import (
 )
 from deployopt.steps.quantize import Calibration
 from deployopt.steps.session import STATIC_SESSION
+
+if TYPE_CHECKING:
+    from deployopt.graph.quantize_static import StaticOptions
 
 
 class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,19 +58,13 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Calibrate, then write model.onnx."""
         from deployopt.graph.precision import precision_found
-        from deployopt.graph.quantize_static import StaticOptions
         from deployopt.graph.quantize_symmetric import quantize_symmetric
 
         if context.samples is None:
             raise StepError("QuantizeSymmetric needs samples.")
         feeds = decode_samples(context.samples)[: self.samples]
         path = context.workdir / MODEL_FILE
-        options = StaticOptions(
-            calibration=self.calibration,
-            percentile=self.percentile,
-            exclude=self.exclude,
-            threads=context.threads,
-        )
+        options = self.options(context.threads)
         names = quantize_symmetric(source.path, path, feeds, options, context.progress)
         context.progress(1.0, "quantized")
         note = (
@@ -75,3 +72,14 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             f"{len(feeds)} samples."
         )
         return onnx_artifact(source, context, precision_found(path), note, STATIC_SESSION)
+
+    def options(self, threads: int) -> "StaticOptions":
+        """As the graph's rewriting takes them; calibration runs on so many threads."""
+        from deployopt.graph.quantize_static import StaticOptions
+
+        return StaticOptions(
+            calibration=self.calibration,
+            percentile=self.percentile,
+            exclude=self.exclude,
+            threads=threads,
+        )

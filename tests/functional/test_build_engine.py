@@ -9,6 +9,7 @@ from deployopt.core.codec import decode_json
 from deployopt.core.engine import EngineListing
 from deployopt.store.verifying import verify_bundle
 from tests.fakes import models
+from tests.fakes.spoilt_layers import WIDTH, loud_channel, spoilt_model
 from tests.functional.conftest import Done, Invoke, check_schema
 
 pytest.importorskip("tensorrt_rtx")
@@ -167,6 +168,25 @@ def test_a_graph_with_unsigned_points_is_refused_by_name(
     assert "DynamicQuantizeLinear" in done.paragraph
     assert "Give the float model" in done.paragraph
     assert not list(tmp_path.glob("dynamic-*"))
+
+
+def test_a_layer_that_int8_spoils_goes_back_to_float(invoke: Invoke, tmp_path: Path) -> None:
+    model = tmp_path / "loud.onnx"
+    model.write_bytes(spoilt_model(loud_channel).SerializeToString())
+    data = models.write_arrays(tmp_path / "rows.npz", WIDTH)
+    done = build(invoke, tmp_path, "rtx3060", model, data)
+    assert done.code == 3, done.err
+    tried = {one["recipe"]: one for one in done.json["candidates"]}
+    mended = next(name for name in tried if name.startswith("int8, ") and "float" in name)
+    lost = {name: one["accuracy"]["loss"]["value"] for name, one in tried.items()}
+    assert lost[mended] < lost["int8"]
+    assert tried[mended]["engine"]["precisions"]["int8"] > 0
+    kept = [
+        layer["name"].partition("/")[0]
+        for layer in done.json["search"]["layers"]
+        if layer["kept_float"]
+    ]
+    assert "l2" in kept
 
 
 @pytest.mark.torch

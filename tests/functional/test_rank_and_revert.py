@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnx.helper as make
 import pytest
 
 from deployopt.core.artifact import Artifact, Format, Precision
@@ -23,68 +21,27 @@ from deployopt.device.device import ThisMachine
 from deployopt.device.reference import reference_of
 from deployopt.device.setup import EvaluationSet, Setup
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
-from deployopt.steps.sensitivity import Probe, excluding, rank_layers
+from deployopt.steps.sensitivity import Probe, Quantize, excluding, rank_layers
+from deployopt.steps.symmetric import QuantizeSymmetric
+from tests.fakes.spoilt_layers import WIDTH, Spoil, loud_channel, loud_weight, spoilt_model
 
-WIDTH, CLASSES, LAYERS = 128, 4, 5
 INTERFACE = Interface(
     task=Task.IMAGE_CLASSIFICATION,
     inputs=ArrayInputs(inputs=(ArrayInput(name="x", dtype="float32", shape=("batch", WIDTH)),)),
     outputs=("logits",),
     labels=tuple("abcd"),
 )
-Spoil = Callable[[dict[str, np.ndarray]], None]
 Judge = Callable[[Artifact], AccuracyTrial]
-
-
-def loud_channel(arrays: dict[str, np.ndarray]) -> None:
-    """The second layer gives one huge channel, of which the third makes nothing."""
-    arrays["w1"][:, 7] = 0
-    arrays["b1"][7] = 3000
-    arrays["w2"][7] = 0
-
-
-def loud_weight(arrays: dict[str, np.ndarray]) -> None:
-    """One weight of the third layer is huge, and what it multiplies never says anything."""
-    arrays["w1"][:, 7] = 0
-    arrays["b1"][7] = -1
-    arrays["w2"][7, 7] = 500
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[[Spoil], Artifact]:
-    """Five layers of MatMul, Add and Relu, `l0` to `l4`, and a head."""
+    """A spoilt graph as an artifact."""
 
     def build(spoil: Spoil) -> Artifact:
-        random = np.random.default_rng(0)
-        arrays = {}
-        for at in range(LAYERS):
-            arrays[f"w{at}"] = random.standard_normal((WIDTH, WIDTH)) / np.sqrt(WIDTH / 2)
-            arrays[f"b{at}"] = random.standard_normal(WIDTH) / 10
-        arrays["head"] = random.standard_normal((WIDTH, CLASSES))
-        spoil(arrays)
-        nodes, value = [], "x"
-        for at in range(LAYERS):
-            nodes += [
-                make.make_node("MatMul", [value, f"w{at}"], [f"p{at}"], name=f"l{at}"),
-                make.make_node("Add", [f"p{at}", f"b{at}"], [f"s{at}"], name=f"a{at}"),
-                make.make_node("Relu", [f"s{at}"], [f"h{at}"], name=f"r{at}"),
-            ]
-            value = f"h{at}"
-        nodes.append(make.make_node("MatMul", [value, "head"], ["logits"], name="head"))
-        graph = make.make_graph(
-            nodes,
-            "layers",
-            [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["batch", WIDTH])],
-            [make.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", CLASSES])],
-            [
-                onnx.numpy_helper.from_array(array.astype(np.float32), name)
-                for name, array in arrays.items()
-            ],
-        )
-        model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
         folder = tmp_path / "float"
         folder.mkdir()
-        (folder / "model.onnx").write_bytes(model.SerializeToString())
+        (folder / "model.onnx").write_bytes(spoilt_model(spoil).SerializeToString())
         return Artifact(format=Format.ONNX, folder=folder, entry="model.onnx", digest="d")
 
     return build
@@ -122,11 +79,12 @@ def accuracy(tmp_path: Path, reference: Artifact) -> Judge:
         (loud_channel, QuantizeDynamic()),
         (loud_weight, QuantizeDynamic(per_channel=False)),
         (loud_weight, QuantizeStatic(per_channel=False, calibration="mse")),
+        (loud_channel, QuantizeSymmetric(calibration="minmax")),
     ],
 )
 def test_the_spoilt_layer_is_found_and_mended(
     spoil: Spoil,
-    step: QuantizeDynamic | QuantizeStatic,
+    step: Quantize,
     made: Callable[[Spoil], Artifact],
     tmp_path: Path,
 ) -> None:
@@ -134,7 +92,7 @@ def test_the_spoilt_layer_is_found_and_mended(
     samples = tmp_path / "samples.npz"
     samples.write_bytes(encode_samples(requests(1, 64)))
 
-    def quantized(chosen: QuantizeDynamic | QuantizeStatic, name: str) -> Artifact:
+    def quantized(chosen: Quantize, name: str) -> Artifact:
         (tmp_path / name).mkdir()
         context = StepContext(workdir=tmp_path / name, interface=INTERFACE, samples=samples)
         chosen.requires(source, context)

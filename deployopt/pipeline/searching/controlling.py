@@ -5,10 +5,12 @@ sensitivity, and forms that keep the worst of them in float, asked as well (rank
 does it). Whether it is faster than float all the same is measured later, and judged at the gate.
 """
 
+import math
 from typing import Final
 
 import msgspec
 
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.budget import limit_of
 from deployopt.core.examples import decode_examples
@@ -20,6 +22,7 @@ from deployopt.core.search import Effort, LayerError
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
+from deployopt.pipeline.making import Made
 from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.recipes import Form
 from deployopt.pipeline.searching.journal import Ranked
@@ -28,6 +31,7 @@ from deployopt.pipeline.searching.run import SearchRun
 from deployopt.pipeline.trying import Tried, ask_recipes
 from deployopt.steps.quantize import Calibration, QuantizeDynamic, QuantizeStatic
 from deployopt.steps.smooth import Smooth
+from deployopt.steps.symmetric import QuantizeSymmetric
 
 _REVERTED: Final = (1, 2, 4, 8, 16)
 """So many of the most sensitive layers go back to float, until the loss is small enough."""
@@ -50,8 +54,13 @@ class _Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     tried: Tried
     form: Form
-    quantize: QuantizeDynamic | QuantizeStatic
+    quantize: QuantizeDynamic | QuantizeStatic | QuantizeSymmetric
     source: Artifact
+
+    def with_steps(self, *quantizing: Step) -> tuple[Step, ...]:
+        """The form's steps with others in the place of the one that quantizes."""
+        at = self.form.steps.index(self.quantize)
+        return (*self.form.steps[:at], *quantizing, *self.form.steps[at + 1 :])
 
 
 def control(
@@ -91,16 +100,21 @@ def _otherwise(prepared: Prepared, subject: _Subject, watcher: Watcher) -> _Subj
 
 
 def _other_forms(subject: _Subject) -> tuple[Form, ...]:
-    """Other calibrators for a static step; activations scaled into weights for a dynamic one."""
-    quantize, before = subject.quantize, subject.form.steps[:-1]
-    if isinstance(quantize, QuantizeDynamic):
-        reason = "int8 with the activations' outliers scaled into the weights"
-        return (Form(name=f"{subject.form.name}, smooth", steps=(*before, Smooth(), quantize),
-                     reason=reason),)  # fmt: skip
+    """Activations scaled into the weights of transformers; other calibrators for other nets."""
+    quantize = subject.quantize
+    smooth = Form(
+        name=f"{subject.form.name}, smooth",
+        steps=subject.with_steps(Smooth(), quantize),
+        reason="int8 with the activations' outliers scaled into the weights",
+    )
+    # Symmetric pairs take the whole range where values have outliers that carry meaning.
+    whole = isinstance(quantize, QuantizeSymmetric) and quantize.calibration == "minmax"
+    if whole or isinstance(quantize, QuantizeDynamic):
+        return (smooth,)
     return tuple(
         Form(
             name=f"{subject.form.name}, {way}",
-            steps=(*before, msgspec.structs.replace(quantize, calibration=way)),
+            steps=subject.with_steps(msgspec.structs.replace(quantize, calibration=way)),
             reason=f"int8 with ranges by {way}",
         )
         for way in _CALIBRATIONS
@@ -121,10 +135,23 @@ def _subject(prepared: Prepared, plain: tuple[Tried, ...]) -> _Subject | None:
         form = forms.get(one.candidate.recipe.name)
         if made is None or form is None or not form.steps or one.loss is None:
             continue
-        quantize = form.steps[-1]
-        graphs = [a for a in made.between[:-1] if a.format is Format.ONNX]
-        if isinstance(quantize, QuantizeDynamic | QuantizeStatic) and graphs:
-            return _Subject(tried=one, form=form, quantize=quantize, source=graphs[-1])
+        found = _quantizing(form, made)
+        if found is not None:
+            return _Subject(tried=one, form=form, quantize=found[0], source=found[1])
+    return None
+
+
+def _quantizing(
+    form: Form, made: Made
+) -> tuple[QuantizeDynamic | QuantizeStatic | QuantizeSymmetric, Artifact] | None:
+    """The form's step that quantizes layer by layer, and the float graph that it was given."""
+    before = made.between[: -len(form.steps)]
+    given = (before[-1] if before else None, *made.between[len(before) :])
+    for step, source in zip(form.steps, given, strict=False):
+        if isinstance(step, QuantizeDynamic | QuantizeStatic | QuantizeSymmetric):
+            if source is None or source.format is not Format.ONNX:
+                return None
+            return step, source
     return None
 
 
@@ -133,8 +160,13 @@ def _too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:
     trial = tried.candidate.accuracy
     if trial is None:
         return False
-    discordance = (trial.lost + trial.gained) / trial.examples
     gate = prepared.dataset.splits[Split.GATE].examples
+    if trial.precision is not msgspec.UNSET:
+        bounds = accuracy_bounds(trial)
+        # Too few images to bound mAP by say as much by the loss alone.
+        reach = bounds.upper - bounds.estimate if math.isfinite(bounds.upper) else limit / 2
+        return bounds.estimate + reach * math.sqrt(trial.examples / gate) > limit
+    discordance = (trial.lost + trial.gained) / trial.examples
     return (trial.lost - trial.gained) / trial.examples > max(
         0.0, allowed_loss(limit, gate, discordance)
     )
@@ -213,15 +245,9 @@ def _kept(subject: _Subject, names: list[str]) -> Form:
     """The form with these layers in float."""
     from deployopt.steps.sensitivity import excluding
 
-    quantize = subject.quantize
-    kept: Step
-    if isinstance(quantize, QuantizeDynamic):
-        kept = excluding(quantize, names)
-    else:
-        kept = excluding(quantize, names)
     plural = "" if len(names) == 1 else "s"
     return Form(
         name=f"{subject.form.name}, {len(names)} layer{plural} float",
-        steps=(*subject.form.steps[:-1], kept),
+        steps=subject.with_steps(excluding(subject.quantize, names)),
         reason=f"{subject.form.name} with the layers in float that cost most accuracy",
     )

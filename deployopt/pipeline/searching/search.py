@@ -83,8 +83,11 @@ def search(
     effort = effort_of(prepared.request)
     alive = tuple(one for one in plain if one.evaluation is not None)
     base = next((one for one in alive if one.candidate.is_float), None)
-    if base is None or base.candidate.made is None or base.candidate.is_engine:
+    if base is None or base.candidate.made is None:
         return Searched()
+    if base.candidate.is_engine:
+        controlled = control(prepared, alive, None, watcher)
+        return Searched(tried=controlled.tried, result=_quick(prepared, budget, controlled))
     small = shrink(prepared, alive, watcher)
     if effort is Effort.QUICK:
         controlled = control(prepared, alive, None, watcher)

@@ -6,14 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
-from deployopt.graph.layers import DynamicLayers, Quantizer, StaticLayers, need_layers
+from deployopt.graph.layers import (
+    DynamicLayers,
+    Quantizer,
+    StaticLayers,
+    SymmetricLayers,
+    need_layers,
+)
 from deployopt.graph.quantize_dynamic import DynamicOptions, quantize_dynamic
 from deployopt.graph.quantize_static import StaticOptions
+from deployopt.graph.quantize_symmetric import quantize_symmetric
 from deployopt.graph.running import Session, open_as_shipped
 from deployopt.graph.tails import Graph, Playing, Weights
 
@@ -106,3 +114,27 @@ def test_nothing_to_quantize_is_an_error(text_model: onnx.ModelProto, saved: Sav
     found = DynamicLayers(saved(text_model), DynamicOptions(exclude=("*",)))
     with pytest.raises(StepError, match="no layer"):
         need_layers(found.layers)
+
+
+@pytest.mark.parametrize("name", ["c1", "c2", "fc"])
+def test_a_symmetric_tail_answers_as_the_whole_graph_with_that_layer_alone(
+    conv_model: onnx.ModelProto,
+    images: Feeds,
+    answers: Answers,
+    saved: Save,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    source = saved(conv_model)
+    layers = SymmetricLayers(source, tmp_path / "scratch.onnx", images, StaticOptions(), silent)
+    assert [layer.name for layer in layers.layers] == ["c1", "c2", "fc"]
+    found = np.concatenate(alone(layers, images, name, tmp_path))
+    others = tuple({"c1", "c2", "fc"} - {name})
+    goal = tmp_path / "one.onnx"
+    names = quantize_symmetric(source, goal, images, StaticOptions(exclude=others), silent)
+    assert names == (name,)
+    session = ort.InferenceSession(goal, providers=["CPUExecutionProvider"])
+    whole = np.concatenate([session.run(None, feed)[0] for feed in images])
+    np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-5)
+    plain = np.concatenate(answers(conv_model, images))
+    assert not np.allclose(whole, plain, rtol=1e-4, atol=1e-6)

@@ -211,3 +211,27 @@ def test_no_counted_work_is_not_predicted_and_never_zero() -> None:
     for name in ("rpi4", "a100"):
         assert predict_latency(load_target(name), nothing, Precision.FP32) is None
         assert predict_energy(load_target(name), nothing, Precision.FP32) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "lookups", "precision", "measured"),
+    [
+        # Engines for compute capability 8.6, as they lay on disk.
+        (22_713_216, 11_918_208, Precision.FP32, 95_560_732),
+        (22_713_216, 11_918_208, Precision.FP16, 50_289_508),
+        (22_713_216, 11_918_208, Precision.INT8, 40_273_140),
+        (4_652_008, 0, Precision.FP32, 19_196_932),
+        (4_652_008, 0, Precision.FP16, 9_988_148),
+        (4_652_008, 0, Precision.INT8, 17_970_428),
+    ],
+)
+def test_engines_that_were_built_lie_in_the_band(
+    parameters: int, lookups: int, precision: Precision, measured: int
+) -> None:
+    model = msgspec.structs.replace(
+        one("gemm", 1e8, parameters, 1e5),
+        embedding_parameters=lookups,
+        weight_bytes=4 * parameters,
+    )
+    found = size_of(load_target("rtx3060"), model, precision)
+    assert found.lower <= measured <= found.upper

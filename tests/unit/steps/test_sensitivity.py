@@ -17,10 +17,10 @@ from deployopt.core.recipe import StepContext
 from deployopt.core.samples import Feed, decode_samples
 from deployopt.steps import sensitivity
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
-from deployopt.steps.sensitivity import Probe, excluding, rank_layers
+from deployopt.steps.sensitivity import Probe, Quantize, excluding, rank_layers
+from deployopt.steps.symmetric import QuantizeSymmetric
 
 Contexts = Callable[[], StepContext]
-Quantize = QuantizeDynamic | QuantizeStatic
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def probe(tmp_path: Path, feeds: list[Feed]) -> Probe:
     return Probe(output="logits", classifies=True, workdir=folder, calibration=feeds)
 
 
-@pytest.mark.parametrize("step", [QuantizeDynamic(), QuantizeStatic()])
+@pytest.mark.parametrize("step", [QuantizeDynamic(), QuantizeStatic(), QuantizeSymmetric()])
 def test_every_layer_is_ranked_and_nothing_is_left_behind(
     step: Quantize, float_graph: Artifact, feeds: list[Feed], probe: Probe
 ) -> None:
@@ -50,7 +50,14 @@ def test_every_layer_is_ranked_and_nothing_is_left_behind(
     assert float_graph.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("step", [QuantizeDynamic(exclude=("k",)), QuantizeStatic(exclude=("k",))])
+@pytest.mark.parametrize(
+    "step",
+    [
+        QuantizeDynamic(exclude=("k",)),
+        QuantizeStatic(exclude=("k",)),
+        QuantizeSymmetric(exclude=("k",)),
+    ],
+)
 def test_what_is_left_out_already_is_not_ranked(
     step: Quantize, float_graph: Artifact, feeds: list[Feed], probe: Probe
 ) -> None:
