@@ -20,6 +20,8 @@ import numpy.typing as npt
 from benchmarks.racing import Spec
 from deployopt.core.quiet import imported_quietly
 from deployopt.core.samples import Array, Feed, decode_samples
+from deployopt.device.session import open_session
+from deployopt.device.setup import Setup
 
 Run = Callable[[Feed], npt.NDArray[np.float32]]
 WARM_UP = 30
@@ -30,9 +32,7 @@ def main() -> None:
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
     os.sched_setaffinity(0, spec.cores)
     feeds = decode_samples(Path(spec.feeds))
-    run = {"torch": torch_run, "onnxruntime": onnxruntime_run, "openvino": openvino_run}[
-        spec.engine
-    ](spec)
+    run = RUNS[spec.engine](spec)
     for at in range(WARM_UP):
         run(feeds[at % len(feeds)])
     print("ready", flush=True)
@@ -53,7 +53,7 @@ def timed(run: Run, feed: Mapping[str, Array]) -> tuple[int, int]:
 
 
 def torch_run(spec: Spec) -> Run:
-    """The folder in Hugging Face form, eager."""
+    """The folder in Hugging Face form, eager or compiled; on a card as everybody writes it."""
     import torch
     import transformers
 
@@ -61,12 +61,19 @@ def torch_run(spec: Spec) -> Run:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     kind = getattr(transformers, spec.torch_class)
-    model = kind.from_pretrained(spec.model).eval()
+    model = kind.from_pretrained(spec.model).eval().to(spec.device)
+    if spec.compiled:
+        model = torch.compile(model, mode="max-autotune")
+    kinds = {"cuda": torch.float16, "cpu": torch.bfloat16}
 
     def run(feed: Feed) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            tensors = {name: torch.from_numpy(array) for name, array in feed.items()}
-            logits: npt.NDArray[np.float32] = model(**tensors).logits.numpy()
+        with (
+            torch.inference_mode(),
+            torch.autocast(spec.device, kinds[spec.device], enabled=spec.half),
+        ):
+            tensors = {name: torch.from_numpy(a).to(spec.device) for name, a in feed.items()}
+            # Copying the answer back waits for the card.
+            logits: npt.NDArray[np.float32] = model(**tensors).logits.float().cpu().numpy()
         return logits
 
     return run
@@ -117,6 +124,32 @@ def openvino_run(spec: Spec) -> Run:
 
     return run
 
+
+def engine_run(spec: Spec) -> Run:
+    """An engine on its card, as a bundle is run."""
+    setup = Setup(
+        artifact="",
+        model=Path(spec.model),
+        threads=spec.threads,
+        runtime="tensorrt-rtx",
+        provider="tensorrt-rtx",
+        outputs=spec.outputs,
+    )
+    session = open_session(setup)
+
+    def run(feed: Feed) -> npt.NDArray[np.float32]:
+        logits: npt.NDArray[np.float32] = session.run(spec.outputs, feed)[0]
+        return logits
+
+    return run
+
+
+RUNS = {
+    "torch": torch_run,
+    "onnxruntime": onnxruntime_run,
+    "openvino": openvino_run,
+    "tensorrt-rtx": engine_run,
+}
 
 if __name__ == "__main__":
     main()

@@ -41,6 +41,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     disabled: tuple[str, ...] = ()
     entries: dict[str, str] = {}
     outputs: tuple[str, ...] = ()
+    device: str = "cpu"
+    """Of torch, which moves requests there and answers back, as the others do."""
+    half: bool = False
+    compiled: bool = False
     threads: int = 1
     cores: tuple[int, ...] = ()
 

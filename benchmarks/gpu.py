@@ -1,0 +1,216 @@
+"""Everything that needs a card, on a machine that has one; elsewhere it says what it needs.
+
+Usage: python benchmarks/gpu.py [--target NAME] [--model demo-sentiment] [--bundle FOLDER]
+       [--rounds 24] [--requests 400] [--results benchmarks/results]
+
+Builds an engine for the card, verifies it there, and races it against torch on the same card: eager
+float32, eager with float16 autocast, and torch.compile(mode="max-autotune") in float16. The engine
+runs twice in every round, so that the race shows what it calls a difference where there is none.
+A target of one's own (a TOML file with a [workload]) asks other batches and lengths. What came of
+it is written into the results folder, with the card, the driver and the environment.
+
+A machine without what it takes ends with exit 0 and a line for each thing that is missing.
+"""
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import msgspec
+
+from benchmarks.environment import environment
+from benchmarks.racing import Ratio, Rounds, Spec, on_cores, race, ratio
+from deployopt.core.engine import RTX_CAPABILITIES, sm_of
+from deployopt.core.examples import decode_examples
+from deployopt.core.interface import Task
+from deployopt.core.samples import decode_samples, encode_samples
+from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from deployopt.device.cuda_driver import driver_missing
+from deployopt.device.device import ThisMachine
+from deployopt.device.gpu import GpuFound, find_gpus
+from deployopt.device.inputs import feeds
+from deployopt.device.sides import side_of
+from deployopt.planning.targets import load_target, target_names
+from deployopt.sources.models import resolve_model
+from deployopt.store.store import Store
+
+ENGINE, AGAIN = "engine", "the same engine"
+EAGER, HALF, COMPILED = "torch eager fp32", "torch eager fp16", "torch.compile fp16"
+AIMS = {HALF: 2.0, COMPILED: 1.0}
+"""The engine is to be so many times as fast, one request at a time."""
+_CLASSES = {
+    Task.TEXT_CLASSIFICATION: "AutoModelForSequenceClassification",
+    Task.IMAGE_CLASSIFICATION: "AutoModelForImageClassification",
+}
+SAME = 0.01
+"""An engine and itself are to be no further apart."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run found; `ratios` are times over the engine's."""
+
+    card: GpuFound | None
+    environment: dict[str, object]
+    bundle: str
+    verify_exit: int
+    verdict: object
+    rounds: Rounds
+    ratios: dict[str, Ratio]
+
+
+def main() -> int:
+    """Look, build, verify, race, write."""
+    asked = _arguments()
+    cards = find_gpus()
+    lacking = missing(cards)
+    if lacking:
+        print("skipped: nothing here can run an engine. It needs:")
+        print("\n".join(f"- {one}" for one in lacking))
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        bundle = asked.bundle or built(asked.target or target_of(cards[0]), asked.model, folder)
+        code, verdict = verified(bundle)
+        opened = open_bundle(bundle)
+        specs = field(opened, asked.model, folder, device="cuda")
+        rounds = race(specs, rounds=asked.rounds, requests=asked.requests, count=_count(folder))
+    found = Outcome(
+        card=cards[0],
+        environment=environment(),
+        bundle=opened.manifest.artifact,
+        verify_exit=code,
+        verdict=verdict,
+        rounds=rounds,
+        ratios={name: ratio(rounds, name, ENGINE) for name in rounds if name != ENGINE},
+    )
+    report(found)
+    asked.results.mkdir(parents=True, exist_ok=True)
+    path = asked.results / f"gpu-{sm_of(cards[0].compute_capability).lower()}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+    print(f"written: {path}")
+    return 0
+
+
+def missing(cards: Sequence[GpuFound]) -> list[str]:
+    """What this machine lacks, and how to get it."""
+    driver = driver_missing()
+    found = [] if driver is None else [f"an NVIDIA card and its driver: {driver}"]
+    if find_spec("pynvml") is None:
+        found.append("the names of the cards: pip install nvidia-ml-py")
+    known = [card for card in cards if card.compute_capability in RTX_CAPABILITIES]
+    if driver is None and cards and not known:
+        found.append(f"a card of {', '.join(sm_of(one) for one in RTX_CAPABILITIES)}")
+    if find_spec("tensorrt_rtx") is None:
+        found.append("TensorRT for RTX: pip install 'deployopt[build,tensorrt-rtx]'")
+    if find_spec("torch") is None or not _torch_sees_a_card():
+        found.append("a torch that was built for CUDA, to race against")
+    return found
+
+
+def target_of(card: GpuFound) -> str:
+    """The shipped target with this card's compute capability."""
+    for name in target_names():
+        gpu = load_target(name).hardware.gpu
+        if gpu is not None and gpu.compute_capability == card.compute_capability:
+            return name
+    raise SystemExit(f"No shipped target has {card.name}: give --target FILE.")
+
+
+def built(target: str, model: str, folder: Path) -> Path:
+    """The bundle of a build for it, provisional as no engine has run before `verify`."""
+    output = folder / "bundle"
+    words = ["build", "--quiet", "-t", target, "-m", model, "-o", str(output), "--accept-predicted"]
+    done = subprocess.run([sys.executable, "-m", "deployopt", *words], check=False)
+    made = [path for path in folder.glob("bundle*") if (path / "manifest.json").exists()]
+    if not made:
+        raise SystemExit(f"Nothing was built: exit {done.returncode}.")
+    return made[0]
+
+
+def verified(bundle: Path) -> tuple[int, object]:
+    """The exit code and the result of `deployopt verify` on this card."""
+    words = [sys.executable, "-m", "deployopt", "verify", str(bundle), "--json"]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
+    return done.returncode, json.loads(done.stdout or "null")
+
+
+def field(opened: OpenBundle, model: str, folder: Path, *, device: str) -> list[Spec]:
+    """Everyone who races, on one core of this machine and its card."""
+    requests = folder / "requests.npz"
+    data = side_of(opened, ThisMachine().machine).data
+    examples = decode_examples(data.examples).inputs
+    asked = feeds(opened.manifest.interface, data.folder, examples, opened.target.workload)
+    requests.write_bytes(encode_samples(list(asked)))
+    setup = opened.setup
+    ours = Spec(
+        name=ENGINE,
+        engine=setup.runtime,
+        model=str(setup.model),
+        feeds=str(requests),
+        disabled=setup.session.disabled_optimizers,
+        entries=setup.session.config_entries,
+        outputs=setup.outputs,
+    )
+    with Store(None) as store:
+        source = resolve_model(model, store=store)
+    eager = Spec(
+        name=EAGER,
+        engine="torch",
+        torch_class=_CLASSES[source.interface.task],
+        model=str(source.artifact.folder),
+        feeds=str(requests),
+        device=device,
+    )
+    half = msgspec.structs.replace(eager, name=HALF, half=True)
+    specs = [
+        ours,
+        msgspec.structs.replace(ours, name=AGAIN),
+        eager,
+        half,
+        msgspec.structs.replace(half, name=COMPILED, compiled=True),
+    ]
+    return [on_cores(spec, 1) for spec in specs]
+
+
+def report(found: Outcome) -> None:
+    """Ratios and aims."""
+    for name, one in found.ratios.items():
+        if name == AGAIN:
+            apart = max(abs(one.low - 1), abs(one.high - 1))
+            words = "reached" if apart <= SAME else "missed"
+            print(f"{name}: {one}, aim within {SAME:.0%} {words}")
+        else:
+            aim = AIMS.get(name)
+            words = "" if aim is None else "reached" if one.low >= aim else "missed"
+            print(f"{name}: {one} x the engine's time" + (f", aim {aim:g} {words}" if aim else ""))
+
+
+def _count(folder: Path) -> int:
+    return len(decode_samples(folder / "requests.npz"))
+
+
+def _torch_sees_a_card() -> bool:
+    return bool(importlib.import_module("torch").cuda.is_available())
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--target", help="a name or a TOML file; the card's own where left out")
+    parser.add_argument("--model", default="demo-sentiment")
+    parser.add_argument("--bundle", type=Path, help="an engine that was built before, of the model")
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--requests", type=int, default=400)
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The card's benchmark says what it needs, knows the card's target, and judges its ratios."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import gpu
+from benchmarks.racing import Ratio, Times, ratio
+from deployopt.device.gpu import GpuFound
+
+A2000 = GpuFound(name="NVIDIA RTX A2000", memory_bytes=6 * 2**30, compute_capability="8.6")
+V100 = GpuFound(name="Tesla V100", memory_bytes=16 * 2**30, compute_capability="7.0")
+
+
+def test_a_machine_without_a_card_is_told_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gpu, "driver_missing", lambda: "there is no NVIDIA driver")
+    monkeypatch.setattr(gpu, "find_spec", lambda _name: None)
+    monkeypatch.setattr(gpu, "find_gpus", lambda: ())
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--results", str(tmp_path / "results")])
+    assert gpu.main() == 0
+    said = capsys.readouterr().out
+    assert said.startswith("skipped:")
+    for lacking in ("there is no NVIDIA driver", "nvidia-ml-py", "tensorrt-rtx", "torch"):
+        assert lacking in said
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("card", "count"), [(A2000, 0), (V100, 1)])
+def test_a_card_that_no_engine_is_built_for_is_said(
+    monkeypatch: pytest.MonkeyPatch, card: GpuFound, count: int
+) -> None:
+    monkeypatch.setattr(gpu, "driver_missing", lambda: None)
+    monkeypatch.setattr(gpu, "find_spec", lambda _name: True)
+    monkeypatch.setattr(gpu, "_torch_sees_a_card", lambda: True)
+    assert len(gpu.missing([card])) == count
+
+
+def test_the_target_has_the_cards_capability() -> None:
+    assert gpu.target_of(A2000) == "rtx3060"
+    with pytest.raises(SystemExit, match="Tesla V100"):
+        gpu.target_of(V100)
+
+
+@pytest.mark.parametrize(
+    ("half", "again", "said"),
+    [
+        ((2.4, 2.5, 2.6), (0.995, 1.0, 1.005), ["aim 2 reached", "within 1% reached"]),
+        ((1.4, 2.5, 4.0), (0.95, 1.0, 1.05), ["aim 2 missed", "within 1% missed"]),
+    ],
+)
+def test_an_aim_is_judged_by_its_bound(
+    capsys: pytest.CaptureFixture[str],
+    half: tuple[float, float, float],
+    again: tuple[float, float, float],
+    said: list[str],
+) -> None:
+    ratios = {
+        name: Ratio(low=low, estimate=middle, high=high)
+        for name, (low, middle, high) in ((gpu.HALF, half), (gpu.AGAIN, again))
+    }
+    gpu.report(
+        gpu.Outcome(
+            card=A2000,
+            environment={},
+            bundle="d",
+            verify_exit=0,
+            verdict=None,
+            rounds={},
+            ratios=ratios,
+        )
+    )
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in said)
+
+
+def test_ratios_are_times_over_the_engines() -> None:
+    rounds = {
+        gpu.ENGINE: [Times(wall_ms=1.0, cpu_ms=1.0)] * 3,
+        gpu.EAGER: [Times(wall_ms=4.0, cpu_ms=1.0)] * 3,
+    }
+    assert ratio(rounds, gpu.EAGER, gpu.ENGINE).estimate == pytest.approx(4.0)
