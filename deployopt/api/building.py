@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployopt.api.reaching import reached_for
+from deployopt.core.artifact import Precision
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import (
     BuildResult,
@@ -49,6 +50,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     baseline: str | Path | None = None,
     unsafe_load_pickle: bool = False,
     runtime: str | None = None,
+    precision: Precision | None = None,
+    share: str | None = None,
     watcher: Watcher = SILENT,
 ) -> BuildResult:
     """Plan, build, measure, judge, and publish the best bundle.
@@ -84,6 +87,9 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
             are refused.
         runtime: what opens the model on the target, such as `tensorrt-rtx` for a GPU; by default
             what the target allows, measured against each other.
+        precision: of a language model, only forms of this precision; by default all that may fit.
+        share: where machines exchange what steps made: a folder, or a URL such as
+            `s3://BUCKET/PREFIX`. What is measured is never taken from it.
         watcher: told of the progress.
 
     Returns:
@@ -113,6 +119,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         baseline=None if baseline is None else Path(baseline),
         unsafe_load_pickle=unsafe_load_pickle,
         runtime=runtime,
+        precision=precision,
+        share=share,
     )
     given = None
     if not isinstance(model, str | Path):

@@ -15,6 +15,7 @@ def matrix(  # noqa: PLR0913 -- every argument is a keyword that has a default
     jobs: int | None = None,
     ray_address: str | None = None,
     fleet: str | Path | None = None,
+    share: str | None = None,
     watcher: MatrixWatcher = NOBODY,
 ) -> MatrixResult:
     """Build every model for every target and budget; what an earlier call finished is left alone.
@@ -29,6 +30,8 @@ def matrix(  # noqa: PLR0913 -- every argument is a keyword that has a default
         ray_address: of the cluster, `auto` or `HOST:PORT`; by default Ray is started here, and
             stopped at the end.
         fleet: a TOML file of devices; a cell whose target has some there is measured by one.
+        share: where machines exchange what steps made: a folder, or a URL such as
+            `s3://BUCKET/PREFIX`. With `ray`, nodes then need no folders in common.
         watcher: told of what runs.
 
     Returns:
@@ -38,7 +41,7 @@ def matrix(  # noqa: PLR0913 -- every argument is a keyword that has a default
         UsageError: the file or a name in it is wrong, or the folder holds something else.
         MissingExtraError: the executor is not installed.
         IntegrityError: the log of an earlier call was changed.
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or the share cannot be reached.
         UnreachableError: the cluster was lost and cannot be reached again.
     """
     from deployopt.pipeline.matrix.run import MatrixRequest, run_matrix
@@ -51,6 +54,7 @@ def matrix(  # noqa: PLR0913 -- every argument is a keyword that has a default
         jobs=jobs,
         ray_address=ray_address,
         fleet=None if fleet is None else Path(fleet),
+        share=share,
     )
     return run_matrix(request, watcher)
 

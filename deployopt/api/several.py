@@ -32,6 +32,7 @@ def build_each(  # noqa: PLR0913 -- as build
     lock: str | Path | None = None,
     unsafe_load_pickle: bool = False,
     runtime: str | None = None,
+    share: str | None = None,
     jobs: int | None = None,
     watcher: MatrixWatcher = NOBODY,
 ) -> MatrixResult:
@@ -49,7 +50,7 @@ def build_each(  # noqa: PLR0913 -- as build
 
     Raises:
         UsageError: a name or a budget is wrong, or a target is named twice.
-        StorageError: the store cannot be written.
+        StorageError: the store cannot be written, or the share cannot be reached.
     """
     from deployopt.pipeline.matrix.several import SeveralRequest, build_several
 
@@ -71,6 +72,7 @@ def build_each(  # noqa: PLR0913 -- as build
         lock=None if lock is None else Path(lock),
         unsafe_load_pickle=unsafe_load_pickle,
         runtime=runtime,
+        share=share,
     )
     cores = len(os.sched_getaffinity(0))
     request = SeveralRequest(asked=asked, targets=named, jobs=cores if jobs is None else jobs)

@@ -69,6 +69,15 @@ StoreOption = Annotated[
         "--store", metavar="FOLDER", help="The cache's folder; else store-1 in $DEPLOYOPT_HOME."
     ),
 ]
+ShareOption = Annotated[
+    str | None,
+    typer.Option(
+        "--share",
+        metavar="URL",
+        envvar="DEPLOYOPT_SHARE",
+        help="Where machines exchange what steps made: a folder, or s3://BUCKET/PREFIX.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 AcceptOption = Annotated[
     bool,

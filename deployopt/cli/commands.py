@@ -17,6 +17,7 @@ from deployopt.cli.app import (
     KeyOption,
     ModelOption,
     ProxyOption,
+    ShareOption,
     StoreOption,
     TargetsOption,
     app,
@@ -36,6 +37,7 @@ from deployopt.cli.ci_options import (
 from deployopt.cli.columns import read_columns
 from deployopt.cli.each import require_each, shown_cells
 from deployopt.cli.output import emit, shown_progress
+from deployopt.core.artifact import Precision
 from deployopt.core.durations import read_duration
 from deployopt.core.generation import Sampling
 from deployopt.core.project import read_project
@@ -107,7 +109,16 @@ def build(  # noqa: PLR0913 -- one parameter an option
             show_default=False,
         ),
     ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a language model, only forms of this precision. [default: all that may fit]",
+            show_default=False,
+        ),
+    ] = None,
     store: StoreOption = None,
+    share: ShareOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
     junit: JunitOption = None,
@@ -123,7 +134,12 @@ def build(  # noqa: PLR0913 -- one parameter an option
     limit_s = None if limit is None else read_duration(limit, "--time-limit")
     files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)
     if len(targets) > 1:
-        require_each(output=output or project.output, device=device, baseline=baseline)
+        require_each(
+            output=output or project.output,
+            device=device,
+            baseline=baseline,
+            precision=precision,
+        )
         with shown_cells(quiet=quiet) as cells:
             built = api.build_each(
                 model=named,
@@ -142,6 +158,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
                 lock=lock,
                 unsafe_load_pickle=unsafe_load_pickle,
                 runtime=runtime,
+                share=share,
                 watcher=cells,
             )
         emit(built, json=json, files=files)
@@ -167,6 +184,8 @@ def build(  # noqa: PLR0913 -- one parameter an option
             baseline=baseline,
             unsafe_load_pickle=unsafe_load_pickle,
             runtime=runtime,
+            precision=precision,
+            share=share,
             watcher=watcher,
         )
     emit(result, json=json, files=files)
@@ -265,6 +284,10 @@ def run(  # noqa: PLR0913 -- one parameter an option
             help="A file of inputs: a text a line, .npy, .npz, or an image.",
         ),
     ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option("--image", metavar="FILE", help="An image, as an argument. Repeatable."),
+    ] = None,
     text: Annotated[
         list[str] | None, typer.Option("--text", metavar="TEXT", help="As an argument. Repeatable.")
     ] = None,
@@ -281,4 +304,6 @@ def run(  # noqa: PLR0913 -- one parameter an option
     sampling = Sampling(temperature=temperature, seed=seed, max_tokens=max_tokens)
     given = [*(inputs or []), *(text or [])]
     predictor = api.Bundle.open(bundle, key=key, store=store)
-    return predict_and_print(predictor, given, input_file, sampling=sampling, json=json)
+    return predict_and_print(
+        predictor, given, input_file, images=image or (), sampling=sampling, json=json
+    )

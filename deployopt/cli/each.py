@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deployopt.core.artifact import Precision
 from deployopt.core.errors import UsageError
 from deployopt.core.matrix import NOBODY, MatrixWatcher
 
@@ -20,7 +21,13 @@ def shown_cells(*, quiet: bool) -> Iterator[MatrixWatcher]:
         yield progress
 
 
-def require_each(*, output: Path | str | None, device: str | None, baseline: Path | None) -> None:
+def require_each(
+    *,
+    output: Path | str | None,
+    device: str | None,
+    baseline: Path | None,
+    precision: Precision | None = None,
+) -> None:
     """Refuse what names one bundle or one machine where there are several targets.
 
     Raises:
@@ -41,4 +48,9 @@ def require_each(*, output: Path | str | None, device: str | None, baseline: Pat
         raise UsageError(
             f"--baseline {baseline} is one target's bundle, and several targets were given. Build "
             "that target by itself."
+        )
+    if precision is not None:
+        raise UsageError(
+            f"--precision {precision} is what one target is to have, and several were given. Build "
+            "each by itself."
         )

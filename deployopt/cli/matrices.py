@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from deployopt import api
-from deployopt.cli.app import JsonOption, StoreOption, app
+from deployopt.cli.app import JsonOption, ShareOption, StoreOption, app
 from deployopt.cli.ci_options import Ci, CiOption, CodeQualityOption, Files, MarkdownOption
 from deployopt.cli.each import shown_cells
 from deployopt.cli.output import emit
@@ -52,6 +52,7 @@ def matrix(  # noqa: PLR0913 -- one parameter an option
         bool, typer.Option("--plan", help="Print the steps and who shares them; begin nothing.")
     ] = False,
     store: StoreOption = None,
+    share: ShareOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
     junit: Annotated[
@@ -78,6 +79,7 @@ def matrix(  # noqa: PLR0913 -- one parameter an option
             jobs=jobs,
             ray_address=ray_address,
             fleet=fleet,
+            share=share,
             watcher=watcher,
         )
     files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)

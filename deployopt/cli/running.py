@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import ExitCode, RefusedInputError, UsageError
 from deployopt.core.flowing_text import escaped_json, safe_lines
 from deployopt.core.generation import GenerateResult, Sampling
-from deployopt.core.interface import ArrayInputs, Interface, PromptInputs, TextInputs
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
 from deployopt.core.plain_arrays import read_arrays_of, read_one_array
 from deployopt.core.text import safe_text
 
 if TYPE_CHECKING:
-    from deployopt.device.run import Given, Prediction, Predictor
+    from deployopt.device.run import Box, Given, Prediction, Predictor
 
 _FILE_MAX: Final = 256 * 2**20
 _ARRAYS_MAX: Final = 4 * 2**30
@@ -28,6 +30,7 @@ def predict_and_print(
     inputs: list[str],
     file: Path | None,
     *,
+    images: Sequence[Path] = (),
     sampling: Sampling | None = None,
     json: bool,
 ) -> int:
@@ -37,7 +40,9 @@ def predict_and_print(
         UsageError: no input, or a file that the model cannot take; or `sampling` says something
             to a model that draws no tokens.
     """
-    given: list[Given] = list(inputs)
+    if images and not isinstance(predictor.interface.inputs, ImageInputs):
+        raise UsageError("--image is for models of images, and this bundle takes something else.")
+    given: list[Given] = [*inputs, *images]
     if file is not None:
         given += read_inputs(file, predictor.interface)
     if not given:
@@ -129,7 +134,22 @@ def _arrays(path: Path, interface: Interface) -> "list[Given]":
 
 
 def _line(given: "Given", prediction: "Prediction") -> str:
+    if prediction.boxes is not msgspec.UNSET:
+        return _box_lines(given, prediction.boxes)
     if prediction.label is None:
         return encode_pretty(prediction.outputs).decode()
-    shown = safe_text(str(given), _SHOWN) if isinstance(given, str | Path) else "array"
-    return f"{safe_text(prediction.label, 80)}  {prediction.score:.3f}  {shown}\n"
+    return f"{safe_text(prediction.label, 80)}  {prediction.score:.3f}  {_named(given)}\n"
+
+
+def _box_lines(given: "Given", boxes: "Sequence[Box]") -> str:
+    """A line a box: what it is, how sure, and left, top, right, bottom in pixels."""
+    lines = [
+        f"{safe_text(box.label, 80)}  {box.score:.3f}  "
+        f"{box.left:.1f} {box.top:.1f} {box.right:.1f} {box.bottom:.1f}  {_named(given)}"
+        for box in boxes
+    ]
+    return "".join(f"{line}\n" for line in lines or [f"nothing found  {_named(given)}"])
+
+
+def _named(given: "Given") -> str:
+    return safe_text(str(given), _SHOWN) if isinstance(given, str | Path) else "array"

@@ -3,6 +3,7 @@
 import msgspec
 
 from deployopt.core.artifact import Precision, RuntimeName, SessionOptions
+from deployopt.core.card import CardNote
 from deployopt.core.interface import Interface
 
 FORMAT_VERSION = 1
@@ -86,6 +87,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     precision: Precision
     session: SessionOptions
     engine: EngineNote | msgspec.UnsetType = msgspec.UNSET
+    card: CardNote | msgspec.UnsetType = msgspec.UNSET
+    """Of a language model for a card; `engine` is of native code only."""
     threads: int
     interface: Interface
     labels_sha256: str

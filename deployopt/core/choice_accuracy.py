@@ -30,5 +30,6 @@ def choice_accuracy(trial: ScoreTrial) -> AccuracyTrial | None:
         non_finite=sum(one.candidate is None for one in trial.questions),
         guessing=sum(1.0 / one.choices for one in trial.questions) / len(trial.questions),
         exact_arithmetic=trial.exact_arithmetic,
+        stand_in=trial.stand_in,
         note=trial.note,
     )

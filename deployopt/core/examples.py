@@ -44,6 +44,11 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.inputs)
 
     @property
+    def annotated(self) -> bool:
+        """Whether the inputs are images with boxes (core/boxes.py)."""
+        return bool(self.inputs) and "boxes" in self.inputs[0] and not self.is_text
+
+    @property
     def is_text(self) -> bool:
         """Whether the inputs are texts."""
         return bool(self.inputs) and isinstance(self.inputs[0], str)

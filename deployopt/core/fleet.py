@@ -9,6 +9,7 @@ import msgspec
 from deployopt.core.errors import UsageError
 from deployopt.core.explain import nearest_word
 from deployopt.core.matrix_file import Label, Name
+from deployopt.core.measurement import Machine
 
 
 class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +22,29 @@ class FleetDevice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The name of the profile that it is: cells of that target are measured by it."""
     labels: tuple[Label, ...] = ()
     """Words of one's own; a target of the matrix may ask for devices that have some."""
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A device of the fleet that one call holds, and what it was when it was looked at."""
+
+    name: str
+    address: str
+    pools: tuple[str, ...]
+    """The kinds of board that it is one of."""
+    claim: str
+    """What whoever measures there shows to be let in."""
+    machine: Machine
+
+    def is_like(self, other: Machine) -> bool:
+        """Whether what is built for that machine may be measured on this one as well."""
+        return _lasting(self.machine) == _lasting(other)
+
+
+def _lasting(machine: Machine) -> Machine:
+    """Without what a setting, an update, or another start of the machine changes."""
+    return msgspec.structs.replace(
+        machine, governor=None, boost=None, frequency_max_mhz=None, kernel="", python=""
+    )
 
 
 class FleetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

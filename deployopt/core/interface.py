@@ -1,7 +1,7 @@
 """How examples become a model's inputs, and its outputs an answer: data, never code."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ class Task(StrEnum):
 
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
+    OBJECT_DETECTION = "object-detection"
     TEXT_GENERATION = "text-generation"
     ANY = "any"  # an ONNX file whose outputs are compared with the reference's
 
@@ -75,6 +76,19 @@ class PromptInputs(
     chat: bool
 
 
+class BoxForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a detector's outputs become boxes.
+
+    Its first output has scores `[batch, places, classes]`, its second boxes `[batch, places, 4]`:
+    centre, width and height as shares of the image's sides. `softmax` shares each place's score out
+    among the classes and a last one that is nothing, and the best class has the place; `sigmoid`
+    scores each class by itself, and the best `most` of all places and classes are kept.
+    """
+
+    scores: Literal["softmax", "sigmoid"]
+    most: int
+
+
 class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The contract between an example and an answer; written into every bundle."""
 
@@ -83,11 +97,18 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     outputs: tuple[str, ...]
     labels: tuple[str, ...] = ()
     """The label of each logit, in order; empty where the task has none."""
+    boxes: BoxForm | msgspec.UnsetType = msgspec.UNSET
+    """Of a detector only."""
 
     @property
     def classifies(self) -> bool:
         """Whether right and wrong can be told by labels; else outputs are compared as they are."""
-        return self.task in _CLASSIFYING or bool(self.labels)
+        return not self.detects and (self.task in _CLASSIFYING or bool(self.labels))
+
+    @property
+    def detects(self) -> bool:
+        """Whether it finds boxes in images."""
+        return self.task is Task.OBJECT_DETECTION
 
     @property
     def generates(self) -> bool:

@@ -14,6 +14,7 @@ from deployopt.core.budget import Budget
 from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
+from deployopt.core.fleet import Board
 from deployopt.core.search import Effort
 from deployopt.core.target import Target
 from deployopt.core.verdict import Verdict
@@ -67,12 +68,16 @@ class CellRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     seed: int = 0
     device: str | None = None
     pool: str | None = None
-    """The kind of the fleet's boards that measure it; `device` is then filled in when it begins."""
-    claim: str | None = None
-    """By which a board that is held for this call lets it in."""
+    """The kind of the fleet's boards that measure it."""
+    boards: tuple[Board, ...] = ()
+    """Of these, all alike, one measures it; filled in when it begins."""
     output: str
     """The folder of an accepted bundle; others get a word behind its name."""
     store: str
+    share: str | None = None
+    """A place by URL, reached before, where steps' results are exchanged with other machines."""
+    places: dict[str, str] = {}
+    """Of paths that are not where they say on the node: where they lie there."""
     memory_bytes: int
     """Predicted for the build, beside what measuring takes."""
     expected_s: float | None = None
@@ -86,7 +91,7 @@ class CellStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str
     seconds: float
     reused: bool = False
-    """The store had its result, or another cell made it while this one waited."""
+    """The store or the share had its result, or another cell made it while this one waited."""
 
 
 class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

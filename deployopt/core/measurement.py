@@ -9,6 +9,7 @@ import msgspec
 
 from deployopt.core.answers import AnswerTimes
 from deployopt.core.evidence import Evidence
+from deployopt.core.precision_loss import PrecisionLoss
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +137,8 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `both_right`, `lost` (b: reference right, candidate wrong), `gained` (c) and `both_wrong` add up
     to `examples`. Without labels the reference counts as right, so that `lost` is the disagreement.
+    Of a detector an example is an image: `lost` are those in which the candidate finds less,
+    `gained` those in which it finds more, and its loss of mAP is in `precision`.
     """
 
     artifact: str
@@ -157,13 +160,19 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     note: str = ""
     stand_in: str | None = None
     """What answered in the artifact's place; None where it did so itself."""
+    precision: PrecisionLoss | msgspec.UnsetType = msgspec.UNSET
+    """Of a detector only."""
 
     @property
     def candidate_accuracy(self) -> float:
-        """Share right, of one."""
+        """Share right, of one; of a detector mAP."""
+        if self.precision is not msgspec.UNSET:
+            return self.precision.candidate
         return (self.both_right + self.gained) / max(1, self.examples)
 
     @property
     def reference_accuracy(self) -> float:
-        """Share right, of one."""
+        """Share right, of one; of a detector mAP."""
+        if self.precision is not msgspec.UNSET:
+            return self.precision.reference
         return (self.both_right + self.lost) / max(1, self.examples)

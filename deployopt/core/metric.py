@@ -78,6 +78,12 @@ METRICS: Final[dict[str, Metric]] = {
             title="accuracy lost against the reference",
         ),
         Metric(
+            name="map_drop",
+            kind=Kind.ACCURACY,
+            dimension=Dimension.SHARE,
+            title="mean average precision lost against the reference, of a detector",
+        ),
+        Metric(
             name="memory_peak",
             kind=Kind.MEMORY,
             dimension=Dimension.SIZE,

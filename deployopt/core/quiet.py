@@ -16,6 +16,8 @@ OPENVINO_VERSIONS: Final = ">=2026.4,<2027"
 """Those that were tried; as the extra `openvino` of this package asks for them."""
 GENAI_VERSIONS: Final = ">=0.18,<0.19"
 """Those of onnxruntime-genai; as the extra `chat` asks for them."""
+GENAI_PACKAGES: Final = ("onnxruntime-genai", "onnxruntime-genai-cuda")
+"""Both are imported by the same name; the second runs on CUDA cards too."""
 RTX_VERSIONS: Final = ">=1.7,<1.8"
 """Those of tensorrt-rtx-cu13; as the extra `tensorrt-rtx` asks for them."""
 RTX_PACKAGE: Final = "tensorrt-rtx-cu13"

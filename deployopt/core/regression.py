@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.comparison import (
     ACCURACY,
     LATENCY,
@@ -26,7 +27,6 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.gate import too_noisy
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
-from deployopt.core.paired import loss_bounds
 from deployopt.core.relative import LOOKS, RelativeJudgement, judge_relative
 from deployopt.core.sample_size import examples_to_settle
 from deployopt.core.standing import Standing
@@ -108,7 +108,7 @@ def memory_ratios(old: Trial, new: Trial) -> list[float]:
 
 def accuracy_difference(trial: AccuracyTrial, margin: float) -> Difference:
     """The share lost, from a trial whose reference is the old one."""
-    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
+    bounds = accuracy_bounds(trial, CONFIDENCE)
     reason, settle = _accuracy_words(trial), None
     change = change_between(bounds.lower, bounds.upper, margin)
     if trial.synthetic and change is not Change.REGRESSED:
@@ -119,12 +119,7 @@ def accuracy_difference(trial: AccuracyTrial, margin: float) -> Difference:
         reason += "; this machine's int8 arithmetic is not the target's"
         settle = "run it on the target"
     elif change is Change.UNDECIDED:
-        more = examples_to_settle(trial.lost, trial.gained, trial.examples, margin, CONFIDENCE)
-        settle = (
-            f"build with about {more:,} more gate examples"
-            if more
-            else "the loss seen is the margin's own: no number of examples is likely to settle it"
-        )
+        settle = _more_examples(trial, margin)
     return Difference(
         aspect=ACCURACY,
         outcome=change,
@@ -140,6 +135,15 @@ def accuracy_difference(trial: AccuracyTrial, margin: float) -> Difference:
         reason=reason,
         settle=settle,
     )
+
+
+def _more_examples(trial: AccuracyTrial, margin: float) -> str:
+    if trial.precision is not msgspec.UNSET:
+        return "build with more gate images"
+    more = examples_to_settle(trial.lost, trial.gained, trial.examples, margin, CONFIDENCE)
+    if more:
+        return f"build with about {more:,} more gate examples"
+    return "the loss seen is the margin's own: no number of examples is likely to settle it"
 
 
 def same_answers(trial: AccuracyTrial, margin: float) -> Difference:
@@ -273,4 +277,9 @@ def _less_one(ratio: float | None) -> float | None:
 
 def _accuracy_words(trial: AccuracyTrial) -> str:
     words = f"{trial.lost} lost and {trial.gained} gained of {trial.examples}"
+    if trial.precision is not msgspec.UNSET:
+        words = (
+            f"mAP over {trial.examples} images: in {trial.lost} the new one finds less, in "
+            f"{trial.gained} more"
+        )
     return words if trial.labelled else f"{words}; right is what the reference answers"

@@ -40,6 +40,12 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Read weights that are pickles, in a confined process."""
     runtime: str | None = None
     """What opens the model on the target; None: what the target allows."""
+    precision: Precision | None = None
+    """Of a language model's forms, only those of this one; None: all that may fit."""
+    share: str | None = None
+    """A place by URL where steps' results are exchanged with other machines."""
+    share_needed: bool = True
+    """Whether a share that cannot be reached is an error, or only said."""
 
     @property
     def limits(self) -> tuple[Budget, ...]:

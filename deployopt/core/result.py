@@ -11,6 +11,7 @@ import msgspec
 from deployopt.core.answer_settings import SettingSummary
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
+from deployopt.core.card import CardSummary
 from deployopt.core.comparison import Comparison, FailOn
 from deployopt.core.engine import EngineSummary
 from deployopt.core.evidence import Estimate
@@ -100,6 +101,8 @@ class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     failure: str | None = None
     engine: EngineSummary | None = None
     """What was built for a card that is not here; None of what a runtime opens as it is."""
+    card: CardSummary | None = None
+    """Of a language model for a card, which was not run."""
     chosen: bool = False
     why: str = ""
     """Why it was chosen, or why not."""

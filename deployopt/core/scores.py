@@ -79,6 +79,8 @@ class ScoreTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     exact_arithmetic: bool = True
     """Whether this machine's integer arithmetic gives what the target's would."""
     full_context_rss_bytes: int | None = None
+    stand_in: str | None = None
+    """What answered in the artifact's place, which has not run itself."""
     note: str = ""
 
 
@@ -91,6 +93,7 @@ def score_trial(  # noqa: PLR0913 -- whose, where, and both sides
     *,
     questions: Sequence[ChoiceQuestion] = (),
     exact_arithmetic: bool = True,
+    stand_in: str | None = None,
     note: str = "",
 ) -> ScoreTrial:
     """Pair what both say; `questions` are those whose choices both have scored.
@@ -132,6 +135,7 @@ def score_trial(  # noqa: PLR0913 -- whose, where, and both sides
         non_finite=int((~finite).sum()),
         exact_arithmetic=exact_arithmetic,
         full_context_rss_bytes=candidate.full_context_rss_bytes,
+        stand_in=stand_in,
         note=note,
     )
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.answer_rounds import decode_rates, first_tokens
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
@@ -16,7 +17,6 @@ from deployopt.core.judging.stored import peaks_of
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.metric import Kind
-from deployopt.core.paired import loss_bounds
 from deployopt.core.quantiles import least_rounds, quantile_bounds
 from deployopt.core.relative import RelativeJudgement, judge_relative
 from deployopt.core.result import AccuracySummary, LatencySummary, RoundSummary
@@ -34,13 +34,13 @@ def tail_quantile(budgets: Sequence[Budget]) -> float:
 
 def accuracy_summary(trial: AccuracyTrial) -> AccuracySummary:
     """The paired trial with the loss it shows, as a share of one."""
-    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, CONFIDENCE)
+    bounds = accuracy_bounds(trial, CONFIDENCE)
     return AccuracySummary(
         trial=trial,
         loss=Figure(
             value=bounds.estimate,
-            lower=bounds.lower,
-            upper=bounds.upper,
+            lower=bounds.lower if math.isfinite(bounds.lower) else None,
+            upper=bounds.upper if math.isfinite(bounds.upper) else None,
             confidence=CONFIDENCE,
             samples=trial.examples,
             evidence=trial.evidence,

@@ -5,7 +5,7 @@ examples. The session is the one that ships; an output that is not finite is wro
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from deployopt.core.boxes import Found, Truth, truth_of
 from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
@@ -20,6 +21,8 @@ from deployopt.core.interface import Interface
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.samples import Array, Feed, decode_samples
 from deployopt.device.agreement import agrees
+from deployopt.device.detecting.decoding import decode_boxes
+from deployopt.device.detecting.pairing import pair_detections
 from deployopt.device.device import Device
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import Evaluated, EvaluateRequest, Working
@@ -57,6 +60,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     interface: Interface
     labels: tuple[int, ...] | None
     """None where nobody knows: then the reference counts as right."""
+    truth: tuple[Truth, ...] | None = None
+    """Of a detector, what there is to find."""
     exact_arithmetic: bool = True
     synthetic: bool = False
     note: str = ""
@@ -141,7 +146,10 @@ def compare_with_reference(
 
     Raises:
         IntegrityError: reference, labels and outputs are not of the same examples.
+        MissingExtraError: boxes are judged by what is not installed.
     """
+    if judged.interface.detects:
+        return _detections(judged, reference, evaluation)
     if not judged.interface.classifies:
         candidate = _agreement(reference, evaluation.outputs)
         right = np.ones_like(candidate)
@@ -170,6 +178,42 @@ def compare_with_reference(
         note=judged.note,
         stand_in=judged.stand_in,
     )
+
+
+def annotations(interface: Interface, examples: Path) -> tuple[Truth, ...] | None:
+    """What there is to find in a split's images; None where the model is no detector."""
+    return truth_of(decode_examples(examples).inputs, str(examples)) if interface.detects else None
+
+
+def _detections(judged: Judged, reference: Reference, evaluation: Evaluation) -> AccuracyTrial:
+    truth = judged.truth or ()
+    theirs = _found(judged.interface, reference.results or ())
+    ours = _found(judged.interface, evaluation.outputs)
+    _require_same(len(truth), len(theirs))
+    _require_same(len(truth), len(ours))
+    paired = pair_detections(truth, theirs, ours)
+    return AccuracyTrial(
+        artifact=judged.artifact,
+        split=judged.split,
+        evidence=judged.evidence,
+        labelled=True,
+        examples=len(truth),
+        both_right=len(truth) - paired.lost - paired.gained,
+        lost=paired.lost,
+        gained=paired.gained,
+        both_wrong=0,
+        non_finite=evaluation.non_finite,
+        exact_arithmetic=judged.exact_arithmetic,
+        note=judged.note,
+        stand_in=judged.stand_in,
+        precision=paired.loss,
+    )
+
+
+def _found(interface: Interface, outputs: Sequence[Feed]) -> tuple[Found, ...]:
+    if interface.boxes is msgspec.UNSET:
+        raise IntegrityError("The manifest does not say how the model's outputs become boxes.")
+    return decode_boxes(interface.boxes, interface.outputs, outputs, len(interface.labels))
 
 
 def _classes(reference: Reference) -> Array:

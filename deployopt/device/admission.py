@@ -10,6 +10,7 @@ from typing import Final
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.quiet import (
+    GENAI_PACKAGES,
     GENAI_VERSIONS,
     OPENVINO_VERSIONS,
     genai_missing,
@@ -28,19 +29,21 @@ def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, com
     Raises:
         UsageError: the device is not the target; says what differs and what to do.
     """
+    apart = bundle.needs_card
     engine = bundle.manifest.runtime == "tensorrt-rtx"
-    if engine and not isinstance(device, ThisMachine):
+    what, article = ("engine", "an") if engine else ("language model", "a")
+    if apart and not isinstance(device, ThisMachine):
         raise UsageError(
-            f"The bundle holds an engine for {bundle.target.title}, which is not sent to a device. "
-            f"Copy the bundle to that machine and run `deployopt {command}` there."
+            f"The bundle holds {article} {what} for {bundle.target.title}, which is not sent to a "
+            f"device. Copy the bundle to that machine and run `deployopt {command}` there."
         )
     if mismatch is None:
         return
     where = device.where[0].upper() + device.where[1:]
-    if engine:
+    if apart:
         raise UsageError(
             f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
-            f"{mismatch}. Its engine was built without the card and has not run yet; it is opened "
+            f"{mismatch}. Its {what} was built without the card and has not run yet; it is opened "
             "on that card only, and nothing can stand in for it. Copy the bundle to a machine with "
             f"the card and run `deployopt {command}` there."
         )
@@ -98,9 +101,10 @@ def openvino_warnings(machine: Machine) -> tuple[str, ...]:
 
 def genai_warnings(machine: Machine) -> tuple[str, ...]:
     """What is odd about onnxruntime-genai there; raises DeviceError where it is missing."""
-    if "onnxruntime-genai" not in machine.packages:
+    found = next((name for name in GENAI_PACKAGES if name in machine.packages), None)
+    if found is None:
         raise DeviceError(genai_missing("it is not installed"))
-    return _tried("onnxruntime-genai", machine, GENAI_VERSIONS)
+    return _tried(found, machine, GENAI_VERSIONS)
 
 
 def _tried(package: str, machine: Machine, versions: str) -> tuple[str, ...]:

@@ -16,7 +16,13 @@ from deployopt.core.measurement import AccuracyTrial, Machine, Split, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.scores import ScoreTrial
 from deployopt.core.watching import Watcher
-from deployopt.device.accuracy import Judged, compare_with_reference, evaluate, timing_inputs
+from deployopt.device.accuracy import (
+    Judged,
+    annotations,
+    compare_with_reference,
+    evaluate,
+    timing_inputs,
+)
 from deployopt.device.bundle_reader import REFERENCE, OpenBundle
 from deployopt.device.device import Device
 from deployopt.device.generating.bundled import prompts_of_bundle, scored_bundle
@@ -94,6 +100,7 @@ def ask_gate(bench: Bench, watcher: Watcher, seed: int = 0) -> Asked | None:
         evidence=bench.evidence,
         interface=bundle.manifest.interface,
         labels=decode_examples(data.examples).labels,
+        truth=annotations(bundle.manifest.interface, data.examples),
         exact_arithmetic=bench.exact_arithmetic,
         synthetic=bundle.lineage().data is None,
     )

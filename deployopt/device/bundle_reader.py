@@ -51,6 +51,14 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
             outputs=self.manifest.interface.outputs,
         )
 
+    @property
+    def needs_card(self) -> bool:
+        """Whether nothing but the target's card opens it: what was built without one."""
+        on_card = self.target.runtime.provider != "cpu"
+        return self.manifest.runtime == "tensorrt-rtx" or (
+            self.manifest.runtime == "onnxruntime-genai" and on_card
+        )
+
     def setup_on(self, machine: Machine) -> Setup:
         """The model as it ships, with as many of its threads as this machine has cores for."""
         threads = threads_on(machine, self.manifest.threads)

@@ -31,7 +31,15 @@ from deployopt.core.result import CompareResult
 from deployopt.core.stages import TimedStages
 from deployopt.core.told_differences import operator_difference, precision_difference
 from deployopt.core.watching import SILENT, Watcher
-from deployopt.device.accuracy import Bools, Evaluation, evaluate, timing_inputs
+from deployopt.device.accuracy import (
+    Bools,
+    Evaluation,
+    Judged,
+    annotations,
+    compare_with_reference,
+    evaluate,
+    timing_inputs,
+)
 from deployopt.device.admission import require_target, runtime_warnings
 from deployopt.device.agreement import agrees
 from deployopt.device.bundle_reader import OpenBundle
@@ -42,7 +50,7 @@ from deployopt.device.generating.sides import language_side_of
 from deployopt.device.latency import Place, Schedule, measure
 from deployopt.device.machine import exact_for, matches
 from deployopt.device.onnx_operators import count_operators
-from deployopt.device.reference import classes_of, logits_of
+from deployopt.device.reference import Reference, classes_of, logits_of
 from deployopt.device.ring import ROUND_S, Ring, Terms
 from deployopt.device.setup import Arm, EvaluationSet
 from deployopt.device.sides import (
@@ -187,6 +195,8 @@ def _accuracy(
     old: Side, new: Side, before: Evaluation, after: Evaluation, ring: Ring
 ) -> AccuracyTrial:
     """Right and wrong of both on the same examples; without labels right is the reference's."""
+    if new.interface.detects:
+        return _boxes(old, new, before, after, ring)
     labels = decode_examples(new.data.examples).labels
     was, now = _right(old, new, before, labels), _right(new, new, after, labels)
     return AccuracyTrial(
@@ -201,16 +211,34 @@ def _accuracy(
         both_wrong=int((~was & ~now).sum()),
         non_finite=after.non_finite,
         synthetic=new.synthetic,
-        exact_arithmetic=all(
-            exact_for(
-                new.target,
-                ring.device.machine,
-                side.told.precision,
-                reduced_range=side.reduced_range,
-            )
-            for side in (old, new)
-        ),
+        exact_arithmetic=_exact(old, new, ring),
         note=f"against {old.told.name}",
+    )
+
+
+def _boxes(
+    old: Side, new: Side, before: Evaluation, after: Evaluation, ring: Ring
+) -> AccuracyTrial:
+    """What the old one finds stands for the reference."""
+    judged = Judged(
+        artifact=new.told.artifact,
+        split=Split.GATE,
+        evidence=ring.evidence,
+        interface=new.interface,
+        labels=None,
+        truth=annotations(new.interface, new.data.examples),
+        exact_arithmetic=_exact(old, new, ring),
+        note=f"against {old.told.name}",
+    )
+    return compare_with_reference(judged, Reference(results=before.outputs), after)
+
+
+def _exact(old: Side, new: Side, ring: Ring) -> bool:
+    return all(
+        exact_for(
+            new.target, ring.device.machine, side.told.precision, reduced_range=side.reduced_range
+        )
+        for side in (old, new)
     )
 
 

@@ -26,6 +26,7 @@ _PACKAGES: Final = (
     "onnxruntime",
     "onnxruntime-gpu",
     "onnxruntime-genai",
+    "onnxruntime-genai-cuda",
     "openvino",
     "numpy",
     "tokenizers",

@@ -7,7 +7,7 @@ changed, and inputs of another kind than the model's.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from deployopt.core.interface import ArrayInput, ArrayInputs, ImageInputs, Inter
 from deployopt.core.samples import Array, Feed
 from deployopt.core.workload import Workload
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from deployopt.device.detecting.decoding import decode_boxes
 from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
 from deployopt.device.preparing.shares import softmax
@@ -35,6 +36,21 @@ if TYPE_CHECKING:
 Given = str | Path | Array | Mapping[str, Array]
 
 
+LEAST_SCORE: Final = 0.3
+"""Boxes that a detector is less sure of are not told."""
+
+
+class Box(msgspec.Struct, frozen=True, kw_only=True):
+    """Something found: corners in pixels of the image as it was given, and how sure (0 to 1)."""
+
+    label: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """One answer. `label` and `score` (0 to 1) are None, and `outputs` given, without labels."""
 
@@ -43,6 +59,8 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float] = {}
     outputs: dict[str, Any] | None = None
     """Output name to nested lists of numbers."""
+    boxes: tuple[Box, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of a detector: what it finds in the image, best score first; label and score are None."""
 
 
 class Predictor:
@@ -103,6 +121,9 @@ class Predictor:
             raise UsageError("predict takes a list of inputs, so that one text is given as [text].")
         examples = [self._example(given) for given in inputs]
         requests = feeds(self.interface, self._bundle.folder, examples, self._workload())
+        if self.interface.detects:
+            pairs = zip(examples, requests, strict=True)
+            return [self._found(self._session, example, feed) for example, feed in pairs]
         return [self._answer(self._session, feed) for feed in requests]
 
     def generate(
@@ -179,6 +200,33 @@ class Predictor:
         if not isinstance(given, str):
             raise UsageError("The model takes text.")
         return given
+
+    def _found(self, session: Session, example: Example, feed: Feed) -> Prediction:
+        form, names, labels = self.interface.boxes, self.interface.outputs, self.interface.labels
+        if form is msgspec.UNSET or isinstance(example, str):
+            raise UsageError("The bundle does not say how its outputs become boxes.")
+        outputs = dict(zip(names, session.run(list(names), feed), strict=True))
+        if not all(np.isfinite(array).all() for array in outputs.values()):
+            raise DeviceError("The model's output is not finite, so that it says nothing.")
+        (found,) = decode_boxes(form, names, [outputs], len(labels))
+        height, width = example[IMAGE].shape[:2]
+        corners = np.clip(found.boxes, 0.0, 1.0) * np.array([width, height, width, height])
+        return Prediction(
+            label=None,
+            score=None,
+            boxes=tuple(
+                Box(
+                    label=labels[kind],
+                    score=float(score),
+                    left=float(sides[0]),
+                    top=float(sides[1]),
+                    right=float(sides[2]),
+                    bottom=float(sides[3]),
+                )
+                for kind, score, sides in zip(found.classes, found.scores, corners, strict=True)
+                if score >= LEAST_SCORE
+            ),
+        )
 
     def _answer(self, session: Session, feed: Feed) -> Prediction:
         names = self.interface.outputs

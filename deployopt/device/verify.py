@@ -100,7 +100,7 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     authenticity = authenticate(opened.folder, opened.manifest, policy, scratch)
     require_memory(policy)
     mismatch = matches(opened.target, device.machine)
-    if not proxy or opened.manifest.runtime == "tensorrt-rtx":
+    if not proxy or opened.needs_card:
         require_target(opened, device, mismatch, "verify BUNDLE")
     warnings = runtime_warnings(opened, device.machine, mismatch)
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:

@@ -51,6 +51,13 @@ _REMEDY: Final = "Try the other exporter: Export(exporter='dynamo'), or 'torchsc
 
 def run_onnx(path: Path, feeds: Sequence[Feed], threads: int) -> list[Array]:
     """The first output of the graph for each feed, through ONNX Runtime on the CPU."""
+    return run_outputs(path, feeds, threads, None)[0]
+
+
+def run_outputs(
+    path: Path, feeds: Sequence[Feed], threads: int, names: Sequence[str] | None
+) -> list[list[Array]]:
+    """The outputs of these names, or all of them, each for every feed."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -58,7 +65,9 @@ def run_onnx(path: Path, feeds: Sequence[Feed], threads: int) -> list[Array]:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.disable_prepacking", "1")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return [np.asarray(session.run(None, dict(feed))[0]) for feed in feeds]
+    wanted = None if names is None else list(names)
+    answers = [session.run(wanted, dict(feed)) for feed in feeds]
+    return [[np.asarray(array) for array in output] for output in zip(*answers, strict=True)]
 
 
 def _classes_differ(one: Array, other: Array, bound: float) -> bool:

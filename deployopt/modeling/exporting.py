@@ -14,12 +14,12 @@ import torch
 from deployopt.core.freeing import release_memory
 from deployopt.core.interface import Interface
 from deployopt.core.samples import Array, Feed
-from deployopt.modeling.agreement import check_agreement, run_onnx
+from deployopt.modeling.agreement import check_agreement, run_outputs
 from deployopt.modeling.dummies import check_feeds, trace_feed
 from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
 from deployopt.modeling.tracing import Exporter, Trace, trace_to_onnx
-from deployopt.modeling.wrapping import Logits, dynamic_axes, input_names, tensors
+from deployopt.modeling.wrapping import dynamic_axes, input_names, tensors, wrapped
 
 CHECKED_SAMPLES: Final = 4
 
@@ -68,15 +68,21 @@ def export_folder(
         del weights
     release_memory()
     # The model is gone by now: torch and ONNX Runtime never hold the weights together.
-    found = run_onnx(destination, feeds, options.threads)
-    return check_agreement(expected, found, "The exported graph")
+    found = run_outputs(destination, feeds, options.threads, interface.outputs)
+    return max(
+        check_agreement(one, other, f"The exported graph's output {name!r}")
+        for name, one, other in zip(interface.outputs, expected, found, strict=True)
+    )
 
 
 def _ask_and_trace(
     folder: Path, interface: Interface, feeds: Sequence[Feed], trace: Trace, traced: Path
-) -> tuple[list[Array], dict[str, Array]]:
-    model = Logits(load_model(folder, interface.task), trace.inputs)
+) -> tuple[list[list[Array]], dict[str, Array]]:
+    """What the model answers, output by output, and the weights of its graph."""
+    model = wrapped(load_model(folder, interface.task), interface)
     with torch.inference_mode():
-        expected = [model(*tensors(feed, trace.inputs)).numpy() for feed in feeds]
+        answers = [model(*tensors(feed, trace.inputs)) for feed in feeds]
+    each = [one if isinstance(one, tuple) else (one,) for one in answers]
+    expected = [[tensor.numpy() for tensor in output] for output in zip(*each, strict=True)]
     example = tensors(trace_feed(interface), trace.inputs)
     return expected, trace_to_onnx(model, example, trace, traced)

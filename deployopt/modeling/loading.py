@@ -28,6 +28,7 @@ _OWN_CHOICES: Final = (None, "", "eager", "sdpa")
 _CLASS_ENDINGS: Final = {
     Task.TEXT_CLASSIFICATION: "ForSequenceClassification",
     Task.IMAGE_CLASSIFICATION: "ForImageClassification",
+    Task.OBJECT_DETECTION: "ForObjectDetection",
     Task.TEXT_GENERATION: "ForCausalLM",
 }
 

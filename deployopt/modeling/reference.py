@@ -13,12 +13,12 @@ import torch
 
 from deployopt.core.errors import StepError
 from deployopt.core.interface import Interface
-from deployopt.core.samples import Feed
+from deployopt.core.samples import Array, Feed
 from deployopt.modeling.batching import batches
 from deployopt.modeling.dummies import pad_together
 from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
-from deployopt.modeling.wrapping import Logits, input_names, tensors
+from deployopt.modeling.wrapping import Logits, input_names, tensors, wrapped
 
 
 def _silent(done: float, what: str) -> None:
@@ -69,3 +69,34 @@ def predict_with(
             done += len(rows)
             progress(done / len(feeds), f"reference: {done} of {len(feeds)}")
     return np.stack(answers) if answers else np.empty((0, len(interface.labels)), np.float32)
+
+
+def find_boxes(
+    folder: Path,
+    interface: Interface,
+    feeds: Sequence[Feed],
+    *,
+    threads: int = 1,
+    batch: int = 8,
+    progress: Callable[[float, str], None] = _silent,
+) -> list[dict[str, Array]]:
+    """A detector's outputs, one request of one image each.
+
+    Raises:
+        RefusedInputError: the folder may not be opened.
+        StepError: it does not load, or gives numbers that are not finite.
+    """
+    model = wrapped(load_model(folder, interface.task), interface)
+    names = input_names(interface)
+    found: list[dict[str, Array]] = []
+    with torch_threads(threads), torch.inference_mode():
+        for start in range(0, len(feeds), batch):
+            together = pad_together(feeds[start : start + batch], interface)
+            answers = [tensor.float().numpy() for tensor in model(*tensors(together, names))]
+            for row in range(len(answers[0])):
+                pairs = zip(interface.outputs, answers, strict=True)
+                found.append({name: answer[row : row + 1] for name, answer in pairs})
+            progress(len(found) / len(feeds), f"reference: {len(found)} of {len(feeds)}")
+    if not all(np.isfinite(array).all() for one in found for array in one.values()):
+        raise StepError(f"The model in {folder} gives numbers that are not finite.")
+    return found

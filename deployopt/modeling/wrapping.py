@@ -1,4 +1,4 @@
-"""A transformers model as a module from named arrays to logits, the form that is exported."""
+"""A transformers model as a module from named arrays to its outputs, the form that is exported."""
 
 from collections.abc import Sequence
 
@@ -24,6 +24,28 @@ class Logits(nn.Module):  # type: ignore[misc] # torch is not followed
         named = dict(zip(self.names, inputs, strict=True))
         logits: Tensor = self.model(**named, return_dict=False)[0]
         return logits
+
+
+class Boxes(nn.Module):  # type: ignore[misc] # as above
+    """The same of a detector: scores `[batch, places, classes]` and boxes `[batch, places, 4]`."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str], outputs: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+        self.outputs = tuple(outputs)
+        self.eval()
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """The outputs by their names in transformers."""
+        answer = self.model(**dict(zip(self.names, inputs, strict=True)), return_dict=True)
+        return tuple(answer[name] for name in self.outputs)
+
+
+def wrapped(model: nn.Module, interface: Interface) -> nn.Module:
+    """The model as the interface's task asks it."""
+    names = input_names(interface)
+    return Boxes(model, names, interface.outputs) if interface.detects else Logits(model, names)
 
 
 def input_names(interface: Interface) -> tuple[str, ...]:

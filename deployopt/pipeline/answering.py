@@ -121,9 +121,11 @@ def limits_for(prepared: Ground) -> Limits:
 
 
 def _ask_torch(prepared: Prepared, split: Split, progress: Progress) -> Sequence[Feed]:
-    from deployopt.steps.reference import predict_reference
+    from deployopt.steps.reference import find_reference_boxes, predict_reference
 
     feeds = split_feeds(prepared.source, prepared.dataset, split)
+    if prepared.source.interface.detects:
+        return find_reference_boxes(prepared.source, feeds, prepared.bench.threads, progress)
     logits = predict_reference(prepared.source, feeds, prepared.bench.threads, progress)
     name = prepared.source.interface.outputs[0]
     return [{name: logits[i : i + 1]} for i in range(len(logits))]

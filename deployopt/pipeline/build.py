@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Split
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult
@@ -45,6 +46,7 @@ from deployopt.pipeline.preparing import Prepared, named_source, prepare
 from deployopt.pipeline.searching.concluding import concluded
 from deployopt.pipeline.searching.search import Searched, reserve_s, search
 from deployopt.pipeline.searching.time_budget import TimeBudget
+from deployopt.pipeline.sharing import share_of
 from deployopt.pipeline.trying import ask_recipes, time_candidates
 from deployopt.sources.modules import GivenModule, module_source
 from deployopt.store.faults import storage_errors
@@ -70,6 +72,7 @@ def run_build(
     stages = TimedStages(watcher)
     with Store(request.store) as store, storage_errors("building", store.layout.root):
         check_destinations(request)
+        store.share = share_of(request, stages.note)
         baseline = read_baseline(request.baseline)
         budget = TimeBudget(request.time_limit_s)
         if given is None:
@@ -82,6 +85,11 @@ def run_build(
         )
         if source.interface.generates:
             return build_language(request, source, store, stages, device)
+        if request.precision is not None:
+            raise UsageError(
+                f"--precision {request.precision} is for language models: of {request.model} every "
+                "form is tried that its runtime has. Leave it out."
+            )
         prepared = prepare(request, store, stages, source, device)
         check_baseline(prepared, baseline)
         check_recipes(prepared.recipes, prepared.source.artifact, prepared.bench)

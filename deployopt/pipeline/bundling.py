@@ -14,6 +14,7 @@ import msgspec
 from deployopt.core.answer_settings import SettingTrial
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import EngineNote, FileEntry, Lineage, Manifest
+from deployopt.core.card import CardNote
 from deployopt.core.codec import decode_json, encode_json, encode_pretty
 from deployopt.core.engine import GRAPH_FILE, LISTING_FILE, EngineListing
 from deployopt.core.evidence import Estimate
@@ -55,6 +56,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     latency: tuple[Trial, ...]
     settings: tuple[SettingTrial, ...] = ()
     """Of a language model, by length of prompt and by batch."""
+    card: CardNote | None = None
+    """Of a language model for a card, which has not run."""
 
 
 def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
@@ -189,6 +192,7 @@ def _manifest(prepared: Ground, judged: Judged, entries: list[FileEntry], digest
         precision=artifact.precision,
         session=artifact.session,
         engine=_engine(artifact, entries),
+        card=msgspec.UNSET if judged.card is None else judged.card,
         threads=prepared.request.target.runtime.threads,
         interface=prepared.source.interface,
         labels_sha256=labels,

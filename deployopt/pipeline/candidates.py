@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from deployopt.core.artifact import Format, Precision
+from deployopt.core.card import CardSummary
 from deployopt.core.codec import decode_json
 from deployopt.core.engine import LISTING_FILE, EngineListing, EngineSummary, summary_of
 from deployopt.core.evidence import Estimate
@@ -22,7 +23,7 @@ from deployopt.core.summaries import (
 )
 from deployopt.pipeline.engines import ENGINE_STEPS
 from deployopt.pipeline.making import Made
-from deployopt.pipeline.recipes import FLOAT
+from deployopt.pipeline.recipes import FLOAT, FLOAT16
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,11 +42,15 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     foreseen: Foreseen | None = None
     """The predictions before experience corrected them."""
     failure: str | None = None
+    untimed: str | None = None
+    """Why it was not timed beside the others: what it surely misses."""
+    card: CardSummary | None = None
+    """Of a language model for a card that nothing is timed on here."""
 
     @property
     def is_float(self) -> bool:
         """Whether it is the one that the others have to beat."""
-        return self.recipe.name == FLOAT
+        return self.recipe.name in {FLOAT, FLOAT16}
 
     @property
     def is_engine(self) -> bool:
@@ -113,6 +118,7 @@ def candidate_result(
         size=None if candidate.size_bytes is None else size_figure(candidate.size_bytes),
         failure=candidate.fault,
         engine=_engine(candidate),
+        card=candidate.card,
         chosen=candidate.recipe.name == winner,
         why=why,
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Final
 
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.answer_rounds import decode_rates, first_tokens
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
@@ -15,7 +16,6 @@ from deployopt.core.judging.stored import peaks_of
 from deployopt.core.measurement import Trial
 from deployopt.core.metric import METRICS, Kind
 from deployopt.core.nll import nll_increase_bounds
-from deployopt.core.paired import loss_bounds
 from deployopt.core.ratio import LEAST_UNITS
 from deployopt.core.standing import Standing
 from deployopt.core.summaries import compare_trials
@@ -34,8 +34,9 @@ def choose(candidates: Sequence[Candidate], budgets: Sequence[Budget]) -> Chosen
     Where none is within all budgets, those that miss fewest are judged all the same, so that the
     verdict can say what was missed; where all failed there is none.
     """
-    working = [c for c in candidates if c.fault is None]
-    reasons = {c.recipe.name: f"failed: {c.fault}" for c in candidates if c.fault is not None}
+    working = [c for c in candidates if c.fault is None and c.untimed is None]
+    reasons = {c.recipe.name: f"not timed: {c.untimed}" for c in candidates if c.untimed}
+    reasons |= {c.recipe.name: f"failed: {c.fault}" for c in candidates if c.fault is not None}
     if not working:
         return Chosen(finalists=(), reasons=reasons)
     misses = {c.recipe.name: _misses(c, budgets) for c in working}
@@ -44,16 +45,19 @@ def choose(candidates: Sequence[Candidate], budgets: Sequence[Budget]) -> Chosen
     for candidate in working:
         if candidate not in best:
             reasons[candidate.recipe.name] = f"misses {', '.join(misses[candidate.recipe.name])}"
-    finalists, words = _by_gain(best)
+    finalists, words = _by_gain(best, with_float=any(c.is_float for c in candidates))
     return Chosen(finalists=finalists, reasons={**reasons, **words})
 
 
-def _by_gain(best: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+def _by_gain(
+    best: Sequence[Candidate], *, with_float: bool
+) -> tuple[tuple[Candidate, ...], dict[str, str]]:
     """Those that are proved to be faster than the float one, then the float one."""
     base = next((c for c in best if c.is_float), None)
     if base is None:
         ordered = sorted(best, key=_median_s)
-        return tuple(ordered), {c.recipe.name: "within the budgets, and float is not" for c in best}
+        alone = "within the budgets" + (", and float is not" if with_float else "")
+        return tuple(ordered), {c.recipe.name: alone for c in best}
     words: dict[str, str] = {}
     gains: list[tuple[float, Candidate]] = []
     for candidate in best:
@@ -66,9 +70,9 @@ def _by_gain(best: Sequence[Candidate]) -> tuple[tuple[Candidate, ...], dict[str
         words |= {c.recipe.name: _NO_FASTER for ratio, c in gains if ratio >= 1}
         gains = [gain for gain in gains if gain[0] < 1]
     gains.sort(key=lambda gain: gain[0])
-    others = (
-        "something else is faster" if gains else "nothing else is faster and within the budgets"
-    )
+    others = "nothing else is faster and within the budgets"
+    if gains:
+        others = "something else is " + ("faster" if gains[0][0] < 1 else "as fast and smaller")
     words[base.recipe.name] = others
     return (*(candidate for _, candidate in gains), base), words
 
@@ -77,6 +81,8 @@ def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
     """The ratio to the float one when it is proved to be below 1, and words for it."""
     if candidate.is_engine and base.is_engine:
         return _predicted_gain(candidate, base)
+    if candidate.card is not None and base.card is not None:
+        return _predicted_answers(candidate, base)
     if candidate.trial is None or base.trial is None:
         return None, "not timed beside the float one, so no gain is shown"
     judged = compare_trials(candidate.trial, base.trial)
@@ -107,6 +113,19 @@ def _predicted_gain(candidate: Candidate, base: Candidate) -> tuple[float | None
     if smaller < 1:
         return smaller, "smaller than the float one; of its speed nothing is predicted"
     return None, "neither predicted to be faster than the float one nor smaller"
+
+
+def _predicted_answers(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
+    """A language model for a card: by what its whole answers are predicted to take."""
+    card, other = candidate.card, base.card
+    if card is None or other is None or card.answer_s is None or other.answer_s is None:
+        return None, "nothing is predicted of its speed, so no gain is shown"
+    ratio = card.answer_s / other.answer_s
+    if ratio < 1:
+        return ratio, f"answers predicted {1 / ratio:.2f} x as fast as float16's; nothing ran"
+    if ratio <= _AS_FAST and _size_ratio(candidate, base) < 1:
+        return ratio, "answers predicted as fast as float16's, and it is smaller; nothing ran"
+    return None, "its answers are predicted to be slower than float16's, so it does not ship"
 
 
 def _size_ratio(candidate: Candidate, base: Candidate) -> float:
@@ -143,7 +162,7 @@ def _misses_accuracy(candidate: Candidate, budget: Budget) -> bool:
     trial = candidate.accuracy
     if trial is None:
         return True
-    return loss_bounds(trial.lost, trial.gained, trial.examples).lower > budget.limit
+    return accuracy_bounds(trial).lower > budget.limit
 
 
 def _misses_score(candidate: Candidate, budget: Budget) -> bool:
@@ -230,10 +249,12 @@ def _misses_prediction(candidate: Candidate, budget: Budget) -> bool:
 
 
 def _median_s(candidate: Candidate) -> float:
-    """As measured; of an engine, which is not run here, as predicted."""
+    """As measured; of what is for a card and not run here, as predicted."""
     if candidate.is_engine:
         kinds = ((METRICS[name].kind, e.value) for name, e in candidate.predictions.items())
         return min((value for kind, value in kinds if kind is Kind.LATENCY), default=float("inf"))
+    if candidate.card is not None:
+        return candidate.card.answer_s or float("inf")
     if candidate.trial is None:
         return float("inf")
     samples = sorted(s for r in candidate.trial.counted for s in r.samples_s)

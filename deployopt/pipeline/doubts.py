@@ -7,25 +7,43 @@ otherwise labels or preprocessing are likely to be mixed up, and the paired loss
 from collections import Counter
 from typing import Final
 
+import msgspec
+
 from deployopt.core.distributions import proportion_lower, proportion_upper
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split
+from deployopt.core.precision_loss import PrecisionLoss
 from deployopt.core.source import Dataset, DeclaredAccuracy, SourceModel
 
 _CONFIDENCE: Final = 0.999
 """Of each end of an interval: a doubt is raised wrongly in one build of five hundred."""
+_PRECISION_MIN: Final = 0.02
+"""A budget of one point is half of all that such a detector has."""
 
 
 def accuracy_doubts(source: SourceModel, dataset: Dataset, trial: AccuracyTrial) -> tuple[str, ...]:
     """Sentences for a person; empty where nothing is amiss or nobody can tell."""
     if not trial.labelled:
         return ()
+    if trial.precision is not msgspec.UNSET:
+        return _finds_nothing(trial.precision)
     right = trial.both_right + trial.lost
     found = (
         _no_better_than_guessing(dataset, right, trial.examples),
         _not_as_declared(source.declared, dataset, right, trial.examples),
     )
     return tuple(doubt for doubt in found if doubt is not None)
+
+
+def _finds_nothing(precision: PrecisionLoss) -> tuple[str, ...]:
+    if precision.reference >= _PRECISION_MIN:
+        return ()
+    doubt = (
+        f"The reference has an mAP of {precision.reference:.1%} on the gate split: it finds next "
+        "to nothing, so there is nothing to lose. The categories of the data are probably not in "
+        "the model's order, or its images are prepared in another way: check them."
+    )
+    return (doubt,)
 
 
 def _no_better_than_guessing(dataset: Dataset, right: int, examples: int) -> str | None:

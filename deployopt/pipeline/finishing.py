@@ -24,6 +24,7 @@ from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, last
 from deployopt.pipeline.candidates import Candidate, candidate_result
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.remembering import remember
+from deployopt.pipeline.sharing import said_of_share
 from deployopt.sources.locking import encode_lock, lock_of
 from deployopt.store.publishing import check_destination
 from deployopt.store.writing import atomic_write_bytes
@@ -81,7 +82,7 @@ def result_of(
         data=_summary(dataset),
         questions=None if prepared.choices is None else _summary(prepared.choices),
         stages=stages.times,
-        warnings=prepared.warnings,
+        warnings=(*prepared.warnings, *said_of_share(prepared.bench.store)),
         accept_predicted=request.accept_predicted,
         exit_code=judged.verdict.exit_code(accept_predicted=request.accept_predicted),
     )

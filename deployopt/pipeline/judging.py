@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from deployopt.core.accuracy_loss import accuracy_p_value
 from deployopt.core.budget import limit_of
 from deployopt.core.errors import DeviceError
 from deployopt.core.gate import Findings, judge
@@ -16,7 +17,6 @@ from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.metric import Kind
 from deployopt.core.multiplicity import FALLBACK_SHARE, accepted_in_sequence
-from deployopt.core.paired import loss_p_value
 from deployopt.core.verdict import Outcome, Verdict
 from deployopt.core.watching import Watcher
 from deployopt.device.reference import Reference
@@ -191,7 +191,7 @@ def _p_value(prepared: Prepared, trial: AccuracyTrial) -> float:
     limit = limit_of(prepared.budgets, Kind.ACCURACY)
     if limit is None or trial.non_finite:
         return 1.0 if trial.non_finite else 0.0
-    return loss_p_value(trial.lost, trial.gained, trial.examples, limit)
+    return accuracy_p_value(trial, limit)
 
 
 def _verdict(prepared: Prepared, finalist: Finalist[AccuracyTrial], level: float) -> Verdict:

@@ -1,8 +1,8 @@
 """A recipe becomes an artifact, step by step, through the store.
 
 In: the source artifact and a recipe whose steps' options are complete. Out: the last artifact and
-what was done. A step whose key is in the store is not run again, so a build that was killed goes
-on where it stopped, and an identical build does nothing twice.
+what was done. A step whose key is in the store, or in the share beside it, is not run again, so a
+build that was killed goes on where it stopped, and an identical build does nothing twice.
 """
 
 import time
@@ -16,9 +16,10 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
 from deployopt.core.bundle import LineageStep
 from deployopt.core.codec import decode_json, encode_json, to_plain
-from deployopt.core.errors import StepError
+from deployopt.core.errors import RefusedInputError, StepError
 from deployopt.core.interface import Interface
 from deployopt.core.recipe import Lesson, Recipe, Step, StepContext
+from deployopt.pipeline.received import check_received, may_be_shared
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
@@ -123,9 +124,11 @@ def _make_step(
     if stored is None:
         # However long the step is: who gives up waiting would make it a second time.
         with bench.store.building(key, on_wait=lambda: progress(0.0, _WAITS)):
-            stored = bench.store.lookup(key)
+            stored = bench.store.lookup(key) or _shared(step, key, bench.store)
             if stored is None:
                 stored, reused = _run_step(step, source, bench, key, progress), False
+    if bench.store.share is not None and may_be_shared(step.produces):
+        bench.store.share.offer(stored)
     lineage = LineageStep(
         step=step.name,
         version=step.version,
@@ -136,6 +139,20 @@ def _make_step(
     )
     seconds = (time.perf_counter_ns() - started) / 1e9
     return MadeStep(lineage=lineage, seconds=seconds, reused=reused), stored_artifact(stored)
+
+
+def _shared(step: Step, key: str, store: Store) -> StoredObject | None:
+    """What another machine made of the step; None where there is none that may be taken."""
+    if store.share is None or not may_be_shared(step.produces):
+        return None
+
+    def check(folder: Path, meta: bytes) -> None:
+        found = decode_json(meta, _Meta, where="What was kept beside it")
+        if found.format is not step.produces:
+            raise RefusedInputError(f"It is {found.format}, and {step.name} makes {step.produces}.")
+        check_received(found.format, folder, found.entry)
+
+    return store.share.find(key, store, check)
 
 
 def _run_step(

@@ -74,6 +74,11 @@ def _wanted(request: BuildRequest, source: SourceModel) -> Wanted | None:
 
 
 def _require_trainable(source: SourceModel) -> None:
+    if source.interface.detects:
+        raise UsageError(
+            f"{source.name} is a detector, and smaller shapes are taught to classifiers only. "
+            "Leave --train-data and --unlabelled out."
+        )
     if source.artifact.format is not Format.TRANSFORMERS:
         raise UsageError(
             f"{source.name} is a graph, and students are cut from models in Hugging Face form. "

@@ -37,9 +37,11 @@ from deployopt.pipeline.forecasting import (
     ways_of,
 )
 from deployopt.pipeline.language.budgets import language_budgets
-from deployopt.pipeline.language.forecasting import CONTEXT, language_plan, requests_for
+from deployopt.pipeline.language.forecasting import language_plan
 from deployopt.pipeline.language.options import require_asked_rightly
 from deployopt.pipeline.language.recipes import forms_for as forms_of_language
+from deployopt.pipeline.language.recipes import only_of
+from deployopt.pipeline.language.requests import CONTEXT, requests_for
 from deployopt.pipeline.looking import Looked, look_up
 from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
@@ -96,10 +98,10 @@ def _prepared(request: BuildRequest) -> Plan:
 
 
 def _looked_up(request: BuildRequest) -> Plan:
-    request = with_provider(request)
     found = look_up(request.model, None, lock=request.lock, store=request.store)
-    if found.architecture is not None and _speaks(request, found):
+    if found.architecture is not None and _speaks(found):
         return _of_language(request, found, found.architecture)
+    request = with_provider(request)
     require_budgets(request)
     if found.architecture is None:
         return _prepared(request)
@@ -133,10 +135,9 @@ def _looked_up(request: BuildRequest) -> Plan:
     )
 
 
-def _speaks(request: BuildRequest, found: Looked) -> bool:
+def _speaks(found: Looked) -> bool:
     """Whether `build` would take it as a language model."""
-    taken = found.entry is None or found.entry.buildable
-    return taken and _generates(found) and request.target.runtime.provider == "cpu"
+    return _generates(found) and (found.entry is None or found.entry.buildable)
 
 
 def _generates(found: Looked) -> bool:
@@ -157,7 +158,10 @@ def _of_language(request: BuildRequest, found: Looked, shape: Architecture) -> P
         target,
         found.name,
         shape,
-        forms_of_language(target, arithmetic_for(target, describe_machine(runtime=False))),
+        only_of(
+            forms_of_language(target, arithmetic_for(target, describe_machine(runtime=False))),
+            request.precision,
+        ),
         budgets,
         requests_for(target.workload, found.name, inputs),
     )
@@ -170,14 +174,14 @@ def expected_recipes(request: BuildRequest) -> tuple[Recipe, ...]:
     Raises:
         DeployoptError: as `run_plan`.
     """
-    request = with_provider(request)
     found = look_up(request.model, None, lock=request.lock, store=request.store)
     machine = describe_machine(runtime=False)
     arithmetic = arithmetic_for(request.target, machine)
     if found.architecture is None:
         return ()
-    if _speaks(request, found):
+    if _speaks(found):
         return tuple(form.recipe for form in forms_of_language(request.target, arithmetic))
+    request = with_provider(request)
     if not _buildable(request, found):
         return ()
     facts = facts_of(found.architecture, request.target.workload, None)
@@ -225,7 +229,7 @@ def _ways(
         return ways, (not_built(request.target) or "",)
     what = "classifiers of text and images, and language models,"
     if _generates(found):
-        what = "language models for CPU runtimes"
+        what = "language models of the classes that its builder knows"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start: this version builds {what} only.",)

@@ -5,13 +5,13 @@ model that cannot fit, recipes that cannot run, a destination that is taken, lab
 """
 
 import hashlib
-from pathlib import Path
 from typing import Final
 
+from deployopt.core.budget import Budget
 from deployopt.core.errors import UsageError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
-from deployopt.core.judging.suitable import require_budgets_for
+from deployopt.core.judging.suitable import budgets_in_its_terms, require_budgets_for
 from deployopt.core.measurement import Machine, Split
 from deployopt.core.plan import Facts
 from deployopt.core.recipe import Lesson
@@ -23,6 +23,7 @@ from deployopt.core.summaries import tail_quantile
 from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
+from deployopt.device.detecting.matching import need_matching
 from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import evidence_of, matches
@@ -56,6 +57,7 @@ from deployopt.sources.locking import Lock, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.sources.naming import check_data_name, is_path
 from deployopt.sources.parts import DataOptions
+from deployopt.sources.placing import located
 from deployopt.store.experiences import read_experiences
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store
@@ -92,16 +94,12 @@ def prepare(
         SourceError: the model or its data cannot be fetched.
         RefusedInputError: they could run code or break a reader.
     """
-    budgets = require_budgets(request)
+    require_budgets(request)
     request = with_runtime(request)
     if source is None:
         watcher.stage("Model")
         source = named_source(request, store)
-    require_budgets_for(source.interface, request.budgets)
-    if request.questions is not None:
-        raise UsageError(
-            "--questions is for language models. What a classifier is judged by goes to --data."
-        )
+    budgets = _budgets_of(request, source)
     lock = lock_at(request)
     early = source_facts(source, request.target.workload, None)
     require_fit(request.target, source.name, early)
@@ -191,6 +189,18 @@ def prepare(
     )
 
 
+def _budgets_of(request: BuildRequest, source: SourceModel) -> tuple[Budget, ...]:
+    """The request's, in the terms of the model; raises where they cannot be judged."""
+    require_budgets_for(source.interface, request.budgets)
+    if source.interface.detects:
+        need_matching()
+    if request.questions is not None:
+        raise UsageError(
+            "--questions is for language models. What a classifier is judged by goes to --data."
+        )
+    return budgets_in_its_terms(source.interface, request.limits)
+
+
 def require_here(target: Target, device: Device) -> None:
     """Raise UsageError where another machine would measure what is only built for a card."""
     if target.runtime.provider == RTX and not isinstance(device, ThisMachine):
@@ -212,7 +222,7 @@ def named_source(request: BuildRequest, store: Store) -> SourceModel:
     if request.data is not None and not is_path(request.model):
         check_data_name(request.data)  # before a model is fetched in vain
     if request.questions is not None:
-        read_choice_lines(Path(request.questions).expanduser())  # likewise
+        read_choice_lines(located(request.questions))  # likewise
     return resolve_model(
         request.model, store=store, lock=lock_at(request), pickles=request.unsafe_load_pickle
     )

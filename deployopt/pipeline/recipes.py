@@ -23,6 +23,8 @@ from deployopt.steps.optimize import Optimize
 from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 
 FLOAT: Final = "float"
+FLOAT16: Final = "float16"
+"""Of a language model for a card, the form that the others have to beat."""
 INT8: Final = "int8"
 OPENVINO: Final = "openvino"
 OPENVINO_INT8: Final = "openvino-int8"

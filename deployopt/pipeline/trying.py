@@ -9,12 +9,13 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import DeviceError, IntegrityError, StepError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
 from deployopt.core.metric import Kind
-from deployopt.core.paired import LossBounds, loss_bounds
+from deployopt.core.paired import LossBounds
 from deployopt.core.plan import Facts
 from deployopt.core.quantiles import least_rounds
 from deployopt.core.recipe import Recipe
@@ -22,7 +23,13 @@ from deployopt.core.relative import LOOKS
 from deployopt.core.standing import Standing
 from deployopt.core.summaries import compare_trials
 from deployopt.core.watching import Watcher
-from deployopt.device.accuracy import Evaluation, Judged, compare_with_reference, timing_inputs
+from deployopt.device.accuracy import (
+    Evaluation,
+    Judged,
+    annotations,
+    compare_with_reference,
+    timing_inputs,
+)
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
 from deployopt.device.machine import exact_for
 from deployopt.device.reference import Reference
@@ -52,7 +59,7 @@ class Tried(msgspec.Struct, frozen=True, kw_only=True):
     def loss(self) -> LossBounds | None:
         """Of accuracy on the search split."""
         trial = self.candidate.accuracy
-        return None if trial is None else loss_bounds(trial.lost, trial.gained, trial.examples)
+        return None if trial is None else accuracy_bounds(trial)
 
 
 def ask_recipes(
@@ -67,7 +74,9 @@ def ask_recipes(
     return tuple(_ask(candidate, prepared, reference, watcher) for candidate in sized)
 
 
-STAND_IN: Final = "the engine's graph, in ONNX Runtime on this machine's CPU"
+STAND_IN: Final = (
+    "the engine's graph, in ONNX Runtime on this machine's CPU: the engine itself has not run"
+)
 _ARMS: Final = 3
 """So many share the usual time for rounds; more get more of it."""
 
@@ -88,6 +97,7 @@ def accuracy_trial(
         labels=decode_examples(prepared.dataset.splits[split].path).labels
         if prepared.dataset.labelled
         else None,
+        truth=annotations(prepared.source.interface, prepared.dataset.splits[split].path),
         # Of an engine's graph, pairs are worked out in float, which is the same anywhere.
         exact_arithmetic=artifact.format is Format.ENGINE
         or exact_for(

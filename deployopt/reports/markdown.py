@@ -14,6 +14,7 @@ from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
+from deployopt.reports.cards import cards_markdown
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
 from deployopt.reports.engines import engines_markdown
@@ -60,7 +61,8 @@ def build_markdown(result: BuildResult) -> str:
     if result.baseline is not None:
         lines += ["#### Against the baseline", "", *baseline_lines(result.baseline), ""]
     if result.candidates:
-        lines += [*_candidates(result.candidates), *engines_markdown(result.candidates), ""]
+        lines += [*_candidates(result.candidates), *engines_markdown(result.candidates)]
+        lines += [*cards_markdown(result.candidates), ""]
     if result.settings:
         lines += [*settings_lines(result.settings), ""]
     if result.search is not None:

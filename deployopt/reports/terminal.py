@@ -19,6 +19,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
 from deployopt.reports.candidates import print_candidates, print_checks
+from deployopt.reports.cards import print_cards
 from deployopt.reports.cells import generates
 from deployopt.reports.comparison import print_baseline
 from deployopt.reports.engines import print_engines
@@ -102,6 +103,7 @@ def _print_tried(console: "Console", result: BuildResult) -> None:
         heading(console, "Candidates")
         print_candidates(console, result.candidates)
         print_engines(console, result.candidates)
+        print_cards(console, result.candidates)
     if result.search is not None:
         print_search(console, result, result.search)
 

@@ -25,6 +25,7 @@ from deployopt.sources.choice_lines import AskedQuestion, read_choice_lines
 from deployopt.sources.documents import encoded_ids
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.parts import split_files
+from deployopt.sources.placing import located
 from deployopt.sources.tokenizer_files import TOKENIZER, open_tokenizer
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -62,7 +63,7 @@ def load_choices(
     inputs = model.interface.inputs
     if not isinstance(inputs, PromptInputs):
         raise UsageError(f"{model.name} is no language model: it takes labelled data.")
-    path = Path(spec).expanduser()
+    path = located(spec)
     if not path.is_file():
         raise UsageError(f"There is no file of questions {spec}.")
     entries = file_entries(path.parent, (path.name,), store)

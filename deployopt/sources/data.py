@@ -5,7 +5,6 @@ and gate as files of examples, labels matched with the model's. Every error is f
 any work, and says where in the data it is.
 """
 
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,6 +16,7 @@ from deployopt.core.examples import encode_examples
 from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources.array_data import find_arrays, make_up
+from deployopt.sources.coco_data import find_detections
 from deployopt.sources.demo_data import find_demo
 from deployopt.sources.hub_data import find_hub_data
 from deployopt.sources.hub_names import PREFIX
@@ -24,6 +24,7 @@ from deployopt.sources.image_data import find_images
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
 from deployopt.sources.parts import DataOptions, Found, Parts, Request, split_files
+from deployopt.sources.placing import located
 from deployopt.sources.text_data import find_texts
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -89,6 +90,11 @@ def load_dataset(
 def _find(request: Request) -> Found:
     name = request.name
     known = find_data(name)
+    if request.model.interface.detects and (known is not None or name.startswith(PREFIX)):
+        raise UsageError(
+            f"{name} has no boxes that are read. A detector is judged with a folder of images and "
+            "annotations in COCO's form: give that folder, or its JSON file, with --data."
+        )
     if known is not None or name.startswith(PREFIX):
         return find_hub_data(request, known)
     if name == DEMO:
@@ -96,7 +102,9 @@ def _find(request: Request) -> Found:
     if name == SYNTHETIC:
         return make_up(request)
     check_data_name(name)
-    return _FINDERS[type(request.model.interface.inputs)](request, Path(name).expanduser())
+    if request.model.interface.detects:
+        return find_detections(request, located(name))
+    return _FINDERS[type(request.model.interface.inputs)](request, located(name))
 
 
 def _write(parts: Parts, store: Store, key: str) -> StoredObject:

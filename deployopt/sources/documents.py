@@ -37,6 +37,7 @@ from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
 from deployopt.sources.parts import DataOptions, one_data_file, split_files
+from deployopt.sources.placing import located
 from deployopt.sources.splits import alike
 from deployopt.sources.tables import (
     SUFFIXES,
@@ -163,7 +164,7 @@ def _find(name: str, store: Store, options: DataOptions) -> _Texts:
             notes=(_EDITORIALS,),
         )
     check_data_name(name)
-    path = Path(name).expanduser()
+    path = located(name)
     if name.startswith(PREFIX) or not path.exists():
         raise UsageError(
             f"{name} is no text that a language model is judged by. Give a {TEXT} file whose "

@@ -24,6 +24,9 @@ from deployopt.sources.checks import (
 )
 from deployopt.sources.decoders import SUFFIX as DECODER_SUFFIX
 from deployopt.sources.decoders import prompt_inputs, read_template
+from deployopt.sources.detectors import OUTPUTS as BOX_OUTPUTS
+from deployopt.sources.detectors import SUFFIX as DETECTOR_SUFFIX
+from deployopt.sources.detectors import box_form, check_detector_head, detector_inputs
 from deployopt.sources.preprocessing import read_preprocessor
 from deployopt.sources.tokenizer_files import TOKENIZER, Opener, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
@@ -42,8 +45,10 @@ IMAGE_SUFFIX: Final = "ForImageClassification"
 _TASKS: Final[Mapping[str, Task]] = {
     TEXT_SUFFIX: Task.TEXT_CLASSIFICATION,
     IMAGE_SUFFIX: Task.IMAGE_CLASSIFICATION,
+    DETECTOR_SUFFIX: Task.OBJECT_DETECTION,
     DECODER_SUFFIX: Task.TEXT_GENERATION,
 }
+_OF_IMAGES: Final = frozenset({Task.IMAGE_CLASSIFICATION, Task.OBJECT_DETECTION})
 _IDS_AND_MASK: Final = ("input_ids", "attention_mask")
 _WITH_TYPES: Final = ("input_ids", "attention_mask", "token_type_ids")
 # The text encoders that are read, and the inputs each graph takes.
@@ -78,7 +83,7 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 def complete_folder(folder: Path) -> None:
     """Add what the device needs and an older folder lacks; only in a staging folder."""
     config = read_object(folder / ENTRY)
-    if _task(config, folder) is not Task.IMAGE_CLASSIFICATION:
+    if _task(config, folder) not in _OF_IMAGES:
         write_tokenizer(folder, model_type(config))
 
 
@@ -98,6 +103,8 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
     if CHAT_TEMPLATE in names:
         read_template(folder / CHAT_TEMPLATE)
     tensors = folder_tensors(folder, names)
+    if task is Task.OBJECT_DETECTION:
+        return _detector(folder, names, config, tensors)
     labels: tuple[str, ...] = ()
     inputs: TextInputs | ImageInputs | PromptInputs
     resample = None
@@ -118,6 +125,32 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
     )
 
 
+def _detector(
+    folder: Path,
+    names: tuple[str, ...],
+    config: Mapping[str, object],
+    tensors: Mapping[str, Tensor],
+) -> FolderFacts:
+    where = str(folder / ENTRY)
+    form = box_form(config, where)
+    labels = config_labels(config, where, least=1)
+    check_detector_head(tensors, labels, form, folder)
+    path = _preprocessor(folder, names)
+    facts = detector_inputs(read_object(path), str(path))
+    return FolderFacts(
+        interface=Interface(
+            task=Task.OBJECT_DETECTION,
+            inputs=facts.inputs,
+            outputs=BOX_OUTPUTS,
+            labels=labels,
+            boxes=form,
+        ),
+        precision=weight_precision(tensors),
+        model_type=model_type(config),
+        resample=facts.resample,
+    )
+
+
 def _task(config: Mapping[str, object], folder: Path) -> Task:
     classes = config.get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
@@ -126,9 +159,9 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
         said = ", ".join(names) or "nothing"
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
-            f"classifiers (…{TEXT_SUFFIX}), image classifiers (…{IMAGE_SUFFIX}) and language "
-            f"models (…{DECODER_SUFFIX}). A model without its classification head has to be "
-            "fine-tuned first: `deployopt finetune`."
+            f"classifiers (…{TEXT_SUFFIX}), image classifiers (…{IMAGE_SUFFIX}), detectors "
+            f"(…{DETECTOR_SUFFIX}) and language models (…{DECODER_SUFFIX}). A model without its "
+            "classification head has to be fine-tuned first: `deployopt finetune`."
         )
     task = found[0]
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:
@@ -148,16 +181,18 @@ def model_type(config: Mapping[str, object]) -> str:
     return value if isinstance(value, str) else ""
 
 
-def config_labels(config: Mapping[str, object], where: str) -> tuple[str, ...]:
+def config_labels(
+    config: Mapping[str, object], where: str, *, least: int = _CLASSES_MIN
+) -> tuple[str, ...]:
     """`id2label` in order of its numbers, which must run from 0 without a gap."""
     given = config.get("id2label")
     if given is None:
         count = config.get("num_labels", 2)
         given = {str(at): f"LABEL_{at}" for at in range(count if isinstance(count, int) else 2)}
-    if not isinstance(given, dict) or not _CLASSES_MIN <= len(given) <= LABELS_MAX:
+    if not isinstance(given, dict) or not least <= len(given) <= LABELS_MAX:
         size = len(given) if isinstance(given, dict) else 0
         raise UsageError(
-            f"{where}: id2label has {size} labels; a classifier has 2 to {LABELS_MAX}."
+            f"{where}: id2label has {size} labels; a model has {least} to {LABELS_MAX}."
         )
     numbered = {str(key): str(value) for key, value in given.items()}
     missing = [str(at) for at in range(len(numbered)) if str(at) not in numbered]
@@ -226,12 +261,16 @@ def text_inputs(
 
 def image_inputs(folder: Path, names: tuple[str, ...]) -> tuple[ImageInputs, int]:
     """What an image model takes, and how its images are resized."""
+    path = _preprocessor(folder, names)
+    facts = read_preprocessor(read_object(path), str(path))
+    return facts.inputs, facts.resample
+
+
+def _preprocessor(folder: Path, names: tuple[str, ...]) -> Path:
     if "preprocessor_config.json" not in names:
         raise UsageError(
             f"{folder} has no preprocessor_config.json, so nothing says how its images are sized "
             "and normalized. `AutoImageProcessor.from_pretrained(…).save_pretrained(folder)` "
             "writes it."
         )
-    path = folder / "preprocessor_config.json"
-    facts = read_preprocessor(read_object(path), str(path))
-    return facts.inputs, facts.resample
+    return folder / "preprocessor_config.json"

@@ -14,7 +14,7 @@ from deployopt.sources.images import SHAPE, Decoding, decode_image
 def answer(question: bytes) -> bytes:
     """Decode one file."""
     asked = msgspec.json.decode(question, type=Decoding)
-    image = decode_image(Path(asked.path), asked.inputs, asked.resample)
+    image = decode_image(Path(asked.path), asked.inputs, asked.resample, asked.size)
     return SHAPE.pack(*image.shape[:2]) + image.tobytes()
 
 

@@ -51,7 +51,7 @@ def _split(
     labelled = Labelled(keys=content, classes=tuple(classes))
     salt = f"{folder.name}/{request.seed}"
     rows = cut(labelled, salt=salt, sizes=request.options.sizes, where=str(folder))
-    rows, notes = _within_room(rows, inputs)
+    rows, notes = within_room(rows, inputs)
     resample = model_resample(model)
     splits = {}
     for split, at in rows.items():
@@ -72,7 +72,7 @@ def _all(count: int) -> IndexArray:
     return np.arange(count, dtype=np.int64)
 
 
-def _within_room(
+def within_room(
     rows: dict[Split, IndexArray], inputs: ImageInputs
 ) -> tuple[dict[Split, IndexArray], tuple[str, ...]]:
     """Fewer gate images where all of them would be a bundle of gigabytes."""

@@ -38,6 +38,8 @@ class Decoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     path: str
     inputs: ImageInputs
     resample: int
+    size: tuple[int, int] | None = None
+    """Width and height that the image has to have, where they are known."""
 
 
 class ImageFile(msgspec.Struct, frozen=True):
@@ -93,24 +95,31 @@ def image_reader(folder: Path) -> Reader:
 
 
 def read_image(
-    path: Path, inputs: ImageInputs, resample: int = BILINEAR, reader: Reader | None = None
+    path: Path,
+    inputs: ImageInputs,
+    resample: int = BILINEAR,
+    reader: Reader | None = None,
+    *,
+    size: tuple[int, int] | None = None,
 ) -> Array:
-    """One image as uint8 `[height, width, 3]`, turned as its camera noted.
+    """One image as uint8 `[height, width, 3]`, turned as its camera noted, and of `size` if told.
 
     Raises:
         UsageError, RefusedInputError: as read_images.
     """
     if reader is None:
         with image_reader(path.parent) as own:
-            return read_image(path, inputs, resample, own)
-    question = Decoding(path=str(path.absolute()), inputs=inputs, resample=resample)
+            return read_image(path, inputs, resample, own, size=size)
+    question = Decoding(path=str(path.absolute()), inputs=inputs, resample=resample, size=size)
     said = asked(reader, msgspec.json.encode(question), path)
     height, width = SHAPE.unpack_from(said)
     pixels = np.frombuffer(said, dtype=np.uint8, offset=SHAPE.size)
     return pixels.reshape(height, width, 3).copy()
 
 
-def decode_image(path: Path, inputs: ImageInputs, resample: int) -> Array:
+def decode_image(
+    path: Path, inputs: ImageInputs, resample: int, size: tuple[int, int] | None = None
+) -> Array:
     """The same in this process."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -125,13 +134,21 @@ def decode_image(path: Path, inputs: ImageInputs, resample: int) -> Array:
                 )
             upright = ImageOps.exif_transpose(opened)
             image = (upright or opened).convert("RGB")
-            size = target_size(image.size, inputs)
-            resized = image.resize(size, Image.Resampling(resample))
+            _check_sides(path, image.size, size)
+            resized = image.resize(target_size(image.size, inputs), Image.Resampling(resample))
             return np.asarray(resized, dtype=np.uint8)
     except Image.DecompressionBombError as error:
         raise RefusedInputError(f"{path} was not opened: {error}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UsageError(f"{path} is not an image that can be read: {error}.") from error
+
+
+def _check_sides(path: Path, sides: tuple[int, int], size: tuple[int, int] | None) -> None:
+    if size is not None and sides != size:
+        raise UsageError(
+            f"{path} has {sides[0]} x {sides[1]} pixels, turned as its camera noted, and its "
+            f"annotations are of an image of {size[0]} x {size[1]}: its boxes would lie wrong."
+        )
 
 
 def _check_size(path: Path) -> None:

@@ -9,6 +9,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.text import safe_text
 from deployopt.sources.gguf_header import SUFFIX as GGUF
 from deployopt.sources.hub_names import PREFIX
+from deployopt.sources.placing import located
 
 GRAPH: Final = ".onnx"
 _SHOWN: Final = 200
@@ -27,7 +28,7 @@ def model_path(name: str) -> Path:
     Raises:
         UsageError: it is not.
     """
-    path = Path(name).expanduser()
+    path = located(name)
     if not path.exists():
         on_hub = name.count("/") == 1 and not name.startswith((".", "/", "~"))
         hint = f" A model of the hub is written {PREFIX}{name}." if on_hub else ""
@@ -52,7 +53,7 @@ def check_data_name(name: str) -> None:
         or find_data(name) is not None
     ):
         return
-    if not Path(name).expanduser().exists():
+    if not located(name).exists():
         shown = ", ".join((DEMO, *(data.name for data in DATA)))
         raise UsageError(
             f"There is no data {safe_text(name, _SHOWN)!r}: no file, no folder, and none of "

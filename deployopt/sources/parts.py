@@ -50,8 +50,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def labelled(self) -> bool:
-        """Whether the gate's examples have labels."""
-        return self.splits[Split.GATE].labels is not None
+        """Whether the gate's examples have labels, or boxes."""
+        gate = self.splits[Split.GATE]
+        return gate.labels is not None or gate.annotated
 
 
 @dataclass(frozen=True, kw_only=True)

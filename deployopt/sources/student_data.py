@@ -19,6 +19,7 @@ from deployopt.core.text import safe_text
 from deployopt.sources.demo import DATA, read_demo_data
 from deployopt.sources.demo_data import stored_archive
 from deployopt.sources.labels import match_labels
+from deployopt.sources.placing import located
 from deployopt.sources.splits import alike, assign_splits
 from deployopt.sources.splitting import EXAMPLES_MIN, left_out, without_duplicates
 from deployopt.sources.training_lots import SALT, TRAIN, VALIDATION, Lot, Reading, read_lot
@@ -145,7 +146,7 @@ def shares_of(count: int) -> dict[str, float]:
 
 
 def _plain(wanted: Wanted, listed: str | None, store: Store) -> _Plain:
-    files = [path for path in (None if listed is None else Path(listed).expanduser(),
+    files = [path for path in (None if listed is None else located(listed),
              wanted.unlabelled) if path is not None]  # fmt: skip
     texts: list[str] = []
     notes: list[str] = []

@@ -24,6 +24,7 @@ from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.image_list import ImageList
 from deployopt.sources.images import BILINEAR, list_images
 from deployopt.sources.parts import DataOptions, one_data_file
+from deployopt.sources.placing import located
 from deployopt.sources.tables import SUFFIXES, Table, read_table
 from deployopt.sources.text_data import read_tables
 from deployopt.store.store import Store
@@ -76,7 +77,7 @@ def read_lot(name: str, reading: Reading, store: Store) -> Lot:
     known = find_data(name)
     if known is not None or name.startswith(PREFIX):
         return _from_hub(name, known, reading, store)
-    path = Path(name).expanduser()
+    path = located(name)
     if not path.exists():
         raise UsageError(
             f"There is no data {name!r}: no file and no folder. Texts come as "

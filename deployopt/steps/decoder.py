@@ -1,9 +1,9 @@
 """Decoders for onnxruntime-genai: a causal language model as a graph, in float or in few bits.
 
 ExportDecoder takes a folder in Hugging Face form and lets that project's builder write the graph,
-in float32, or with weights of 8 or 4 bits in blocks. QuantizeDecoder makes a float graph of it one
-of dynamic int8. Both refuse what they could not make before anything runs, and say which precision
-they find in what was made.
+in float, or with weights of 8 or 4 bits in blocks; for CPUs, or for CUDA cards that need not be
+here. QuantizeDecoder makes a float graph of it one of dynamic int8. Both refuse what they could not
+make before anything runs, and say which precision they find in what was made.
 """
 
 import json
@@ -33,12 +33,18 @@ ARCHITECTURES: Final = (
     "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM",
     "GraniteForCausalLM", "HunYuanDenseV1ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM",
     "NemotronForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
-    "Qwen3ForCausalLM",
+    "Qwen3ForCausalLM", "SmolLM3ForCausalLM",
 )  # fmt: skip
 """Of the builder's those of which its float graph says what torch says of the model."""
+FLOATS: Final = frozenset({"fp32", "fp16"})
+_NO_GRAPHS: Final = frozenset({("fp32", "cuda"), ("fp16", "cpu")})
+"""In float32 the builder's attention for CUDA leaves out the cache that its own config asks for."""
 _CONFIG_MAX: Final = 4 * 2**20
 _WHOLE_CACHE: Final = "windowed_kv_cache=false"
 """A cache that is as short as a layer's window bears no shorter context, and no text in pieces."""
+_PLAIN_NORMS: Final = "fuse_qk_norm_gqa=false"
+"""Norms of queries and keys inside of attention have no kernel on a CPU, where a card's graph is
+judged."""
 _GIB: Final = 2**30
 
 
@@ -51,6 +57,7 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     point beside its scale. `embeddings` makes the table of words s8, one scale a row, where the
     weights are not float; without it the builder may take the head's, which the runtime holds a
     second time in memory. Products that come calibrated (steps/calibrate.py) stay as they are.
+    With `provider` cuda a graph works in float16 between whole token ids and logits.
     """
 
     name: ClassVar[str] = "export-decoder"
@@ -61,7 +68,8 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     uses_samples: ClassVar[bool] = False
     uses_lesson: ClassVar[bool] = False
 
-    precision: Literal["fp32", "int8", "int4"] = "fp32"
+    precision: Literal["fp32", "fp16", "int8", "int4"] = "fp32"
+    provider: Literal["cpu", "cuda"] = "cpu"
     block_size: int = 32
     algorithm: Algorithm = "default"
     accuracy_level: int = 4
@@ -81,6 +89,11 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"ExportDecoder takes blocks of {', '.join(map(str, BLOCKS))} and an accuracy "
                 f"level of 0 to 4, not {self.block_size} and {self.accuracy_level}."
             )
+        if (self.precision, self.provider) in _NO_GRAPHS:
+            raise StepError(
+                f"The model builder of onnxruntime-genai writes no {self.precision} graph for "
+                f"{self.provider} that its runtime opens. Take fp16 for cuda and fp32 for cpu."
+            )
         found = _architecture(source.folder)
         if found not in ARCHITECTURES:
             raise _unknown(found)
@@ -95,12 +108,17 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         )
 
         context.progress(0.0, "building the decoder")
-        wanted = Wanted(precision=self.precision, options=self._options(), threads=context.threads)
+        wanted = Wanted(
+            precision=self.precision,
+            provider=self.provider,
+            options=self._options(),
+            threads=context.threads,
+        )
         try:
             built = build_decoder(source.folder, context.workdir, wanted)
         except UnknownArchitectureError as error:
             raise _unknown(_architecture(source.folder)) from error
-        if self.embeddings and self.precision != "fp32":
+        if self.embeddings and self.precision not in FLOATS:
             context.progress(0.8, "quantizing embeddings")
             _quantize_lookups(context.workdir / GRAPH)
         context.progress(1.0, f"built, with {built.peak_bytes / _GIB:.1f} GiB at most")
@@ -108,15 +126,18 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return decoder_artifact(source, context, found, ())
 
     def _options(self) -> tuple[str, ...]:
-        if self.precision == "fp32":
-            return (_WHOLE_CACHE,)
+        both = (_WHOLE_CACHE,) if self.provider == "cpu" else (_WHOLE_CACHE, _PLAIN_NORMS)
+        if self.precision in FLOATS:
+            return both
+        # A table of words that is the head's as well would be of as few bits, and lose by it.
+        apart = self.embeddings or self.provider == "cuda"
         return (
-            _WHOLE_CACHE,
+            *both,
             f"block_size={self.block_size}",
             f"accuracy_level={self.accuracy_level}",
             f"algo_config={self.algorithm}",
             f"is_symmetric={str(self.symmetric).lower()}",
-            *(("shared_embeddings=false",) if self.embeddings else ()),
+            *(("shared_embeddings=false",) if apart else ()),
         )
 
 
@@ -240,9 +261,10 @@ def _architecture(folder: Path) -> str:
 
 def _unknown(architecture: str) -> StepError:
     return StepError(
-        f"The model builder of onnxruntime-genai does not build {safe_text(architecture, 80)} for "
-        f"a CPU. It builds {', '.join(ARCHITECTURES)}. Take a model of one of these classes: the "
-        "Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and 3 and Phi-3 models are."
+        "The model builder of onnxruntime-genai does not build "
+        f"{safe_text(architecture, 80)}. It builds {', '.join(ARCHITECTURES)}. Take a model of one "
+        "of these classes: the Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and 3 and Phi-3 "
+        "models are."
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from deployopt.core.samples import Feed
+from deployopt.core.samples import Array, Feed
 from deployopt.core.source import SourceModel
 
 
@@ -19,5 +19,19 @@ def predict_reference(
     from deployopt.modeling.reference import predict
 
     return predict(
+        source.artifact.folder, source.interface, feeds, threads=threads, progress=progress
+    )
+
+
+def find_reference_boxes(
+    source: SourceModel,
+    feeds: Sequence[Feed],
+    threads: int,
+    progress: Callable[[float, str], None],
+) -> list[dict[str, Array]]:
+    """A detector's outputs, a request each; raises StepError where they are not finite."""
+    from deployopt.modeling.reference import find_boxes
+
+    return find_boxes(
         source.artifact.folder, source.interface, feeds, threads=threads, progress=progress
     )

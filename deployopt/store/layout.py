@@ -3,9 +3,11 @@
 import os
 import re
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+HOME: Final = "DEPLOYOPT_HOME"
 _KEY = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(r"[a-z0-9._-]{1,64}")
 
@@ -69,7 +71,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 
 def default_root() -> Path:
     """`$DEPLOYOPT_HOME/store-1`, else in the user's cache folder; 1 is the layout's version."""
-    home = os.environ.get("DEPLOYOPT_HOME")
+    home = os.environ.get(HOME)
     if home:
         return Path(home).expanduser().absolute() / "store-1"
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -26,6 +26,9 @@ from deployopt.store.records import newest_first, read_record, write_record
 from deployopt.store.shelf import Notice, Shelf
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import make_folders, sync_folder
+
+if TYPE_CHECKING:
+    from deployopt.store.share import Share
 
 
 class StoredObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,8 @@ class Store:
     def __init__(self, root: Path | None = None) -> None:
         self.layout = Layout(root=(root or default_root()).absolute())
         self._shelf = Shelf(self.layout)
+        self.share: Share | None = None
+        """Where steps' results are exchanged with other machines; set by who opened it."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Cells of a matrix, and processes that build none: `python -m tests.fakes.cells …` is a worker.
 
 What such a worker does stands in its cell's model: `ok`, `die`, `die once`, `hang`, `flood`,
-`another's`, `board 1`, `full`, `measure 0.5`, `nonsense`, `sleep 0.5`, `spin 0.5`, `family`.
+`another's`, `board 0 1`, `full`, `measure 0.5`, `nonsense`, `sleep 0.5`, `spin 0.5`, `family`.
 """
 
 import os
@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,12 +25,17 @@ from deployopt.core.matrix import (
     Word,
     failed,
 )
+from deployopt.core.request import BuildRequest
+from deployopt.core.result import BuildResult
 from deployopt.core.watching import Watcher
+from deployopt.device.device import Device
+from deployopt.pipeline.matrix import cell as cells
 from deployopt.pipeline.matrix.worker import serve
 from deployopt.planning.targets import load_target
 from deployopt.remote import ssh_device
 from deployopt.store.faults import storage_errors
 from deployopt.store.leases import Lease
+from tests.fakes import results
 
 FULL: Final = "TEST_NODE_IS_FULL"
 """Set where a cell that is `full` finds no space."""
@@ -100,8 +106,10 @@ def work(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
     """Do what the model's name says."""
     what, _, rest = request.model.partition(" ")
     watcher.stage(f"Build {os.getpid()}")
-    if what in {"board", "measure"}:
-        _measure(what, float(rest), request, watcher, lease)
+    if what == "board":
+        return _on_board(request, watcher, lease, *map(float, rest.split()))
+    if what == "measure":
+        _measure(float(rest), request, lease)
     if what in {"die", "hang", "flood"}:
         _misbehave(what, rest, Path(request.store).parent / f"once-{request.name.id}")
     if what in {"sleep", "spin"}:
@@ -135,23 +143,44 @@ def _pass(what: str, seconds: float) -> None:
         pass
 
 
-def _measure(
-    what: str, seconds: float, request: CellRequest, watcher: Watcher, lease: Lease
-) -> None:
-    if what == "board":
-        vars(ssh_device)["DELAYS_S"] = (0.1, 0.2)  # nobody waits for a board here
-        with ssh_device.connected(
-            request.device or "", claim=request.claim or "", watcher=watcher
-        ) as device:
-            watcher.stage("Timed", quiet=True)
-            time.sleep(seconds)
-            device.limits()
-        return
+def _on_board(
+    request: CellRequest, watcher: Watcher, lease: Lease, build_s: float, measure_s: float
+) -> CellResult:
+    """A cell of the real kind, whose build sleeps, and then asks the board for something."""
+    vars(ssh_device)["DELAYS_S"] = (0.1, 0.2)  # nobody waits for a board here
+
+    def built(
+        asked: BuildRequest, stages: Watcher, given: None, device: Device | None
+    ) -> BuildResult:
+        del asked, given
+        stages.stage("Build")
+        with _noted("built", request):
+            time.sleep(build_s)
+        stages.stage("Timed", quiet=True)
+        with _noted("took", request):
+            time.sleep(measure_s)
+            if device is not None:
+                device.limits()
+        stages.stage("Publish")
+        return results.build_result("accepted")
+
+    vars(cells)["run_build"] = built
+    return cells.run_cell(request, watcher, lease)
+
+
+def _measure(seconds: float, request: CellRequest, lease: Lease) -> None:
     lease.alone()
+    with _noted("took", request):
+        time.sleep(seconds)
+
+
+@contextmanager
+def _noted(what: str, request: CellRequest) -> Iterator[None]:
+    """Leaves a file that says from when to when."""
     began = time.monotonic_ns()
-    time.sleep(seconds)
-    took = Path(request.store).parent / f"took-{request.name.id}"
-    took.write_text(f"{began} {time.monotonic_ns()}")
+    yield
+    path = Path(request.store).parent / f"{what}-{request.name.id}"
+    path.write_text(f"{began} {time.monotonic_ns()}")
 
 
 def _misbehave(what: str, rest: str, mark: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from deployopt.pipeline.matrix.worker import serve
+from deployopt.remote import ssh_device
 from tests.fakes import hurried
 
 COMMAND: Final = (sys.executable, "-m", "tests.fakes.hurried_cell")
@@ -22,4 +23,5 @@ if __name__ == "__main__":
         (Path(os.environ[COUNTED]) / str(os.getpid())).touch()
     with pytest.MonkeyPatch.context() as patch:
         hurried.hurry(patch)
+        patch.setattr(ssh_device, "DELAYS_S", (0.1, 0.2))
         sys.exit(serve(sys.argv[1:]))

@@ -17,6 +17,11 @@ from deployopt.store.short_folders import short_folder
 from tests.fakes.sshd import free_port
 from tests.functional.conftest import ROOT
 
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A node that is gone is found out in 5 s, not in 15.
+    "RAY_health_check_period_ms": "1000",
+}
 MISSING = "ray is not installed (pip install 'deployopt[ray]')"
 
 
@@ -87,7 +92,7 @@ class Cluster:
             *(["--disable-usage-stats"] if head else []),
         ]
         log = self._folder / f"start-{secrets.token_hex(4)}.log"
-        inherited = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"} | self.environment
+        inherited = {"PYTHONPATH": str(ROOT), **_SETTINGS} | self.environment
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 command,

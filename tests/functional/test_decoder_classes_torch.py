@@ -84,6 +84,7 @@ def opened(artifact: Artifact) -> Decoder:
         ("gemma2", {"head_dim": 32, "sliding_window": 64}),
         ("gemma3_text", {"head_dim": 32, "sliding_window": 64, "layer_types": GEMMA_LAYERS}),
         ("mistral", {"sliding_window": None, "head_dim": 64}),
+        ("smollm3", {"no_rope_layers": [1, 0]}),
         ("phi3", {"original_max_position_embeddings": 128, "rope_parameters": LONG}),
     ],
 )

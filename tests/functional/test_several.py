@@ -83,6 +83,13 @@ def test_what_the_plan_shows_is_what_is_done(folder: Path) -> None:
     assert alone.json["bundle_digest"] == first["bundle_digest"]
     assert (folder / first["bundle"]).is_dir()
 
+    # There is no log, but the store has all steps; what is measured here is measured again.
+    again = call("build", folder, "./one.toml,./two.toml")
+    assert (again.json["steps_made"], again.json["reused"]) == (0, 0)
+    assert again.json["steps_reused"] == built.json["steps_made"] + built.json["steps_reused"]
+    digests = [[cell["bundle_digest"] for cell in one.json["cells"]] for one in (built, again)]
+    assert digests[0] == digests[1]
+
 
 @pytest.mark.slow
 def test_a_target_that_it_cannot_fit_leaves_the_others(folder: Path) -> None:

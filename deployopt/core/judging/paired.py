@@ -1,27 +1,37 @@
-"""The budget on accuracy: right and wrong on the same examples as the reference."""
+"""The budget on accuracy: right and wrong, or a detector's mAP, on the reference's examples."""
 
+import math
+from typing import Final
+
+import msgspec
+
+from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.budget import Budget
-from deployopt.core.distributions import proportion_lower
+from deployopt.core.distributions import normal_quantile, proportion_lower
 from deployopt.core.evidence import Evidence
 from deployopt.core.judging.findings import ON_DEVICE, Findings, rejected
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial
-from deployopt.core.paired import loss_bounds
+from deployopt.core.paired import LossBounds
+from deployopt.core.precision_loss import LEAST_IMAGES, PrecisionLoss
 from deployopt.core.sample_size import examples_to_settle
 from deployopt.core.verdict import Check, Outcome
 
+_POWER: Final = 0.9
+_MOST_IMAGES: Final = 1_000_000
+
 
 def judge_accuracy(budget: Budget, findings: Findings) -> Check:
-    """By Tango's bound, or an exact one where little differs."""
+    """By Tango's bound, or an exact one where little differs; of mAP by the jackknife's."""
     trial = findings.accuracy
     if trial is None or not trial.examples:
         return rejected(budget, None, "Accuracy was not measured: there is no evaluation data.")
     confidence = findings.accuracy_confidence
-    bounds = loss_bounds(trial.lost, trial.gained, trial.examples, confidence)
+    bounds = accuracy_bounds(trial, confidence)
     inside, outside = bounds.upper <= budget.limit, bounds.lower > budget.limit
     outcome = Outcome.ACCEPTED if inside else Outcome.UNDECIDED
     outcome = Outcome.REJECTED if outside else outcome
-    settle = None if inside or outside else _more_examples(trial, budget.limit, confidence)
+    settle = None if inside or outside else _more(trial, bounds, budget.limit, confidence)
     reason = _words(trial)
     if outcome is Outcome.ACCEPTED and _guessed(trial):
         outcome = Outcome.UNDECIDED
@@ -36,15 +46,15 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
     waits = trial.stand_in is not None and outcome is Outcome.ACCEPTED
     if waits:
         outcome, settle = Outcome.UNDECIDED, ON_DEVICE
-        reason += f"; answered by {trial.stand_in}: the engine itself has not run"
+        reason += f"; answered by {trial.stand_in}"
     return Check(
         metric=budget.metric,
         limit=budget.limit,
         outcome=outcome,
         evidence=trial.evidence,
         observed=bounds.estimate,
-        lower=bounds.lower,
-        upper=bounds.upper,
+        lower=bounds.lower if math.isfinite(bounds.lower) else None,
+        upper=bounds.upper if math.isfinite(bounds.upper) else None,
         confidence=confidence,
         samples=trial.examples,
         reason=reason,
@@ -54,6 +64,8 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
 
 
 def _words(trial: AccuracyTrial) -> str:
+    if trial.precision is not msgspec.UNSET:
+        return _precision_words(trial, trial.precision)
     if not trial.labelled:
         return (
             f"no labels: {trial.lost} of {trial.examples} answers differ from the reference's, "
@@ -66,6 +78,14 @@ def _words(trial: AccuracyTrial) -> str:
     return f"{counts} questions; the reference has {right:.1f} % right, guessing {blind:.1f} %"
 
 
+def _precision_words(trial: AccuracyTrial, precision: PrecisionLoss) -> str:
+    return (
+        f"mAP {precision.reference:.4f} of the reference, {precision.candidate:.4f} of this one, "
+        f"{precision.boxes} boxes in {trial.examples} images, of which {precision.unlike} are "
+        "found in unlike"
+    )
+
+
 def _guessed(trial: AccuracyTrial) -> bool:
     """Whether the reference itself may be choosing blindly, for all that was seen."""
     if trial.guessing is None:
@@ -74,9 +94,26 @@ def _guessed(trial: AccuracyTrial) -> bool:
     return proportion_lower(right, trial.examples, CONFIDENCE) <= trial.guessing
 
 
-def _more_examples(trial: AccuracyTrial, limit: float, confidence: float) -> str:
+def _more(trial: AccuracyTrial, bounds: LossBounds, limit: float, confidence: float) -> str:
+    if trial.precision is not msgspec.UNSET:
+        return _more_images(trial, bounds, limit, confidence)
     noun = "examples" if trial.guessing is None else "questions"
     more = examples_to_settle(trial.lost, trial.gained, trial.examples, limit, confidence)
     if more is None:
         return f"the loss seen is the budget's own: no number of {noun} is likely to settle it"
     return f"evaluate on about {more:,} more {noun}"
+
+
+def _more_images(trial: AccuracyTrial, bounds: LossBounds, limit: float, confidence: float) -> str:
+    """As if the bounds came nearer by the root of the number, with a power of 90 %."""
+    if not math.isfinite(bounds.upper):
+        return f"give data with at least {LEAST_IMAGES} images for the gate"
+    gap = abs(limit - bounds.estimate)
+    end = bounds.upper if bounds.estimate <= limit else bounds.lower
+    wanted = abs(end - bounds.estimate) * (
+        1.0 + normal_quantile(_POWER) / normal_quantile(confidence)
+    )
+    if not 0.0 < wanted < gap * math.sqrt(_MOST_IMAGES / trial.examples):
+        return "the loss seen is the budget's own: no number of images is likely to settle it"
+    more = max(1, math.ceil(trial.examples * ((wanted / gap) ** 2 - 1.0)))
+    return f"evaluate on about {more:,} more images"

@@ -124,6 +124,10 @@ def _judged(budget: Budget, trial: ScoreTrial, units: _Units, confidence: float)
     if not trial.exact_arithmetic and not trial.evidence.at_least(Evidence.TARGET):
         outcome, settle = Outcome.UNDECIDED, ON_DEVICE
         reason += "; this machine's int8 arithmetic is not the target's"
+    waits = trial.stand_in is not None and outcome is Outcome.ACCEPTED
+    if waits:
+        outcome, settle = Outcome.UNDECIDED, ON_DEVICE
+        reason += f"; answered by {trial.stand_in}"
     return msgspec.structs.replace(
         unsettled,
         outcome=outcome,
@@ -133,6 +137,7 @@ def _judged(budget: Budget, trial: ScoreTrial, units: _Units, confidence: float)
         confidence=confidence,
         reason=reason,
         settle=settle,
+        predicted_inside=waits,
     )
 
 

@@ -8,12 +8,16 @@ right and wrong, which a language model has where it is given questions with cho
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from deployopt.core.budget import Budget
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import Interface
 from deployopt.core.metric import METRICS, Kind
 
 OF_LANGUAGE: Final = frozenset({Kind.FIRST_TOKEN, Kind.DECODE, Kind.SCORE, Kind.AGREEMENT})
+_OF_LABELS: Final = "accuracy_drop"
+_OF_BOXES: Final = "map_drop"
 OF_OTHERS: Final = frozenset({Kind.LATENCY, Kind.THROUGHPUT, Kind.ACCURACY})
 
 
@@ -25,7 +29,20 @@ def budgets_that_fit(
     `questions` says whether a language model is asked questions with choices.
     """
     foreign = _foreign(interface, questions=questions)
-    return tuple(b for b in budgets if b.definition.kind not in foreign)
+    other = _OF_LABELS if interface.detects else _OF_BOXES
+    return tuple(b for b in budgets if b.definition.kind not in foreign and b.metric != other)
+
+
+def budgets_in_its_terms(interface: Interface, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
+    """A target's points of accuracy are a detector's points of mAP, unless it has those."""
+    if not interface.detects:
+        return tuple(budgets)
+    own = any(budget.metric == _OF_BOXES for budget in budgets)
+    kept = [b for b in budgets if not (own and b.metric == _OF_LABELS)]
+    named = (
+        msgspec.structs.replace(b, metric=_OF_BOXES) if b.metric == _OF_LABELS else b for b in kept
+    )
+    return tuple(sorted(named, key=lambda budget: budget.metric))
 
 
 def _foreign(interface: Interface, *, questions: bool) -> frozenset[Kind]:
@@ -47,15 +64,20 @@ def require_budgets_for(
     wrong = [budget.metric for budget in unfit]
     if not wrong:
         return
-    if interface.generates and {budget.definition.kind for budget in unfit} == {Kind.ACCURACY}:
+    if interface.generates and wrong == [_OF_LABELS]:
         raise UsageError(
             f"{' and '.join(wrong)} cannot be judged of a language model without questions with "
             "choices. Give `build` a file of them with --questions, one JSON object a line: "
             '{"question": "…", "choices": ["…", "…"], "answer": 0}.'
         )
     foreign = _foreign(interface, questions=questions)
-    known = [metric.name for metric in METRICS.values() if metric.kind not in foreign]
+    other = _OF_LABELS if interface.detects else _OF_BOXES
+    known = [m.name for m in METRICS.values() if m.kind not in foreign and m.name != other]
     what = "a language model" if interface.generates else "a model that generates no text"
+    if interface.detects:
+        what = "a detector"
+    elif wrong == [_OF_BOXES] and not interface.generates:
+        what = "a model that finds no boxes"
     raise UsageError(
         f"{' and '.join(wrong)} cannot be judged of {what}. Give budgets on: {', '.join(known)}."
     )

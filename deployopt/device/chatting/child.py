@@ -2,7 +2,8 @@
 
 Started as `python -P -m deployopt.device.chatting.child DESCRIPTOR PARENT`. In: one Open, then
 messages, and Stop within an answer. Out: pieces of answers, all on that descriptor. Before it opens
-anything it gives up the network and every file but the model's; it dies with its parent.
+anything it gives up the network and, but for a card, every file but the model's; it dies with its
+parent.
 """
 
 import select
@@ -11,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
-from deployopt.confinement.confine import confine_reader
+from deployopt.confinement.confine import confine_measured, confine_reader
 from deployopt.confinement.parent import die_with, receive
 from deployopt.core.errors import (
     DeployoptError,
@@ -40,6 +42,8 @@ from deployopt.device.chatting.words import (
 )
 from deployopt.device.generating.decoder import Decoder, import_genai, open_decoder
 from deployopt.device.protocol import Kind, frame_length
+
+_CPU: Final = "cpu"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -88,7 +92,10 @@ def _serve(talk: _Talk) -> None:
     if not isinstance(asked, Open):
         raise DeviceError("The model was asked before it was opened.")
     folder = asked.setup.model.parent
-    confine_reader([folder])
+    if asked.setup.provider == _CPU:
+        confine_reader([folder])
+    else:  # a card's driver opens devices, and keeps what it compiles
+        confine_measured(None)
     decoder = open_decoder(asked.setup, stops=True)
     texts = _texts(folder, decoder)
     speaker = Speaker(decoder, texts, asked.context)

@@ -1,14 +1,14 @@
 """What onnxruntime-genai is told about a decoder: genai_config.json, read strictly.
 
-In: the file. Out: the record. The runtime reads far more from it: other execution providers,
-libraries with operators of their own, further graphs, session entries that name files. All of that
-is refused here, before the runtime sees the file, and so is text that two readers could take for
-two things: a name that comes twice, an escape.
+In: the file. Out: the record. The runtime reads far more from it: other execution providers than
+the CPU and CUDA, libraries with operators of their own, further graphs, session entries that name
+files. All of that is refused here, before the runtime sees the file, and so is text that two
+readers could take for two things: a name that comes twice, an escape.
 """
 
 import json
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -28,11 +28,21 @@ _Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.%/-]{1,100}$")]
 _Number = int | float
 
 
+class _CudaOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    enable_cuda_graph: Literal["0"] = "0"
+
+
+class _Cuda(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The one provider but the CPU, and what the builder writes of it."""
+
+    cuda: _CudaOptions
+
+
 class _SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Threads and messages are set here anew, whatever the file says of them."""
 
     log_id: _Word = "genai"
-    provider_options: Annotated[tuple[object, ...], msgspec.Meta(max_length=0)] = ()
+    provider_options: Annotated[tuple[_Cuda, ...], msgspec.Meta(max_length=1)] = ()
     enable_cpu_mem_arena: bool = True
     enable_mem_pattern: bool = True
 
@@ -91,10 +101,15 @@ class _Search(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class GenaiConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A decoder of one graph on the CPU, and how it samples unless told otherwise."""
+    """A decoder of one graph, and how it samples unless told otherwise."""
 
     model: _Model
     search: _Search = _Search()
+
+    @property
+    def provider(self) -> str:
+        """What runs it: `cpu` or `cuda`."""
+        return "cuda" if self.model.decoder.session_options.provider_options else "cpu"
 
     @property
     def paddings(self) -> frozenset[int]:
@@ -115,7 +130,7 @@ def read_genai_config(path: Path) -> GenaiConfig:
     """Read the file, and look whether the graph that it names lies beside it.
 
     Raises:
-        RefusedInputError: it is not such a file, or asks for more than a decoder on the CPU.
+        RefusedInputError: it is no such file, or asks for more than a decoder on a CPU or a card.
     """
     try:
         config = msgspec.convert(_plain(_text(path)), GenaiConfig)
@@ -123,7 +138,7 @@ def read_genai_config(path: Path) -> GenaiConfig:
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise RefusedInputError(
             f"{path} cannot be used: {safe_text(str(error), 300)}. Only a decoder of one graph is "
-            "opened, on the CPU, as onnxruntime-genai's model builder writes it."
+            "opened, on the CPU or a CUDA card, as onnxruntime-genai's model builder writes it."
         ) from error
     if path.with_name(_PACKAGE).exists():
         raise RefusedInputError(f"{path.parent} has a {_PACKAGE}: a package is not opened.")

@@ -1,8 +1,8 @@
 """A language model that is open: prompts go in as token ids, tokens come out one by one.
 
 In: a Setup whose model is a genai_config.json. Out: a Decoder; of it Generations, each with a
-context of its own. Refuses what config.py refuses, a provider other than the CPU, and a machine
-without onnxruntime-genai.
+context of its own. Refuses what config.py refuses, a provider that is not the file's, a card that
+is not there (cards.py), and a machine without onnxruntime-genai.
 """
 
 import json
@@ -14,9 +14,10 @@ from typing import Any, Final
 import numpy as np
 
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
-from deployopt.core.quiet import genai_missing
+from deployopt.core.quiet import GENAI_PACKAGES, genai_missing
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
+from deployopt.device.generating.cards import require_card, require_cuda, require_on_card
 from deployopt.device.generating.config import CONFIG, GenaiConfig, read_genai_config
 from deployopt.device.session_entries import allowed_entries
 from deployopt.device.setup import Setup
@@ -54,6 +55,28 @@ def import_genai() -> Any:  # noqa: ANN401 -- the module
     return onnxruntime_genai
 
 
+def import_cuda() -> Any:  # noqa: ANN401 -- the module
+    """The runtime with CUDA, where there is a card.
+
+    Raises:
+        DeviceError: there is no driver or card, or the runtime is missing or another.
+    """
+    require_card()
+    genai = import_genai()
+    require_cuda(genai)
+    return genai
+
+
+def genai_version() -> str:
+    """Of the package that is installed, whichever of its kinds."""
+    for name in GENAI_PACKAGES:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "?"
+
+
 def open_decoder(setup: Setup, *, stops: bool) -> "Decoder":
     """Open the model, on the setup's threads and no others.
 
@@ -65,15 +88,15 @@ def open_decoder(setup: Setup, *, stops: bool) -> "Decoder":
         RefusedInputError: its files or session entries are not allowed.
         DeviceError: the runtime or the provider is not there, or it refuses.
     """
-    genai = import_genai()
-    if setup.provider != _CPU:
-        raise DeviceError(
-            "Language models run on the CPU only for now, and the target asks for the provider "
-            f'{setup.provider!r}. Choose a target with provider = "cpu".'
-        )
     if setup.model.name != CONFIG:
         raise IntegrityError(f"{setup.model.name} is not what a language model is opened by.")
     config = read_genai_config(setup.model)
+    if setup.provider != config.provider:
+        raise DeviceError(
+            f"The model is for the provider {config.provider}, and the target asks for "
+            f"{setup.provider!r}. Build it for a target whose provider is that."
+        )
+    genai = import_genai() if setup.provider == _CPU else import_cuda()
     if setup.session.disabled_optimizers:
         raise DeviceError("onnxruntime-genai leaves out no optimizers of graphs.")
     options = {
@@ -90,6 +113,8 @@ def open_decoder(setup: Setup, *, stops: bool) -> "Decoder":
         raise DeviceError("The model needs more memory than it may take.") from error
     except FAILURES as error:
         raise _explain(str(error)) from error
+    if setup.provider != _CPU:
+        require_on_card(model)
     return Decoder(genai, model, config, stops=stops)
 
 
@@ -249,7 +274,7 @@ def _failed(error: BaseException) -> DeviceError:
 
 
 def _explain(text: str) -> DeviceError | IntegrityError:
-    have = metadata.version("onnxruntime-genai")
+    have = genai_version()
     said = safe_text(text, 400)
     if _TOO_NEW.search(text):
         return IntegrityError(

@@ -5,11 +5,12 @@ named. It is confined before the builder is imported: it reads the model, writes
 nothing and has no network. An architecture that the builder does not know ends it with UNKNOWN.
 """
 
+import importlib
 import os
 import runpy
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +20,8 @@ from deployopt.core.errors import ExitCode
 
 UNKNOWN: Final = 64
 """Exit status: the builder does not know the architecture."""
-_BUILDER: Final = "onnxruntime_genai.models.builder"
+_PACKAGE: Final = "onnxruntime_genai.models"
+_BUILDER: Final = f"{_PACKAGE}.builder"
 _SAID: Final = "not currently supported"
 _CACHES: Final = ("HF_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR")
 
@@ -31,6 +33,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     destination: str
     cache: str
     precision: str
+    provider: str
     options: tuple[str, ...]
     parent: int
 
@@ -41,10 +44,11 @@ def build(order: Order) -> int:
     confine_reader([Path(order.source)], [Path(order.destination), Path(order.cache)])
     os.environ |= dict.fromkeys(_CACHES, order.cache)
     sys.argv = [_BUILDER, "-i", order.source, "-o", order.destination, "-c", order.cache,
-        "-p", order.precision, "-e", "cpu"]  # fmt: skip
+        "-p", order.precision, "-e", order.provider]  # fmt: skip
     if order.options:
         sys.argv += ["--extra_options", *order.options]
     _flatten_rotary()
+    _leave_unrotated()
     try:
         runpy.run_module(_BUILDER, run_name="__main__", alter_sys=True)
     except NotImplementedError as error:
@@ -78,6 +82,24 @@ def _flatten_rotary() -> None:
         return config
 
     AutoConfig.from_pretrained = read
+
+
+def _leave_unrotated() -> None:
+    """Let the builder put no angles at all where SmolLM3 has a layer without them.
+
+    It only moves them out of that layer's attention, and asks for places that its graph has not.
+    """
+    importlib.import_module(_PACKAGE)  # which makes `builders` a name of its own
+    kind: Any = importlib.import_module("builders.smollm").SmolLM3Model
+    plain = kind.make_attention
+
+    def make(self: Any, layer: int, *given: object, **named: object) -> None:  # noqa: ANN401
+        usual = self.attention_attrs["rope"]
+        self.attention_attrs["rope"] = usual and bool(self.no_rope_layers[layer])
+        plain(self, layer, *given, **named)
+        self.attention_attrs["rope"] = usual
+
+    kind.make_attention = make
 
 
 if __name__ == "__main__":

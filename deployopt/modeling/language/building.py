@@ -33,9 +33,10 @@ _LOCAL: Final = frozenset({"is_local", "local_files_only", "name_or_path", "_nam
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """The builder's precision, and its options as NAME=VALUE."""
+    """The builder's precision and execution provider, and its options as NAME=VALUE."""
 
     precision: str
+    provider: str = "cpu"
     options: tuple[str, ...] = ()
     threads: int = 1
     timeout_s: float = TIMEOUT_S
@@ -80,6 +81,7 @@ def _order(source: Path, destination: Path, cache: Path, wanted: Wanted) -> Orde
         destination=str(destination.absolute()),
         cache=str(cache.absolute()),
         precision=wanted.precision,
+        provider=wanted.provider,
         options=wanted.options,
         parent=os.getpid(),
     )

@@ -101,6 +101,12 @@ def open_served(request: ExportRequest) -> Served:
             f"`deployopt export {request.source} OUT --as vllm --target NAME` writes it for vLLM, "
             "--as gguf for llama.cpp; `deployopt chat` talks with it here."
         )
+    if bundle.manifest.interface.detects and request.form == "triton":
+        raise UsageError(
+            f"{request.source} holds a detector, whose boxes are worked out of its outputs, and "
+            "what --as triton writes beside a model works out labels. Serve it with `deployopt "
+            "serve` or --as docker, which give boxes."
+        )
     return _judged(bundle, request)
 
 

@@ -15,6 +15,7 @@ from deployopt.core.judging.suitable import OF_LANGUAGE, budgets_that_fit, requi
 from deployopt.core.metric import Kind
 from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
+from deployopt.planning.usable import usable_bytes
 
 NLL_INCREASE: Final = Budget(metric="nll_increase", limit=0.02)
 """Where no budget says how much worse it may get."""
@@ -54,4 +55,4 @@ def language_budgets(
 
 def _memory(target: Target) -> Budget:
     """What one process can have there at all."""
-    return Budget(metric="memory_peak", limit=float(target.hardware.memory_usable))
+    return Budget(metric="memory_peak", limit=usable_bytes(target))

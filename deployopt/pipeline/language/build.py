@@ -27,6 +27,7 @@ from deployopt.pipeline.finishing import (
     result_of,
     write_lock,
 )
+from deployopt.pipeline.language.cards import card_note
 from deployopt.pipeline.language.comparing import (
     check_language_baseline,
     compare_language_with_baseline,
@@ -103,6 +104,7 @@ def _judged(
         reference=(decision.reference.folder / REFERENCE).read_bytes(),
         quality=(*(f.trial for f in decision.asked), *tried),
         latency=tuple(c.trial for c in candidates if c.trial is not None),
+        card=card_note(prepared.request.target),
     )
 
 

@@ -13,60 +13,28 @@ from deployopt.core.answer_settings import AnswerSetting
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
 from deployopt.core.budget import Budget
-from deployopt.core.errors import CannotFitError, UsageError
+from deployopt.core.errors import CannotFitError
 from deployopt.core.evidence import Estimate, Evidence
-from deployopt.core.interface import PromptInputs
-from deployopt.core.metric import Kind
+from deployopt.core.metric import METRICS, Kind
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.core.workload import Workload
-from deployopt.pipeline.language.recipes import Form
+from deployopt.pipeline.language.cards import SHOWN, on_card
+from deployopt.pipeline.language.forms import Form
+from deployopt.pipeline.language.requests import Requests
+from deployopt.pipeline.language.walking import walked
 from deployopt.planning.fitting import fit_inference
 from deployopt.planning.generation import predict_generation
 from deployopt.planning.memory import inference_need
 from deployopt.planning.memory.weights import BITS, weight_parts
+from deployopt.planning.usable import usable_bytes
 
-CONTEXT: Final = 2048
-"""Tokens of prompt and answer together where nobody says."""
-PROMPT_TOKENS: Final = 64
-"""Of a prompt at its real length, at most (sources/documents.py cuts them there)."""
 _TOKENIZER_BYTES: Final = 4e6
 _GRAPH_BYTES: Final = 1e6
 _SIZE_BAND: Final = 0.15
 """Builders differ in what they leave in 16 or 32 bits."""
-
-
-class Requests(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens of a prompt, of its answer, and of the context that is set aside."""
-
-    prompt: int
-    answer: int
-    context: int
-
-
-def requests_for(workload: Workload, name: str, inputs: PromptInputs) -> Requests:
-    """What the workload asks of a model that takes so much.
-
-    Raises:
-        UsageError: more than the model takes, or a request that its context has no room for.
-    """
-    context = workload.context or min(CONTEXT, inputs.context)
-    if context > inputs.context:
-        raise UsageError(
-            f"The workload asks for a context of {context:,} tokens, and {name} takes "
-            f"{inputs.context:,}. Set workload.context in the target to at most that."
-        )
-    prompt = PROMPT_TOKENS if workload.length == "real" else int(workload.length)
-    if prompt + workload.answer > context:
-        raise UsageError(
-            f"A request of {prompt:,} tokens and an answer of {workload.answer:,} do not fit a "
-            f"context of {context:,}. Change workload.length, workload.answer or workload.context "
-            "in the target."
-        )
-    return Requests(prompt=prompt, answer=workload.answer, context=context)
 
 
 def language_plan(
@@ -93,7 +61,7 @@ def language_plan(
         ).total
         for form in forms
     }
-    usable = target.hardware.memory_usable
+    usable = usable_bytes(target)
     standing = {one: standing_between(n.lower, n.upper, usable) for one, n in needs.items()}
     if all(one is Standing.OUTSIDE for one in standing.values()):
         raise CannotFitError(_refusal(target, name, architecture, needs, requests))
@@ -107,7 +75,9 @@ def language_plan(
         model=name,
         budgets=budgets,
         fits=True,
-        fit_reason=_reason(target, needs, best, requests.context),
+        fit_reason=walked(target, architecture, requests.context)
+        if on_card(target)
+        else _reason(target, needs, best, requests.context),
         forecasts=tuple(sorted(forecasts, key=lambda one: one.hopeless is not None)),
         gate_examples=None,
         gate_examples_needed=None,
@@ -121,7 +91,10 @@ def language_predictions(
     budgets: Sequence[Budget],
     requests: Requests,
 ) -> dict[str, Estimate]:
-    """An estimate for every budget that has one: speed, memory at a full context, size."""
+    """An estimate for every budget that has one: speed, memory at a full context, size.
+
+    For a card, where nothing is measured, of the usual metrics without a budget too.
+    """
     speed = predict_generation(
         target,
         architecture,
@@ -142,7 +115,10 @@ def language_predictions(
         ).total,
         Kind.SIZE: _size(architecture, form.precision),
     }
-    found = {b.metric: known.get(b.definition.kind) for b in budgets}
+    metrics = dict.fromkeys(b.metric for b in budgets)
+    if on_card(target):
+        metrics |= dict.fromkeys(SHOWN)
+    found = {metric: known.get(METRICS[metric].kind) for metric in metrics}
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
 
 
@@ -211,7 +187,7 @@ def _forecast(
     ]
     hopeless = "; ".join(misses) or None
     if standing is Standing.OUTSIDE:
-        usable = show_quantity(target.hardware.memory_usable, Dimension.SIZE)
+        usable = show_quantity(usable_bytes(target), Dimension.SIZE)
         hopeless = f"{_TOO_BIG}{usable} of memory are usable on {target.name}"
     return Forecast(
         recipe=form.recipe.name,
@@ -244,7 +220,7 @@ def _size(architecture: Architecture, precision: Precision) -> Estimate:
 
 
 def _reason(target: Target, needs: Mapping[str, Estimate], best: Form | None, context: int) -> str:
-    usable = show_quantity(target.hardware.memory_usable, Dimension.SIZE)
+    usable = show_quantity(usable_bytes(target), Dimension.SIZE)
     if best is None:
         return f"it may not fit the {usable} usable on {target.name}; a measurement will tell"
     need = needs[best.recipe.name]
@@ -264,11 +240,33 @@ def _refusal(
 ) -> str:
     least = min(needs, key=lambda form: needs[form].value)
     need = show_quantity(needs[least].value, Dimension.SIZE, 2)
-    usable = show_quantity(target.hardware.memory_usable, Dimension.SIZE)
+    usable = show_quantity(usable_bytes(target), Dimension.SIZE)
     asked = FitRequest(model=name, target=target, context=requests.context)
-    instead = "".join(f"\n  - {one}" for one in fit_inference(asked, name, architecture).give_up)
+    give_up = fit_inference(asked, name, architecture).give_up
+    instead = "".join(f"\n  - {one}" for one in give_up)
     return (
         f"{name} cannot fit {target.name}: even as {least} it needs about {need} with "
         f"{requests.context:,} tokens of context, and {usable} are usable."
+        + _on_the_host(target, architecture, requests)
         + (f" What would fit:{instead}" if instead else "")
+    )
+
+
+def _on_the_host(target: Target, architecture: Architecture, requests: Requests) -> str:
+    """The last step down, of a target with a card: the processor beside it."""
+    if not on_card(target):
+        return ""
+    host = msgspec.structs.replace(target.runtime, provider="cpu", runtimes=("onnxruntime",))
+    need = inference_need(
+        architecture,
+        target=msgspec.structs.replace(target, runtime=host),
+        precision=Precision.INT4,
+        batch=1,
+        context=requests.context,
+    ).total
+    shown = show_quantity(need.value, Dimension.SIZE, 2)
+    return (
+        f" On the processor beside the card it needs about {shown} of main memory as int4; the "
+        "target does not say how much there is. `deployopt detect` on that machine writes a target "
+        "of its own to build for."
     )

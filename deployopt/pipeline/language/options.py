@@ -1,7 +1,8 @@
-"""Which options of a build a language model takes."""
+"""Which options of a build a language model takes, and which of them one for a card."""
 
 from deployopt.core.errors import UsageError
 from deployopt.core.request import BuildRequest
+from deployopt.pipeline.language.cards import require_built_apart
 
 _RUNTIME = "onnxruntime-genai"
 
@@ -29,3 +30,4 @@ def require_asked_rightly(request: BuildRequest) -> None:
             "not searched for or taught. Leave it out; `deployopt finetune` trains a model before "
             "it is built."
         )
+    require_built_apart(request)

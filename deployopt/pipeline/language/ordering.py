@@ -6,11 +6,15 @@ the same documents can.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from deployopt.core.nll import nll_increase_bounds
 from deployopt.core.standing import Standing
 from deployopt.core.summaries import compare_trials
 from deployopt.pipeline.candidates import Candidate
+
+_AS_FAST: Final = 1.05
+"""Predictions of answers that are nearer than this say nothing of which is faster."""
 
 
 def likelier_first(finalists: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -24,6 +28,9 @@ def likelier_first(finalists: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def _shown_faster(one: Candidate, other: Candidate) -> bool:
+    if one.card is not None and other.card is not None:
+        seconds = one.card.answer_s, other.card.answer_s
+        return None not in seconds and _AS_FAST * (seconds[0] or 0.0) < (seconds[1] or 0.0)
     if one is other or one.trial is None or other.trial is None:
         return one is not other
     return compare_trials(one.trial, other.trial).standing is Standing.INSIDE

@@ -24,18 +24,16 @@ from deployopt.core.source import Dataset, SourceModel
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.device import Device, ThisMachine
-from deployopt.device.machine import evidence_of, matches
+from deployopt.device.machine import matches
 from deployopt.device.setup import Answering, threads_here
 from deployopt.pipeline.forecasting import evaluation_size, too_few
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.language.budgets import language_budgets
-from deployopt.pipeline.language.forecasting import (
-    Requests,
-    language_plan,
-    requests_for,
-    worth_trying,
-)
-from deployopt.pipeline.language.recipes import Form, forms_for, possible_forms
+from deployopt.pipeline.language.cards import evidence_for, require_built_apart
+from deployopt.pipeline.language.forecasting import language_plan, worth_trying
+from deployopt.pipeline.language.forms import Form
+from deployopt.pipeline.language.recipes import forms_for, only_of, possible_forms
+from deployopt.pipeline.language.requests import Requests, requests_for
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.preparing import lock_at
 from deployopt.pipeline.recipes import arithmetic_for
@@ -99,12 +97,13 @@ def prepare_language(
         raise UsageError(f"{source.name} is no language model.")
     requests = requests_for(workload, source.name, inputs)
     architecture = architecture_of(source)
+    require_built_apart(request, device)
     device = device or ThisMachine()
     machine = device.machine
     arithmetic = arithmetic_for(target, machine)
     wide = request.effort not in {None, Effort.QUICK}
-    forms = forms_for(target, arithmetic, wide=wide)
-    evidence = evidence_of(target, machine)
+    forms = only_of(forms_for(target, arithmetic, wide=wide), request.precision)
+    evidence = evidence_for(target, machine)
     experiences = read_experiences(store.layout.root)
     plan = language_plan(target, source.name, architecture, forms, budgets, requests)
     forms, left_out = worth_trying(forms, plan, evidence)

@@ -7,12 +7,21 @@ fewest bytes; 8-bit ones with 8-bit products read a prompt fastest. Which is bet
 from importlib.util import find_spec
 from typing import Final
 
-import msgspec
-
 from deployopt.core.artifact import Precision
 from deployopt.core.errors import UsageError
-from deployopt.core.recipe import Recipe, Step
+from deployopt.core.recipe import Recipe
 from deployopt.core.target import Target
+from deployopt.pipeline.language.cards import card_forms, on_card
+from deployopt.pipeline.language.forms import (
+    EIGHT,
+    INT4,
+    INT4_CALIBRATED,
+    INT4_K,
+    INT8_WEIGHTS,
+    SMALL_CACHE,
+    Form,
+    form_of,
+)
 from deployopt.pipeline.recipes import FLOAT, INT8, Arithmetic
 from deployopt.sources.document_counts import (
     CALIBRATION_DOCUMENTS_MIN,
@@ -23,50 +32,27 @@ from deployopt.steps.cache import QuantizeCache
 from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 
-INT8_WEIGHTS: Final = "int8 weights"
-INT4: Final = "int4"
-INT4_K: Final = "int4, k-quant"
-INT4_CALIBRATED: Final = "int4, calibrated"
-SMALL_CACHE: Final = ", 8-bit cache"
-"""Of a form of the same weights that keeps keys and values in 8 bits."""
-EIGHT: Final = 0.25
-"""Of the layers' weights, in 8 bits where the others are calibrated to 4."""
-
-
-class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """A recipe with the precision that it is expected to give."""
-
-    recipe: Recipe
-    precision: Precision
-    cache_bits: int | None = None
-    """A value of the KV cache; None: as the runtime does by itself."""
-
 
 def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> tuple[Form, ...]:
     """Float first, then what may beat it; `wide`: those too whose making takes minutes.
 
     An 8-bit cache is tried with the weights that are likeliest to be taken: with 8-bit ones, and
-    with the best of 4.
-
-    Raises:
-        UsageError: the target's runtime is not one that can be built for yet.
+    with the best of 4, on CPUs.
     """
-    if target.runtime.provider != "cpu":
-        raise UsageError(
-            f"Target {target.name} runs on {target.runtime.provider}, and this version builds "
-            "language models for CPU runtimes only. `deployopt fit` says what fits there; name a "
-            "target whose runtime is cpu to build (`deployopt targets` lists them)."
-        )
+    if on_card(target):
+        return card_forms(wide=wide)
     export = ExportDecoder()
-    eight = _form(
+    eight = form_of(
         INT8_WEIGHTS,
         Precision.INT8,
         (ExportDecoder(precision="int8"),),
         "8-bit weights in blocks of 32, each with a scale of its own",
     )
     quick = (
-        _form(FLOAT, Precision.FP32, (export,), "the plain float decoder, which others must beat"),
-        _form(
+        form_of(
+            FLOAT, Precision.FP32, (export,), "the plain float decoder, which others must beat"
+        ),
+        form_of(
             INT8,
             Precision.INT8,
             (export, QuantizeDecoder(reduce_range=arithmetic.reduce_range)),
@@ -74,7 +60,7 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
         ),
         eight,
         _with_small_cache(eight),
-        _form(
+        form_of(
             INT4,
             Precision.INT4,
             (ExportDecoder(precision="int4", algorithm="rtn"),),
@@ -83,13 +69,13 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
     )
     if not wide:
         return quick
-    fitted = _form(
+    fitted = form_of(
         INT4_K,
         Precision.INT4,
         (ExportDecoder(precision="int4", algorithm="k_quant_mixed"),),
         "4-bit weights whose scales are fitted, 8 bits where 4 cost most",
     )
-    calibrated = _form(
+    calibrated = form_of(
         INT4_CALIBRATED,
         Precision.INT4,
         (
@@ -100,6 +86,24 @@ def forms_for(target: Target, arithmetic: Arithmetic, *, wide: bool = False) -> 
     )
     best = (fitted, calibrated)
     return (*quick, *(one for form in best for one in (form, _with_small_cache(form))))
+
+
+def only_of(forms: tuple[Form, ...], precision: Precision | None) -> tuple[Form, ...]:
+    """Those of one precision that was asked for.
+
+    Raises:
+        UsageError: there is none; names those there are.
+    """
+    if precision is None:
+        return forms
+    kept = tuple(form for form in forms if form.precision is precision)
+    if not kept:
+        known = ", ".join(dict.fromkeys(form.precision for form in forms))
+        raise UsageError(
+            f"No form of a language model for this target is {precision}. There are {known}; "
+            "--effort default makes more of them."
+        )
+    return kept
 
 
 def possible_forms(
@@ -149,7 +153,3 @@ def _with_small_cache(form: Form) -> Form:
         precision=form.precision,
         cache_bits=8,
     )
-
-
-def _form(name: str, precision: Precision, steps: tuple[Step, ...], reason: str) -> Form:
-    return Form(recipe=Recipe(name=name, steps=steps, reason=reason), precision=precision)

@@ -6,6 +6,8 @@ As pipeline/answering.py does it for classifiers: the store's key holds all that
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from deployopt.core.artifact import Artifact
 from deployopt.core.choices import ChoiceQuestion, decode_questions
 from deployopt.core.codec import to_plain
@@ -16,7 +18,9 @@ from deployopt.device.generating.asking import Questions, score
 from deployopt.device.machine import describe_machine, exact_for
 from deployopt.device.setup import setup_of, threads_on
 from deployopt.pipeline.answering import limits_for
+from deployopt.pipeline.language.cards import STAND_IN, on_card
 from deployopt.pipeline.language.preparing import PreparedLanguage
+from deployopt.pipeline.language.standing_in import stand_in_of
 from deployopt.pipeline.making import tool_versions
 from deployopt.steps.score_reference import score_reference
 from deployopt.store.keys import JsonValue, cache_key
@@ -63,12 +67,18 @@ def candidate_scores(
         DeviceError: it crashed, hung, or took more than it may.
     """
     machine, target = prepared.machine, prepared.request.target
+    apart = on_card(target)
+    asked = stand_in_of(prepared.bench, artifact, progress) if apart else artifact
+    # Memory of a full context, and answers that are to be timed, are the card's own affair.
+    answering = prepared.answering
+    if apart:
+        answering = msgspec.structs.replace(answering, tokens=1)
     theirs, reference = reference_scores(prepared, split, progress)
-    key = _key(prepared, artifact, split, machine) | {
+    key = _key(prepared, asked, split, machine) | {
         "session": to_plain(artifact.session),
         "reference": reference.digest,
         "timed": prepared.bench.store.memo.sha256(prepared.timed),
-        "answering": to_plain(prepared.answering),
+        "answering": to_plain(answering),
         "tools": {name: machine.packages.get(name, "") for name in _RUNTIME},
         "threads": threads_on(machine, target.runtime.threads),
     }
@@ -81,13 +91,15 @@ def candidate_scores(
             choices=None if prepared.choices is None else prepared.choices.splits[split].path,
         )
         with prepared.bench.store.stage() as folder:
+            setup = setup_of(asked, target, machine, prepared.source.interface.outputs)
             found, _ = score(
-                setup_of(artifact, target, machine, prepared.source.interface.outputs),
+                msgspec.structs.replace(setup, provider="cpu") if apart else setup,
                 questions,
                 theirs,
-                prepared.answering,
+                answering,
                 folder,
                 prepared.device,
+                fill=not apart,
                 limits=limits_for(prepared),
                 progress=progress,
             )
@@ -112,7 +124,9 @@ def trial_of(
             prepared.machine,
             artifact.precision,
             reduced_range=prepared.reduced_range,
-        ),
+        )
+        or on_card(prepared.request.target),
+        stand_in=STAND_IN if on_card(prepared.request.target) else None,
     )
 
 

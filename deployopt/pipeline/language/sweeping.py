@@ -18,6 +18,7 @@ from deployopt.device.generating.sweeping import Sweep, sweep
 from deployopt.device.setup import setup_of
 from deployopt.pipeline.answering import limits_for
 from deployopt.pipeline.candidates import Candidate
+from deployopt.pipeline.language.cards import on_card
 from deployopt.pipeline.language.forecasting import setting_predictions
 from deployopt.pipeline.language.preparing import PreparedLanguage
 
@@ -27,12 +28,12 @@ SECONDS: Final = {Effort.QUICK: 60.0, Effort.DEFAULT: 120.0, Effort.EXTENSIVE: 2
 def swept(
     prepared: PreparedLanguage, winner: Candidate, watcher: Watcher
 ) -> tuple[SettingTrial, ...]:
-    """Raw rounds of every setting; none of a winner that cannot run.
+    """Raw rounds of every setting; none of a winner that cannot run, or that runs on a card.
 
     Raises:
         UnreachableError: the device was lost.
     """
-    if winner.made is None or winner.fault is not None:
+    if winner.made is None or winner.fault is not None or on_card(prepared.request.target):
         return ()
     request = prepared.request
     documents = decode_samples(prepared.dataset.splits[Split.SEARCH].path)

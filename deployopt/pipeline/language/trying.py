@@ -21,9 +21,11 @@ from deployopt.device.setup import Arm, PromptPool, setup_of
 from deployopt.pipeline.answering import limits_for
 from deployopt.pipeline.bundling import deployed_files
 from deployopt.pipeline.candidates import Candidate
+from deployopt.pipeline.language.cards import card_summary, on_card
 from deployopt.pipeline.language.forecasting import language_predictions
+from deployopt.pipeline.language.forms import Form
+from deployopt.pipeline.language.leaving import leave_out
 from deployopt.pipeline.language.preparing import PreparedLanguage
-from deployopt.pipeline.language.recipes import Form
 from deployopt.pipeline.language.scoring import candidate_scores, reference_scores, trial_of
 from deployopt.pipeline.making import make
 from deployopt.pipeline.schedules import ROUND_S, WALL_S
@@ -46,8 +48,13 @@ def ask_forms(prepared: PreparedLanguage, watcher: Watcher) -> tuple[Candidate, 
 def time_forms(
     prepared: PreparedLanguage, candidates: Sequence[Candidate], watcher: Watcher
 ) -> tuple[Candidate, ...]:
-    """The candidates with what their answers took, in interleaved rounds."""
-    alive = [c for c in candidates if c.made is not None and c.scores is not None]
+    """The candidates with what their answers took, in interleaved rounds; of a card's nothing."""
+    if on_card(prepared.request.target):
+        return tuple(candidates)
+    candidates = leave_out(candidates, prepared.budgets, prepared.evidence)
+    alive = [
+        c for c in candidates if c.made is not None and c.scores is not None and c.untimed is None
+    ]
     if not alive:
         return tuple(candidates)
     prompts = tuple(decode_samples(prepared.timed))
@@ -88,16 +95,23 @@ def _made(prepared: PreparedLanguage, form: Form, watcher: Watcher) -> Candidate
         watcher.note(f"Recipe {recipe.name} failed: {error}")
         return Candidate(recipe=recipe, failure=str(error))
     files = deployed_files(made.artifact, prepared.source)
+    predictions = language_predictions(
+        prepared.request.target,
+        prepared.architecture,
+        form,
+        prepared.budgets,
+        prepared.requests,
+    )
     return Candidate(
         recipe=recipe,
         made=made,
         size_bytes=sum(path.stat().st_size for path in files.values()),
-        predictions=language_predictions(
+        predictions=predictions,
+        card=card_summary(
             prepared.request.target,
-            prepared.architecture,
-            form,
-            prepared.budgets,
+            predictions,
             prepared.requests,
+            made.artifact.notes[len(prepared.source.artifact.notes) :],
         ),
     )
 
@@ -109,7 +123,7 @@ def _scored(prepared: PreparedLanguage, candidate: Candidate, watcher: Watcher) 
     watcher.stage(f"Quality {name}", prepared.dataset.splits[Split.SEARCH].examples)
     try:
         scores = trial_of(prepared, artifact, Split.SEARCH, watcher.advance)
-    except (DeviceError, IntegrityError) as error:
+    except (DeviceError, IntegrityError, StepError) as error:
         watcher.note(f"Candidate {name} failed: {error}")
         return msgspec.structs.replace(candidate, failure=str(error))
     return msgspec.structs.replace(candidate, scores=scores, accuracy=choice_accuracy(scores))

@@ -6,12 +6,15 @@ its failure and no exception. Interrupts and faults of the program's own are lef
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from deployopt.core.errors import DeployoptError
 from deployopt.core.figure import Figure
+from deployopt.core.fleet import Board
 from deployopt.core.matrix import CellRequest, CellResult, CellStep, Word, failed
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult, CandidateResult
@@ -26,7 +29,9 @@ from deployopt.pipeline.matrix.exclusive import (
     place_name,
 )
 from deployopt.pipeline.matrix.messages import WAITING
+from deployopt.pipeline.matrix.on_board import BoardStages, Connecting, OnBoard
 from deployopt.pipeline.reaching import reached, runtimes_here
+from deployopt.sources.placing import placed
 from deployopt.store.leases import Held, Lease, leases_in
 
 SIZE: Final = "artifact_size"
@@ -37,13 +42,18 @@ def run_cell(request: CellRequest, watcher: Watcher, lease: Lease | None = None)
     """Build it; `lease` is one that is held already, of the machine that builds."""
     began = time.perf_counter_ns()
     with ExitStack() as stack:
-        lease = lease or Lease(leases_in(Path(request.store)))
-        stack.enter_context(lease)
+        lease = stack.enter_context(lease or Lease(leases_in(Path(request.store))))
+        board = _board(request, watcher, lease) if request.boards else None
         try:
-            built = _built(request, watcher, lease)
+            result = _result(request, _built(request, watcher, lease, board), _since(began))
         except DeployoptError as error:
-            return failed(request, error, seconds=_since(began), waited_s=lease.waited_s)
-    return _result(request, built, _since(began), lease.waited_s)
+            result = failed(request, error, seconds=_since(began))
+    waited_s = lease.waited_s + (0.0 if board is None else board.waited_s)
+    return msgspec.structs.replace(
+        result,
+        waited_s=round(waited_s, 3),
+        device=None if board is None or board.board is None else board.board.name,
+    )
 
 
 def build_request(request: CellRequest) -> BuildRequest:
@@ -62,6 +72,8 @@ def build_request(request: CellRequest) -> BuildRequest:
         unlabelled=None if request.unlabelled is None else Path(request.unlabelled),
         time_limit_s=request.time_limit_s,
         store=Path(request.store),
+        share=request.share,
+        share_needed=False,
         seed=request.seed,
         lock=None if request.lock is None else Path(request.lock),
         unsafe_load_pickle=request.unsafe_load_pickle,
@@ -69,22 +81,37 @@ def build_request(request: CellRequest) -> BuildRequest:
     )
 
 
-def _built(request: CellRequest, watcher: Watcher, lease: Lease) -> BuildResult:
+def _built(
+    request: CellRequest, watcher: Watcher, lease: Lease, board: OnBoard | None
+) -> BuildResult:
     if lease.held is Held.NOT:
         lease.share()
-    with _device(request, watcher, lease) as (device, stages):
+    with _device(request, watcher, lease, board) as (device, stages), placed(request.places):
         return run_build(build_request(request), stages, None, device)
+
+
+def _board(request: CellRequest, watcher: Watcher, lease: Lease) -> OnBoard:
+    def reach(board: Board) -> AbstractContextManager[Device | None]:
+        watcher.advance(0.0, f"measured by {board.name}")
+        runtimes = runtimes_here(request.target)
+        return reached(board.address, request.target, runtimes, Connecting(watcher), board.claim)
+
+    return OnBoard(request.boards, leases_in(Path(request.store)), lease, reach)
 
 
 @contextmanager
 def _device(
-    request: CellRequest, watcher: Watcher, lease: Lease
+    request: CellRequest, watcher: Watcher, lease: Lease, board: OnBoard | None
 ) -> Iterator[tuple[Device, Watcher]]:
     """What measures, and the watcher whose stages hold that machine's lease."""
 
     def waits() -> None:
         watcher.advance(0.0, WAITING)
 
+    if board is not None:
+        with board:
+            yield board, BoardStages(watcher, board, lease, waits)
+        return
     if request.device is None:
         yield MachineAlone(lease), LeasedStages(watcher, lease, waits)
         return
@@ -94,16 +121,13 @@ def _device(
         # Whoever is measured there is not disturbed by the self-check of a connection.
         there.on_wait = waits
         there.share()
-        runtimes, claim = runtimes_here(target), request.claim or ""
-        with reached(request.device, target, runtimes, watcher, claim) as device:
+        with reached(request.device, target, runtimes_here(target), watcher) as device:
             if device is None:
                 raise ValueError("a device with an address was not given")
             yield DeviceAlone(device, there), LeasedStages(watcher, there, waits, lease)
 
 
-def _result(
-    request: CellRequest, built: BuildResult, seconds: float, waited_s: float
-) -> CellResult:
+def _result(request: CellRequest, built: BuildResult, seconds: float) -> CellResult:
     verdict, chosen = built.verdict, built.chosen
     steps = [
         CellStep(recipe=candidate.recipe, name=step.name, seconds=step.seconds, reused=step.reused)
@@ -126,7 +150,6 @@ def _result(
         settle=built.settle,
         warnings=built.warnings,
         seconds=round(seconds, 3),
-        waited_s=round(waited_s, 3),
         steps_made=sum(not step.reused for step in steps),
         steps_reused=sum(step.reused for step in steps),
         steps=tuple(steps),

@@ -22,6 +22,7 @@ from deployopt.sources.naming import GRAPH
 from deployopt.sources.onnx_file import onnx_files
 from deployopt.store.digests import DigestMemo, entries_digest, folder_entries
 from deployopt.store.keys import JsonValue, cache_key
+from deployopt.store.listing import list_folder
 
 _VERSION: Final = 1
 TOOLS: Final = (
@@ -105,8 +106,14 @@ class Inputs:
     def _read(self, path: Path) -> JsonValue:
         if path.is_dir():
             return entries_digest(folder_entries(path, self._memo))
-        names: Sequence[str] = onnx_files(path) if path.suffix == GRAPH else (path.name,)
-        return {name: self._memo.sha256(path.parent / name) for name in names}
+        return {name: self._memo.sha256(path.parent / name) for name in input_files(path)}
+
+
+def input_files(path: Path) -> Sequence[str]:
+    """Names of the files that belong to it, relative to the folder that holds it."""
+    if path.is_dir():
+        return tuple(f"{path.name}/{name}" for name in list_folder(path).sizes_bytes)
+    return onnx_files(path) if path.suffix == GRAPH else (path.name,)
 
 
 def _named(request: CellRequest) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Cells given out to those who work, and given out again where they come to nothing.
 
 In: cells, a crew that runs them, the boards that measure them. Out: one result a cell, as they
-come. A cell begins when the crew has room and, if its target has boards in the fleet, a board of
-its kind is free; one that is lost goes to others, a bounded number of times, and says so.
+come. A cell begins when the crew has room and, if its target has boards in the fleet, one of these
+is without enough cells; one that is lost goes to others, a bounded number of times, and says so.
 """
 
 from collections import deque
@@ -11,8 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+from deployopt.core.fleet import Board
 from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher, failed
-from deployopt.pipeline.matrix.boards import NO_BOARDS, Board, Boards
+from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
 from deployopt.pipeline.matrix.child import LostCellError
 
 
@@ -25,8 +26,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     avoid: tuple[str, ...] = ()
     """Nodes that lost it."""
-    board: Board | None = None
+    boards: tuple[Board, ...] = ()
+    """Those that may measure it, its own first."""
     boards_lost: int = 0
+
+    @property
+    def board_name(self) -> str:
+        """Of the one that will measure it, empty where that is not known."""
+        return self.boards[0].name if len(self.boards) == 1 else ""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +51,8 @@ class Crew(Protocol):
     """How often a cell is begun that comes to no result."""
     again: str
     """What is said when it is begun again."""
+    abreast: int
+    """Cells for each board: 1 where they do not all meet at one machine's leases."""
 
     @property
     def works(self) -> bool:
@@ -99,37 +108,37 @@ class Dispatch:
                 if one is None:
                     break
                 if not self._crew.begin(one):
-                    self._boards.give_back(one.board)
+                    self._boards.give_back(one.boards)
                     return
                 line.popleft()
             if not line:
                 del self._waiting[pool]
 
     def _with_board(self, one: Waiting) -> Waiting | None:
-        """Ready to begin; None while every board of its kind is taken."""
+        """Ready to begin; None while every board of its kind has enough cells."""
         if one.cell.pool is None:
             return one
-        board = self._boards.take(one.cell.pool)
-        if board is None:
+        boards = self._boards.take(one.cell.pool, self._crew.abreast)
+        if not boards:
             return None
-        cell = msgspec.structs.replace(one.cell, device=board.address, claim=board.claim)
-        return msgspec.structs.replace(one, cell=cell, board=board)
+        cell = msgspec.structs.replace(one.cell, boards=boards)
+        return msgspec.structs.replace(one, cell=cell, boards=boards)
 
     def _judged(self, ended: Ended) -> CellResult | None:
         """The result, or None where the cell is begun again."""
         one, found = ended.waiting, ended.found
+        self._boards.give_back(one.boards)
         if isinstance(found, str):
-            self._boards.give_back(one.board)
             return self._lost(ended, found)
-        result = msgspec.structs.replace(
-            found, attempts=one.attempt + one.boards_lost, node=ended.node
+        board = next((board for board in one.boards if board.name == found.device), None)
+        if board is not None and found.error_kind == "UnreachableError":
+            return self._board_lost(one, board, found.error or "")
+        return msgspec.structs.replace(
+            found,
+            attempts=one.attempt + one.boards_lost,
+            node=ended.node,
+            device=None if board is None else board.name,
         )
-        if one.board is None:
-            return result
-        if found.error_kind == "UnreachableError":
-            return self._board_lost(one, found.error or "")
-        self._boards.give_back(one.board)
-        return msgspec.structs.replace(result, device=one.board.name)
 
     def _lost(self, ended: Ended, reason: str) -> CellResult | None:
         one = ended.waiting
@@ -144,13 +153,11 @@ class Dispatch:
         )
         return None
 
-    def _board_lost(self, one: Waiting, reason: str) -> CellResult | None:
-        if one.board is None:
-            raise ValueError("no board was lost")
-        self._boards.take_out(one.board.name, one.board.pools, reason)
-        self._watcher.note(
-            one.cell.name.id, f"{one.board.name} is taken out of the fleet: {reason}"
-        )
+    def _board_lost(self, one: Waiting, board: Board, reason: str) -> CellResult | None:
+        if self._boards.take_out(board.name, board.pools, reason):
+            self._watcher.note(
+                one.cell.name.id, f"{board.name} is taken out of the fleet: {reason}"
+            )
         again = msgspec.structs.replace(one, boards_lost=one.boards_lost + 1)
         if self._boards.is_lost(one.cell.pool or ""):
             return self._without_board(again)

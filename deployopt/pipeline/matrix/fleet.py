@@ -18,12 +18,13 @@ import msgspec
 from deployopt.core.codec import decode_toml
 from deployopt.core.diagnosis import Finding, State
 from deployopt.core.errors import DeployoptError, UnreachableError, UsageError
-from deployopt.core.fleet import FleetDevice, FleetFile, check_devices, check_targets
+from deployopt.core.fleet import Board, FleetDevice, FleetFile, check_devices, check_targets
 from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher
 from deployopt.core.matrix_file import MatrixFile
+from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
 from deployopt.core.watching import SILENT
-from deployopt.pipeline.matrix.boards import NO_BOARDS, Board, Boards
+from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
 from deployopt.pipeline.matrix.executor import Executor
 from deployopt.pipeline.reaching import reached, runtimes_here
 from deployopt.planning.targets import target_names
@@ -35,6 +36,9 @@ from deployopt.store.keys import cache_key
 _AND: Final = " + "
 _LASTING: Final = ("heat", "throttling", "memory", "disk")
 """What a board does not measure with; what else the check-up warns of voids rounds by itself."""
+
+_MEND: Final = {"disk": "free some space there"}
+"""Where the check-up speaks of commands that a board does not have."""
 
 
 class _Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +55,7 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
 
     wanted: _Wanted
     hold: Hold | None = None
+    machine: Machine | None = None
     findings: tuple[Finding, ...] = ()
     error: DeployoptError | None = None
 
@@ -125,9 +130,9 @@ def held_boards(
     with ExitStack() as stack:
         looked = list(_all_looked_at(wanted, token, watcher, stack))
         found = [
-            (_board(one.wanted, token), one.hold)
+            (_board(one.wanted, token, one.machine), one.hold)
             for one in looked
-            if one.hold is not None and one.error is None
+            if one.hold is not None and one.machine is not None and one.error is None
         ]
         boards = Boards(found)
         for failed in looked:
@@ -167,17 +172,20 @@ def _all_looked_at(
 def _look_at(one: _Wanted, token: str, answers: "queue.Queue[_Looked]") -> None:
     """Hold it, furnish it, look at it."""
     hold: Hold | None = None
+    machine: Machine | None = None
     findings: tuple[Finding, ...] = ()
     error: DeployoptError | None = None
     try:
         hold = Hold(one.address, token, arch=one.target.hardware.arch)
         runtimes = runtimes_here(one.target)
         with reached(one.address, one.target, runtimes, SILENT, token) as device:
-            findings = () if device is None else device.check_up()
+            if device is not None:
+                machine, findings = device.machine, device.check_up()
         error = _failing(findings)
     except DeployoptError as raised:
         error = raised
-    answers.put(_Looked(wanted=one, hold=hold, findings=findings, error=error))
+    looked = _Looked(wanted=one, hold=hold, machine=machine, findings=findings, error=error)
+    answers.put(looked)
 
 
 def _failing(findings: Sequence[Finding]) -> UnreachableError | None:
@@ -190,8 +198,9 @@ def _failing(findings: Sequence[Finding]) -> UnreachableError | None:
     if not bad:
         return None
     said = "; ".join(f"{one.topic}: {one.says}" for one in bad)
-    mend = f" {bad[0].mend[0].upper()}{bad[0].mend[1:]}." if bad[0].mend else ""
-    return UnreachableError(f"it failed its self-check ({said}).{mend}")
+    mend = _MEND.get(bad[0].topic, bad[0].mend)
+    how = f" {mend[0].upper()}{mend[1:]}." if mend else ""
+    return UnreachableError(f"it failed its self-check ({said}).{how}")
 
 
 def _wanted(device: FleetDevice, targets: Mapping[str, Target]) -> _Wanted | None:
@@ -211,8 +220,14 @@ def _is_of(device: FleetDevice, pool: str, target: Target) -> bool:
     return device.target == target.name and set(labels) <= set(device.labels)
 
 
-def _board(one: _Wanted, token: str) -> Board:
-    return Board(name=one.device.name, address=one.address, pools=one.pools, claim=token)
+def _board(one: _Wanted, token: str, machine: Machine) -> Board:
+    return Board(
+        name=one.device.name,
+        address=one.address,
+        pools=one.pools,
+        claim=token,
+        machine=machine,
+    )
 
 
 def _with_pool(

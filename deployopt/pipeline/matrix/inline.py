@@ -30,6 +30,7 @@ class _Oneself:
 
     attempts = 1
     again = ""
+    abreast = 1
 
     def __init__(self, watcher: MatrixWatcher) -> None:
         self._watcher = watcher
@@ -50,7 +51,7 @@ class _Oneself:
         from deployopt.pipeline.matrix.cell import run_cell  # light until something is built
 
         name = one.cell.name.id
-        self._watcher.began(name, "" if one.board is None else one.board.name)
+        self._watcher.began(name, one.board_name)
         found = run_cell(one.cell, Told(name, self._watcher))
         self._done.append(Ended(waiting=one, found=found))
         return True

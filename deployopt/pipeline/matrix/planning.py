@@ -36,6 +36,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """What relative paths in the file begin at."""
     output: Path
     store: Path
+    share: str | None = None
     time_limit_s: float | None = None
 
 
@@ -113,6 +114,7 @@ def _cell(
         device=column.device,
         output=str(places.output / name.id),
         store=str(places.store),
+        share=places.share,
         memory_bytes=row.memory_bytes,
     )
 

@@ -15,7 +15,7 @@ import msgspec
 
 from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher
 from deployopt.pipeline.matrix.admission import Admission, Use, free_bytes, resident_bytes
-from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
+from deployopt.pipeline.matrix.boards import ABREAST, NO_BOARDS, Boards
 from deployopt.pipeline.matrix.child import WORKER, Bounds, Child, Start
 from deployopt.pipeline.matrix.dispatch import Dispatch, Ended, Waiting
 from deployopt.pipeline.matrix.messages import tell
@@ -70,6 +70,7 @@ class _Crew:
 
     attempts = ATTEMPTS
     again = "It is tried once more."
+    abreast = ABREAST
 
     def __init__(
         self, jobs: int, start: Start, admission: Admission, watcher: MatrixWatcher
@@ -108,8 +109,7 @@ class _Crew:
                 self._selector.register(descriptor, selectors.EVENT_READ, (child, what))
                 stack.callback(self._leave, descriptor)
             self._working.append(_Working(waiting=one, child=child, stack=stack.pop_all()))
-        where = "" if one.board is None else one.board.name
-        self._watcher.began(one.cell.name.id, where)
+        self._watcher.began(one.cell.name.id, one.board_name)
         return True
 
     def _uses(self) -> list[Use]:

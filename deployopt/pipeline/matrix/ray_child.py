@@ -163,7 +163,7 @@ class Cluster:
                     self._pending.pop(name, None)
                     self.say(Began(cell=name, node=node))
                 elif isinstance(word, Done):
-                    return Done(cell=name, node=node, result=word.result)
+                    return Done(cell=name, node=node, result=word.result, files=word.files)
                 else:
                     return Lost(cell=name, node=node, reason=word.reason)
         except (RayError, IntegrityError) as error:
@@ -176,8 +176,10 @@ class Cluster:
         job = Job(
             cell=run.cell,
             start=wish.start,
+            share=wish.share,
             shared=wish.shared,
             inputs=run.inputs,
+            files=run.files,
             niceness=wish.niceness,
         )
         options: dict[str, object] = {"memory": run.cell.memory_bytes}

@@ -149,7 +149,9 @@ def check_nodes(wish: Wish) -> Ready:
     if not nodes:
         raise CannotError("The Ray cluster has no node with a core to build on.", ours=True)
     task = ray.remote(num_cpus=0, max_retries=0)(look)
-    question = encode_json(Look(files=tuple(wish.shared), packages=tuple(wish.versions)))
+    question = encode_json(
+        Look(files=tuple(wish.shared), share=wish.share, packages=tuple(wish.versions))
+    )
     asked = [
         (
             node.name,
@@ -182,14 +184,8 @@ def _check_node(wish: Wish, name: str, ref: "ray.ObjectRef[bytes]") -> bool:
     for path, nonce in wish.shared.items():
         if seen.files.get(path) == nonce and path not in seen.wrong:
             continue
-        folder = path.rpartition("/")[0].rpartition("/")[0]
         why = safe_text(seen.wrong.get(path, "other files are there"), _SHOWN).rstrip(".")
-        raise CannotError(
-            f"Node {name} does not share the folder {folder} with this machine ({why}). The store "
-            "and the output must lie on a file system that all nodes mount at the same path: name "
-            "such ones with --store and --output.",
-            ours=True,
-        )
+        raise CannotError(f"Node {name} {_apart(wish.share, path, why)}", ours=True)
     for package, version in wish.versions.items():
         there = seen.versions.get(package, "absent")
         if there != version:
@@ -199,6 +195,21 @@ def _check_node(wish: Wish, name: str, ref: "ray.ObjectRef[bytes]") -> bool:
                 ours=True,
             )
     return True
+
+
+def _apart(share: str | None, path: str, why: str) -> str:
+    """What is said of a node that does not see our files."""
+    if share is not None:
+        return (
+            f"cannot use the share at {share} ({why}). Every node must read and write there what "
+            "this machine does: look at its network, its mounts, and what lets it in."
+        )
+    folder = path.rpartition("/")[0].rpartition("/")[0]
+    return (
+        f"does not share the folder {folder} with this machine ({why}). The store and the output "
+        "must lie on a file system that all nodes mount at the same path: name such ones with "
+        "--store and --output, or a place that all reach with --share."
+    )
 
 
 def _is_gone(name: str) -> bool:

@@ -22,11 +22,13 @@ from deployopt.device.strays import MARK
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
 from deployopt.pipeline.matrix.child import WORKER, Bounds, Start
-from deployopt.pipeline.matrix.digests import TOOLS, Inputs
+from deployopt.pipeline.matrix.digests import TOOLS
 from deployopt.pipeline.matrix.dispatch import Dispatch, Ended, Waiting
 from deployopt.pipeline.matrix.memory import TooLargeError
 from deployopt.pipeline.matrix.messages import tell
+from deployopt.pipeline.matrix.ray_inputs import Sender
 from deployopt.pipeline.matrix.ray_link import Link
+from deployopt.pipeline.matrix.ray_share import bring_result, check_in_share
 from deployopt.pipeline.matrix.ray_words import (
     Began,
     Done,
@@ -83,13 +85,16 @@ class RayExecutor:
         """As they come; what runs on the cluster is cancelled when the iterator is closed."""
         if not cells:
             return
+        # One of our own runs on this machine, where the folders are.
+        share = None if self._address is None else cells[0].share
         with ExitStack() as stack:
             wish = Wish(
                 address=self._address,
                 jobs=self._most or len(os.sched_getaffinity(0)),
                 folder=str(stack.enter_context(short_folder())) if self._address is None else "",
                 start=self._start,
-                shared=_shared(cells, stack),
+                share=share,
+                shared=_shared(cells, share, stack),
                 niceness=os.getpriority(os.PRIO_PROCESS, 0),
                 versions={"deployopt": VERSION} | tool_versions(TOOLS),
             )
@@ -122,8 +127,12 @@ def _environment() -> dict[str, str | None]:
     }
 
 
-def _shared(cells: Sequence[CellRequest], stack: ExitStack) -> dict[str, str]:
+def _shared(cells: Sequence[CellRequest], share: str | None, stack: ExitStack) -> dict[str, str]:
     """A file in each folder that all nodes must share, and what stands in it."""
+    if share is not None:
+        for folder in {Path(cell.output).parent for cell in cells}:
+            make_folders(folder)
+        return stack.enter_context(check_in_share(share))
     stores = {Layout(root=Path(cell.store)).staging for cell in cells}
     files = {}
     for folder in sorted(stores | {Path(cell.output).parent for cell in cells}):
@@ -139,6 +148,7 @@ class _Crew:
 
     attempts = ATTEMPTS
     again = "It is tried again."
+    abreast = 1
 
     def __init__(self, wish: Wish, jobs: int | None, watcher: MatrixWatcher) -> None:
         self._wish = wish
@@ -149,7 +159,7 @@ class _Crew:
         self._nodes: tuple[str, ...] = ()
         self._link: Link | None = None
         self._lost_links = 0
-        self._inputs = Inputs()
+        self._sender = Sender(wish.share)
 
     @property
     def works(self) -> bool:
@@ -166,7 +176,8 @@ class _Crew:
         if self._link is None:
             return False
         self._working[one.cell.name.id] = one
-        self._link.say(Run(cell=one.cell, avoid=one.avoid, inputs=self._inputs.of(one.cell)))
+        inputs, files = self._sender.digests(one.cell), self._sender.sent(one.cell)
+        self._link.say(Run(cell=one.cell, avoid=one.avoid, inputs=inputs, files=files))
         return True
 
     def connect(self) -> None:
@@ -223,7 +234,7 @@ class _Crew:
             return  # nobody asked, or it came before
         one = self._working[event.cell]
         if isinstance(event, Began):
-            where = event.node if one.board is None else f"{event.node}, {one.board.name}"
+            where = ", ".join(name for name in (event.node, one.board_name) if name)
             self._watcher.began(event.cell, where)
         elif isinstance(event, Said):
             tell(event.cell, event.message, self._watcher)
@@ -237,7 +248,10 @@ class _Crew:
         if isinstance(event, Lost):
             reason = f"On {event.node}: {event.reason}"
             return Ended(waiting=one, found=reason, node=event.node)
-        found = _result(one, event)
+        found, share = _result(one, event), self._wish.share
+        if isinstance(found, CellResult) and share is not None:
+            found = bring_result(share, one.cell, found, event.files)
+            found = f"On {event.node}: {found}" if isinstance(found, str) else found
         others = [node for node in self._nodes if node not in {*one.avoid, event.node}]
         if isinstance(found, str) or found.error_kind != "StorageError" or not others:
             return Ended(waiting=one, found=found, node=event.node)

@@ -24,6 +24,7 @@ from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.matrix.child import Child, Start
 from deployopt.pipeline.matrix.digests import Inputs
 from deployopt.pipeline.matrix.messages import WAITING, Message, Note, Share, Stage
+from deployopt.pipeline.matrix.ray_share import own_folders, seen_in_share, send_result
 from deployopt.pipeline.matrix.ray_words import (
     Began,
     Done,
@@ -35,7 +36,7 @@ from deployopt.pipeline.matrix.ray_words import (
     Seen,
     decode,
 )
-from deployopt.store.layout import Layout
+from deployopt.store.layout import HOME, Layout
 from deployopt.store.leases import Lease, leases_in
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import make_folders, write_new_file
@@ -57,6 +58,9 @@ def look(asked: bytes) -> bytes:
     for name in question.files:
         path = Path(name)
         try:
+            if question.share is not None:
+                files[name] = seen_in_share(question.share, name, answers=True)
+                continue
             files[name] = _read(path)
             write_new_file(path.with_name(f"answer-{secrets.token_hex(8)}"), b"")
         except OSError as error:
@@ -76,13 +80,15 @@ def build(asked: bytes) -> Iterator[bytes]:
     name = job.cell.name.id
     yield encode_json(Began(cell=name, node=node))
     try:
-        yield from map(encode_json, _as_nice(name, job.niceness))
-        reason = _unshared(job) or _other_inputs(job)
+        # Not `yield from map(...)`: whoever reads may send, which a map does not take.
+        yield from (encode_json(one) for one in _as_nice(name, job.niceness))
+        reason = _unshared(job) or (_other_inputs(job) if job.share is None else None)
         if reason is not None:
             yield encode_json(Lost(cell=name, node=node, reason=f"{reason}."))
             return
-        for word in _ran(job, node):
-            yield encode_json(word)
+        with own_folders(job) as cell:
+            for word in _ran(msgspec.structs.replace(job, cell=cell), node):
+                yield encode_json(word)
     except DeployoptError as error:
         yield encode_json(Lost(cell=name, node=node, reason=str(error)))
 
@@ -90,12 +96,14 @@ def build(asked: bytes) -> Iterator[bytes]:
 def _unshared(job: Job) -> str | None:
     """Which folder is not the driver's here."""
     for name, nonce in job.shared.items():
+        share = job.share
         try:
-            if _read(Path(name)) == nonce:
+            if nonce == (_read(Path(name)) if share is None else seen_in_share(share, name)):
                 continue
-        except OSError:
-            pass
-        return f"{Path(name).parent.parent} is not shared with this node"
+        except (OSError, DeployoptError) as error:
+            if share is not None:
+                return f"the share cannot be used: {error}".rstrip(".")
+        return f"{share or Path(name).parent.parent} is not shared with this node"
     return None
 
 
@@ -129,7 +137,8 @@ def _ran(job: Job, node: str) -> Iterator[FromNode]:
             finally:
                 child.stop()
     if isinstance(found, CellResult):
-        yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)))
+        files = () if job.share is None else send_result(job.share, job.cell, found)
+        yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)), files=files)
     else:
         yield Lost(cell=name, node=node, reason=f"{found}.{said}")
 
@@ -154,7 +163,10 @@ def _as_nice(name: str, wanted: int) -> Iterator[FromNode]:
 def _start(job: Job) -> Start:
     """By this node's Python, wherever the driver's is."""
     command = (sys.executable, *job.start.command[1:])
-    return msgspec.structs.replace(job.start, command=command)
+    environment = dict(job.start.environment)
+    if job.share is not None:
+        environment.pop(HOME, None)  # the node has a store of its own
+    return msgspec.structs.replace(job.start, command=command, environment=environment)
 
 
 def _heard(name: str, child: Child) -> Iterator[FromNode]:

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from deployopt.core.bundle import FileEntry
 from deployopt.core.codec import decode_json
 from deployopt.core.matrix import CellRequest
 from deployopt.pipeline.matrix.child import Start
@@ -23,8 +24,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     folder: str
     """Of our own one's sessions and sockets."""
     start: Start
+    share: str | None = None
+    """A place by URL that stands for folders in common."""
     shared: dict[str, str]
-    """Files of ours, and what stands in them."""
+    """Files of ours, and what stands in them; with a share they lie in that."""
     versions: dict[str, str]
     """Of what decides results: every node must have them."""
     niceness: int
@@ -38,6 +41,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     avoid: tuple[str, ...] = ()
     inputs: dict[str, str] = {}
     """Digests of what it names by path, which must be the same there."""
+    files: dict[str, tuple[FileEntry, ...]] = {}
+    """Of these paths, in the share: a node that does not have them brings them."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,8 +50,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     cell: CellRequest
     start: Start
+    share: str | None = None
     shared: dict[str, str]
     inputs: dict[str, str]
+    files: dict[str, tuple[FileEntry, ...]] = {}
     niceness: int
     """The driver's: a measurement must not yield to everybody because Ray's workers do."""
 
@@ -55,6 +62,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What a node is asked before it gets anything: files to read, and where to answer."""
 
     files: tuple[str, ...]
+    share: str | None = None
     packages: tuple[str, ...]
 
 
@@ -101,6 +109,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cell: str
     node: str
     result: msgspec.Raw
+    files: tuple[FileEntry, ...] = ()
+    """What it names, where that is in a share."""
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lost"):

@@ -38,9 +38,11 @@ from deployopt.pipeline.matrix.journal import Journal, Log, check_output, only_w
 from deployopt.pipeline.matrix.memory import TooLargeError, too_large
 from deployopt.pipeline.matrix.planning import Places, plan_cells
 from deployopt.pipeline.matrix.summing import summed_up
+from deployopt.pipeline.sharing import require_share
 from deployopt.planning.toml_files import toml_bytes
 from deployopt.reports.matrix_page import matrix_page
 from deployopt.store.layout import default_root
+from deployopt.store.share_place import whole_url
 from deployopt.store.writing import atomic_write_bytes
 
 RESULT: Final = "matrix.json"
@@ -58,6 +60,7 @@ class MatrixRequest(msgspec.Struct, frozen=True, kw_only=True):
     """None: one cell a core of whatever builds."""
     ray_address: str | None = None
     fleet: Path | None = None
+    share: str | None = None
 
 
 def run_matrix(request: MatrixRequest, watcher: MatrixWatcher) -> MatrixResult:
@@ -66,7 +69,7 @@ def run_matrix(request: MatrixRequest, watcher: MatrixWatcher) -> MatrixResult:
     Raises:
         UsageError: the file, a name in it, the executor, or the output folder is wrong.
         IntegrityError: the log of an earlier call was changed.
-        StorageError: the output folder cannot be written.
+        StorageError: the output folder cannot be written, or the share cannot be reached.
     """
     began = time.perf_counter_ns()
     if request.jobs is not None and request.jobs < 1:
@@ -82,6 +85,7 @@ def run_matrix(request: MatrixRequest, watcher: MatrixWatcher) -> MatrixResult:
         executor = OnFleet(executor, fleet)
     check_output(places.output)
     require_store(places.store)
+    require_share(places.share)
     with only_writer(places.output):
         journal = Journal(places.output)
         memory = _any_node if request.executor == RAY else machine_bytes
@@ -162,6 +166,7 @@ def places_of(request: MatrixRequest, file: MatrixFile) -> Places:
         folder=folder,
         output=output.absolute(),
         store=(request.store or default_root()).absolute(),
+        share=None if request.share is None else whole_url(request.share),
         time_limit_s=None if limit is None else read_duration(limit, f"{request.file}: time_limit"),
     )
 

@@ -32,6 +32,7 @@ from deployopt.pipeline.matrix.memory import predicted_bytes
 from deployopt.pipeline.matrix.planning import checked_data, checked_model
 from deployopt.pipeline.matrix.run import finish_cells
 from deployopt.pipeline.matrix.summing import summed_up
+from deployopt.pipeline.sharing import require_share
 from deployopt.sources.choice_lines import read_choice_lines
 from deployopt.store.layout import default_root
 
@@ -50,7 +51,7 @@ def build_several(request: SeveralRequest, watcher: MatrixWatcher) -> MatrixResu
 
     Raises:
         UsageError: a name, a budget or an option is wrong.
-        StorageError: the store cannot be written.
+        StorageError: the store cannot be written, or the share cannot be reached.
     """
     began = time.perf_counter_ns()
     if request.jobs < 1:
@@ -60,6 +61,7 @@ def build_several(request: SeveralRequest, watcher: MatrixWatcher) -> MatrixResu
     for cell in cells:
         check_destinations(build_request(cell))
     require_store(Path(cells[0].store))
+    require_share(request.asked.share)
     folder = Path.cwd()
     results = finish_cells(cells, executor, NoLog(folder), watcher)
     seconds = (time.perf_counter_ns() - began) / 1e9
@@ -133,5 +135,6 @@ def _cell(asked: BuildRequest, target: Target, memory_bytes: int) -> CellRequest
         seed=asked.seed,
         output=str(Path.cwd() / f"{label}-{target.name}"),
         store=str((asked.store or default_root()).absolute()),
+        share=asked.share,
         memory_bytes=memory_bytes,
     )

@@ -7,6 +7,7 @@ why there are none.
 import shlex
 from typing import Final
 
+from deployopt.core.card import CUDA
 from deployopt.core.engine import RTX_CAPABILITIES
 from deployopt.core.judging.suitable import OF_OTHERS
 from deployopt.core.recommendation import TrainingAdvice
@@ -28,11 +29,16 @@ def building(
 ) -> tuple[tuple[str, ...], str]:
     """The lines and a note; one of the two is empty."""
     entry, target = candidate.entry, wants.target
-    if on_gpu(target) and not _engines(wants):
+    if on_gpu(target) and not _engines(wants) and not _graphs(wants):
         made = "engines for this card" if wants.task in BUILT else f"{wants.task} models"
         return (), (
             f"`deployopt build` makes no {made} ({target.runtime.provider}); export the model to "
             f"ONNX or the runtime's own format and build its engine on {target.name}"
+        )
+    if wants.task is ModelTask.OBJECT_DETECTION:
+        return (), (
+            f"`deployopt build` does not take {entry.alias} by its name; of detectors it takes "
+            "folders of YOLOS and DETR models, with images in COCO's form (docs/detection.md)"
         )
     if wants.task not in _DATA:
         return (), f"`deployopt build` does not take {wants.task} models"
@@ -58,6 +64,11 @@ def _engines(wants: Wants) -> bool:
     gpu = wants.target.hardware.gpu
     known = gpu is not None and gpu.compute_capability in RTX_CAPABILITIES
     return known and wants.task in BUILT
+
+
+def _graphs(wants: Wants) -> bool:
+    """Whether it is a language model's graph that any card of the provider opens."""
+    return wants.task is ModelTask.TEXT_GENERATION and wants.target.runtime.provider == CUDA
 
 
 def written_budget(limit: float, dimension: Dimension) -> str:

@@ -3,8 +3,9 @@
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from deployopt.planning.targets import load_target
 from deployopt.remote.holding import Hold
 from deployopt.remote.ssh import DEVICE_PYTHON, SSH_CONFIG
 from deployopt.remote.ssh_device import connected
-from tests.fakes import hurried_matrix, models
+from tests.fakes import hurried_matrix, models, troubled_serving
 from tests.fakes.cells import COMMAND, Seen, cell
 from tests.fakes.sshd import MISSING, Sshd, running_sshd, there_is_sshd
 from tests.functional.conftest import ROOT, Done, invoke_here
@@ -132,23 +133,64 @@ class _Watched(Seen):
 
     def stage(self, cell: str, name: str, *, quiet: bool) -> None:
         super().stage(cell, name, quiet=quiet)
-        if quiet and ("began", cell, "two") in self.events:
+        if quiet and ("advance", cell, "measured by two", "0") in self.events:
             self._board.stop()
 
 
 def on_boards(
-    tmp_path: Path, boards: tuple[Sshd, Sshd], names: str, watcher: MatrixWatcher
+    tmp_path: Path, fleet: str, watcher: MatrixWatcher, models_of: Mapping[str, str]
 ) -> dict[str, CellResult]:
-    """Cells that only ask a board for something, a second each."""
-    one, two = boards
-    fleet = decode_toml(FLEET.format(one=one.url, two=two.url).encode(), FleetFile, where="fleet")
+    """Cells that only ask a board for something: `board BUILD MEASURE`, in seconds."""
+    file = decode_toml(fleet.encode(), FleetFile, where="fleet")
     target = load_target(str(models.write_target(tmp_path / "here.toml")))
     cells = [
-        msgspec.structs.replace(one, target=target, pool="here")
-        for one in (cell("board 1", name, store=tmp_path / "store") for name in names)
-    ]
-    executor = OnFleet(Processes(2, COMMAND, free=lambda: 2**40), fleet)
-    return {one.name.model: one for one in executor.results(cells, watcher)}
+        msgspec.structs.replace(cell(model, name, store=tmp_path / "store"), target=target,
+        pool="here") for name, model in models_of.items()
+    ]  # fmt: skip
+    executor = OnFleet(Processes(2, COMMAND, free=lambda: 2**40), file)
+    found = {}
+    for one in executor.results(cells, watcher):
+        watcher.ended(one)
+        found[one.name.model] = one
+    return found
+
+
+def both(boards: tuple[Sshd, Sshd]) -> str:
+    return FLEET.format(one=boards[0].url, two=boards[1].url)
+
+
+def only_one(boards: tuple[Sshd, Sshd]) -> str:
+    return both(boards).rpartition("[[device]]")[0]
+
+
+def span(tmp_path: Path, what: str, name: str) -> tuple[int, int]:
+    began, ended = (tmp_path / f"{what}-{name}-rpi4").read_text().split()
+    return int(began), int(ended)
+
+
+@pytest.mark.slow
+def test_a_cell_is_built_while_another_is_measured_on_its_board(
+    tmp_path: Path, boards: tuple[Sshd, Sshd]
+) -> None:
+    seen = Seen()
+    found = on_boards(
+        tmp_path, only_one(boards), seen, {"a": "board 0 6", "b": "board 5 1", "c": "board 0 0"}
+    )
+    assert {name: (one.word, one.device) for name, one in found.items()} == dict.fromkeys(
+        "abc", (Word.ACCEPTED, "one")
+    )
+    measured, built = span(tmp_path, "took", "a"), span(tmp_path, "built", "b")
+    assert built[0] < measured[0]
+    assert measured[0] < built[1]
+    took = sorted(span(tmp_path, "took", name) for name in "abc")
+    assert all(one[1] <= other[0] for one, other in pairwise(took))
+    # Two cells a board: the third begins when the first has ended.
+    events = [event[:2] for event in seen.events if event[0] in {"began", "ended"}]
+    assert events.index(("began", "c-rpi4")) > min(
+        events.index(("ended", f"{name}-rpi4")) for name in "ab"
+    )
+    waited = [name for name, one in found.items() if one.waited_s > 0.5]
+    assert "b" in waited or "c" in waited
 
 
 @pytest.mark.slow
@@ -156,14 +198,69 @@ def test_a_board_that_vanishes_is_taken_out_and_its_cells_go_to_the_other(
     tmp_path: Path, boards: tuple[Sshd, Sshd]
 ) -> None:
     seen = _Watched(boards[1])
-    found = on_boards(tmp_path, boards, "abc", seen)
+    found = on_boards(tmp_path, both(boards), seen, dict.fromkeys("abc", "board 0 1"))
     assert not boards[1].listens()
     assert {name: (one.word, one.device) for name, one in found.items()} == dict.fromkeys(
         "abc", (Word.ACCEPTED, "one")
     )
-    assert sorted(one.attempts for one in found.values()) == [1, 1, 2]
+    assert sum(one.attempts > 1 for one in found.values()) >= 1
     (note,) = [event[2] for event in seen.of("note") if "taken out" in event[2]]
     assert note.startswith("two is taken out of the fleet: ")
+
+
+@pytest.mark.slow
+def test_a_board_that_is_lost_costs_no_build(
+    folder: Path, boards: tuple[Sshd, Sshd], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real command: what was built for the lost board is found for the other."""
+    (folder / "m.toml").write_text(MATRIX.partition('[[variant]]\nname = "b"')[0])
+    lost: list[str] = []
+
+    def advance(self: object, cell: str, share: float, words: str) -> None:
+        del self, cell, share
+        name = words.removeprefix("measured by ")
+        if name in {"one", "two"} and not lost:
+            lost.append(name)
+            boards[("one", "two").index(name)].stop()
+
+    monkeypatch.setattr("deployopt.reports.matrix_progress.MatrixProgress.advance", advance)
+    done = matrix(folder, "-j", "1")
+    assert done.code in {0, 3}, done.err
+    (one,) = done.json["cells"]
+    assert lost
+    assert {one["device"], *lost} == {"one", "two"}
+    assert one["attempts"] == 2
+    assert (one["steps_made"], one["steps_reused"] > 0) == (0, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("heat", "heat: 91 °C: it may throttle soon). Let it cool, or give it a fan."),
+        ("throttling", "throttling: now: under-voltage, it is throttled)"),
+        ("memory", "memory: 100 MiB free: a model may be pushed to swap). Stop what takes it."),
+        ("disk", "disk: 100 MiB free for the store). Free some space there."),
+    ],
+)
+def test_a_board_in_trouble_measures_nothing(
+    tmp_path: Path, boards: tuple[Sshd, Sshd], monkeypatch: pytest.MonkeyPatch, what: str, said: str
+) -> None:
+    monkeypatch.setenv(DEVICE_PYTHON, str(troubled_serving.wrapper(tmp_path / "python")))
+    file = boards[1].folder / "tmp" / troubled_serving.FILE
+    file.write_text(what)
+    seen = Seen()
+    try:
+        found = on_boards(tmp_path, both(boards), seen, dict.fromkeys("ab", "board 0 0.1"))
+    finally:
+        file.unlink()
+    assert {(one.word, one.device) for one in found.values()} == {(Word.ACCEPTED, "one")}
+    taken_out = [event[1:] for event in seen.of("note") if "taken out" in event[2]]
+    ((name, why),) = taken_out
+    assert (name, why.partition("(")[0]) == (
+        "two", "It is taken out of the fleet: it failed its self-check ",
+    )  # fmt: skip
+    assert said in why
 
 
 @pytest.mark.slow
@@ -171,7 +268,7 @@ def test_a_fleet_without_a_board_left_says_why(tmp_path: Path, boards: tuple[Ssh
     boards[1].stop()
     hold = Hold(boards[0].url, "t" * 64, arch=machine())
     try:
-        found = on_boards(tmp_path, boards, "ab", Seen())
+        found = on_boards(tmp_path, both(boards), Seen(), dict.fromkeys("ab", "board 0 0"))
     finally:
         hold.close()
     (message,) = {one.error or "" for one in found.values()}

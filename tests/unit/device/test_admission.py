@@ -17,6 +17,7 @@ from deployopt.device.admission import (
 )
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from deployopt.device.device import ThisMachine
+from deployopt.planning.targets import load_target
 from tests.fakes.devices import MadeUpDevice, idle
 
 
@@ -36,6 +37,19 @@ def test_what_differs_and_what_to_do_is_said(opened: OpenBundle) -> None:
         assert part in told
     assert "`deployopt verify BUNDLE` on the target" in told
     assert "--device ssh://USER@HOST" in told
+
+
+def test_a_language_model_for_a_card_is_opened_on_it_only(opened: OpenBundle) -> None:
+    manifest = msgspec.structs.replace(opened.manifest, runtime="onnxruntime-genai")
+    here = msgspec.structs.replace(opened, manifest=manifest)
+    assert not here.needs_card
+    card = msgspec.structs.replace(here, target=load_target("rtx3060"))
+    assert card.needs_card
+    require_target(card, ThisMachine(), None, "verify BUNDLE")
+    with pytest.raises(UsageError, match=r"Its language model was built without the card and has"):
+        require_target(card, ThisMachine(), "there is no card", "verify BUNDLE")
+    with pytest.raises(UsageError, match=r"holds a language model for .* not sent to a device"):
+        require_target(card, MadeUpDevice(idle), None, "verify BUNDLE")
 
 
 def test_a_runtime_outside_of_the_range(
@@ -71,6 +85,8 @@ def test_a_runtime_of_language_models_that_was_not_tried_is_said(
         machine, packages={**machine.packages, "onnxruntime-genai": "0.99.0"}
     )
     assert genai_warnings(newer)[0].startswith("onnxruntime-genai 0.99.0 is outside")
+    packages = {**machine.packages, "onnxruntime-genai-cuda": "0.18.1"}
+    assert genai_warnings(msgspec.structs.replace(machine, packages=packages)) == ()
     manifest = msgspec.structs.replace(opened.manifest, runtime="onnxruntime-genai")
     bundle = msgspec.structs.replace(opened, manifest=manifest)
     assert len(runtime_warnings(bundle, newer, None)) == 1

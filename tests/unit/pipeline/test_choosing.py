@@ -5,6 +5,7 @@ import pytest
 
 from deployopt.core.artifact import Format
 from deployopt.core.budget import Budget, parse_budget
+from deployopt.core.card import CardSummary
 from deployopt.core.measurement import Split, Trial
 from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.choosing import choose
@@ -266,3 +267,51 @@ def test_engines_without_the_float_one_stand_in_the_order_of_their_predictions()
     small = (parse_budget("artifact_size", "30 MiB"),)
     three = [engine("float", 0.010, 40), engine("fp16", 0.006, 20), engine("int8", 0.004, 10)]
     assert names_of(three, small) == ["int8", "fp16"]
+
+
+def for_card(
+    name: str, answer_s: float | None, size_mib: float = 64, increase: float = 0.001
+) -> Candidate:
+    card = CardSummary(
+        compute_capability="8.6",
+        version="0.18.0",
+        answer_s=answer_s,
+        answer_tokens=32,
+        prompt_tokens=64,
+    )
+    bare = candidate(name, 0.01, size_mib=size_mib)
+    return changed(bare, accuracy=None, trial=None, scores=scored_trial(increase), card=card)
+
+
+NLL = (parse_budget("nll_increase", "2 %"),)
+
+
+def test_forms_for_a_card_are_taken_by_their_predicted_answers() -> None:
+    forms = [
+        for_card("float16", 0.40),
+        for_card("int8 weights", 0.30),
+        for_card("int4", 0.20, increase=0.2),
+        for_card("int4, calibrated", 0.21),
+    ]
+    assert names_of(forms, NLL) == ["int4, calibrated", "int8 weights", "float16"]
+    reasons = choose(forms, NLL).reasons
+    assert reasons["int4"] == "misses nll_increase"
+    assert reasons["int8 weights"] == "answers predicted 1.33 x as fast as float16's; nothing ran"
+
+
+def test_on_a_card_as_fast_and_smaller_will_do_where_nothing_is_faster() -> None:
+    forms = [
+        for_card("float16", 0.400, 300),
+        for_card("int8 weights", 0.404, 200),
+        for_card("int4", 0.430, 100),
+    ]
+    assert names_of(forms, NLL) == ["int8 weights", "float16"]
+    assert "slower than float16's" in choose(forms, NLL).reasons["int4"]
+    unknown = [for_card("float16", None), for_card("int4", None)]
+    assert names_of(unknown, NLL) == ["float16"]
+
+
+def test_without_float16_the_fastest_answers_go_first() -> None:
+    forms = [for_card("int8 weights", 0.4), for_card("int4", 0.2), for_card("odd", None)]
+    assert names_of(forms, NLL) == ["int4", "int8 weights", "odd"]
+    assert set(choose(forms, NLL).reasons.values()) == {"within the budgets"}

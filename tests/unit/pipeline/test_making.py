@@ -10,7 +10,15 @@ from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import StepError
 from deployopt.core.interface import ArrayInput, ArrayInputs, Interface, Task
 from deployopt.core.recipe import Lesson, Recipe, StepContext
-from deployopt.pipeline.making import Workbench, check_recipes, make, step_key
+from deployopt.pipeline import making
+from deployopt.pipeline.making import (
+    Workbench,
+    check_recipes,
+    make,
+    step_key,
+    tool_versions,
+)
+from deployopt.store.share import open_share
 from deployopt.store.store import Store
 
 INTERFACE = Interface(
@@ -107,6 +115,56 @@ def test_a_damaged_result_is_made_again(source: Artifact, bench: Workbench) -> N
     assert RUNS == ["a", "a"]
     assert again.artifact.path.read_text() == ">a"
     assert again.artifact.digest == made.artifact.digest
+
+
+def shared(bench: Workbench, name: str, share: Path) -> tuple[Workbench, list[str]]:
+    """Another machine's workbench, with a share; what it says of that."""
+    said: list[str] = []
+    store = Store(bench.store.layout.root.with_name(name))
+    store.share = open_share(str(share), said.append)
+    return msgspec.structs.replace(bench, store=store), said
+
+
+def test_what_one_machine_made_another_takes(
+    source: Artifact, bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(making, "check_received", lambda *given: looked.append(given[0]))
+    (tmp_path / "share").mkdir()
+    recipe = Recipe(name="ab", steps=(Append(text="a"), Append(text="b")))
+    one, _ = shared(bench, "one", tmp_path / "share")
+    made = make(recipe, source, one, silent)
+    other, said = shared(bench, "other", tmp_path / "share")
+    found = make(recipe, source, other, silent)
+    assert RUNS == ["a", "b"]
+    assert [step.reused for step in found.steps] == [True, True]
+    assert found.artifact.digest == made.artifact.digest
+    assert found.artifact.path.is_relative_to(other.store.layout.root)
+    assert (looked, said) == ([Format.ONNX] * 2, [])
+    # What the store had before there was a share is offered, too.
+    (tmp_path / "late").mkdir()
+    late, _ = shared(bench, "one", tmp_path / "late")
+    make(recipe, source, late, silent)
+    assert len(list((tmp_path / "late" / "keys").iterdir())) == 2
+
+
+def test_a_result_of_another_kind_is_refused_and_made_here(
+    source: Artifact, bench: Workbench, tmp_path: Path
+) -> None:
+    (tmp_path / "share").mkdir()
+    one, _ = shared(bench, "one", tmp_path / "share")
+    key = step_key(Append(), source, bench, tool_versions(Append.tools))
+    with one.store.stage() as folder:
+        (folder / "model.onnx").write_text("forged")
+        forged = one.store.commit(folder, key, meta=b'{"format":"openvino","entry":"model.onnx",'
+            b'"precision":"fp32","session":{},"notes":[]}')  # fmt: skip
+    assert one.store.share is not None
+    one.store.share.offer(forged)
+    other, said = shared(bench, "other", tmp_path / "share")
+    made = make(Recipe(name="a", steps=(Append(),)), source, other, silent)
+    assert RUNS == ["a"]
+    assert made.artifact.path.read_text() == ">a"
+    assert "It is openvino, and append makes onnx." in said[0]
 
 
 def test_a_step_that_leaves_nothing_is_an_error(source: Artifact, bench: Workbench) -> None:

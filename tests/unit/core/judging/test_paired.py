@@ -7,6 +7,7 @@ from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
 from deployopt.core.judging.findings import Findings
 from deployopt.core.judging.paired import judge_accuracy
+from deployopt.core.precision_loss import PrecisionLoss
 from deployopt.core.verdict import Outcome
 from tests.fakes.results import DIGEST, accuracy
 
@@ -63,3 +64,43 @@ def test_whoever_may_be_guessing_proves_nothing(right: int) -> None:
 
 def test_a_little_better_than_guessing_is_enough() -> None:
     assert judge_accuracy(BUDGET, asked(800, 0, 0)).outcome is Outcome.ACCEPTED
+
+
+def boxes(seen: float, images: int = 400, spread: float = 0.05) -> Findings:
+    """A detector's loss of mAP, its images pulling alike in both directions."""
+    loss = PrecisionLoss(
+        reference=0.6,
+        candidate=0.6 - seen,
+        boxes=900,
+        unlike=40,
+        pulls=(spread, -spread) * (images // 2),
+    )
+    trial = msgspec.structs.replace(accuracy(20, 20, examples=images, gate=True), precision=loss)
+    return Findings(artifact=DIGEST, accuracy=trial)
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome"),
+    [(0.001, Outcome.ACCEPTED), (0.009, Outcome.UNDECIDED), (0.03, Outcome.REJECTED)],
+)
+def test_a_detector_is_judged_by_its_loss_of_map(seen: float, outcome: Outcome) -> None:
+    check = judge_accuracy(Budget(metric="map_drop", limit=0.01), boxes(seen))
+    assert check.outcome is outcome
+    assert check.observed == pytest.approx(seen)
+    assert check.reason == (
+        f"mAP 0.6000 of the reference, {0.6 - seen:.4f} of this one, 900 boxes in 400 images, of "
+        "which 40 are found in unlike"
+    )
+    assert ("more images" in (check.settle or "")) == (outcome is Outcome.UNDECIDED)
+
+
+def test_too_few_images_are_undecided_and_say_how_many() -> None:
+    check = judge_accuracy(Budget(metric="map_drop", limit=0.01), boxes(0.0, images=160))
+    assert check.outcome is Outcome.UNDECIDED
+    assert (check.lower, check.upper) == (None, None)
+    assert "at least 300 images" in (check.settle or "")
+
+
+def test_a_loss_that_is_the_budget_needs_no_images() -> None:
+    check = judge_accuracy(Budget(metric="map_drop", limit=0.01), boxes(0.01))
+    assert "no number of images" in (check.settle or "")

@@ -156,3 +156,22 @@ def test_without_questions_or_with_odd_ones_nothing_is_proved() -> None:
     assert scores_p_value(scored_trial(), (ACCURACY,)) == 1.0
     assert scores_p_value(asked(0, broken=1), (ACCURACY,)) == 1.0
     assert verdict_of(ACCURACY, scored_trial()).outcome is Outcome.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("increase", "outcome", "provisional"),
+    [(0.006, Outcome.UNDECIDED, True), (0.02, Outcome.UNDECIDED, False),
+     (0.05, Outcome.REJECTED, False)],
+)  # fmt: skip
+def test_what_answered_in_its_place_accepts_nothing(
+    increase: float, outcome: Outcome, *, provisional: bool
+) -> None:
+    """A stand-in may show that it loses too much; that it does not is for the card to show."""
+    trial = scored_trial(increase, evidence=Evidence.PROXY, stand_in="a twin")
+    verdict = verdict_of(NLL, trial)
+    (check,) = verdict.checks
+    assert check.outcome is verdict.outcome is outcome
+    assert verdict.provisional is provisional
+    if provisional:
+        assert check.reason.endswith("; answered by a twin")
+        assert check.settle is not None

@@ -4,8 +4,12 @@ import pytest
 
 from deployopt.core.budget import Budget
 from deployopt.core.errors import UsageError
-from deployopt.core.interface import Interface, PromptInputs, Task, TextInputs
-from deployopt.core.judging.suitable import budgets_that_fit, require_budgets_for
+from deployopt.core.interface import ImageInputs, Interface, PromptInputs, Task, TextInputs
+from deployopt.core.judging.suitable import (
+    budgets_in_its_terms,
+    budgets_that_fit,
+    require_budgets_for,
+)
 from deployopt.core.metric import METRICS
 
 TALKS = Interface(
@@ -14,6 +18,12 @@ TALKS = Interface(
 TELLS = Interface(
     task=Task.TEXT_CLASSIFICATION, inputs=TextInputs(max_length=128), outputs=("logits",)
 )
+FINDS = Interface(
+    task=Task.OBJECT_DETECTION,
+    inputs=ImageInputs(input_name="pixel_values", height=64, width=64),
+    outputs=("logits", "pred_boxes"),
+    labels=("cat",),
+)
 OF_TEXTS = {"ttft_p50", "ttft_p95", "decode_tps_min", "nll_increase", "agreement"}
 OF_ANY = {"memory_peak", "artifact_size", "energy"}
 ALL = tuple(Budget(metric=name, limit=0.5) for name in METRICS)
@@ -21,7 +31,27 @@ ALL = tuple(Budget(metric=name, limit=0.5) for name in METRICS)
 
 def test_every_metric_is_of_one_or_of_both() -> None:
     assert {b.metric for b in budgets_that_fit(TALKS, ALL)} == OF_TEXTS | OF_ANY
-    assert {b.metric for b in budgets_that_fit(TELLS, ALL)} == set(METRICS) - OF_TEXTS
+    of_others = set(METRICS) - OF_TEXTS
+    assert {b.metric for b in budgets_that_fit(TELLS, ALL)} == of_others - {"map_drop"}
+    assert {b.metric for b in budgets_that_fit(FINDS, ALL)} == of_others - {"accuracy_drop"}
+
+
+def test_a_targets_points_of_accuracy_are_a_detectors_points_of_map() -> None:
+    theirs = (Budget(metric="accuracy_drop", limit=0.01), Budget(metric="energy", limit=1.0))
+    assert budgets_in_its_terms(TELLS, theirs) == theirs
+    assert {b.metric: b.limit for b in budgets_in_its_terms(FINDS, theirs)} == {
+        "energy": 1.0,
+        "map_drop": 0.01,
+    }
+    own = (*theirs, Budget(metric="map_drop", limit=0.02))
+    assert [b.limit for b in budgets_in_its_terms(FINDS, own)] == [1.0, 0.02]
+
+
+def test_boxes_and_labels_have_each_a_budget_of_their_own() -> None:
+    with pytest.raises(UsageError, match=r"accuracy_drop cannot be judged of a detector.*map_drop"):
+        require_budgets_for(FINDS, (Budget(metric="accuracy_drop", limit=0.01),))
+    with pytest.raises(UsageError, match=r"map_drop cannot be judged of a model that finds no box"):
+        require_budgets_for(TELLS, (Budget(metric="map_drop", limit=0.01),))
 
 
 @pytest.mark.parametrize("metric", sorted(set(METRICS) - OF_TEXTS - OF_ANY - {"accuracy_drop"}))

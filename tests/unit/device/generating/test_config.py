@@ -30,6 +30,15 @@ def test_several_ends_and_a_sliding_window_are_read(path: Path) -> None:
     assert read_genai_config(path).model.eos_token_id == (7, 9)
 
 
+def test_a_card_is_read_as_the_builder_names_it(path: Path) -> None:
+    assert read_genai_config(path).provider == "cpu"
+    path.write_text(_set(PROVIDERS, [{"cuda": {"enable_cuda_graph": "0"}}]))
+    assert read_genai_config(path).provider == "cuda"
+
+
+PROVIDERS = "model.decoder.session_options.provider_options"
+
+
 def _set(where: str, value: object) -> str:
     found: Any = config()
     *parents, last = where.split(".")
@@ -41,7 +50,11 @@ def _set(where: str, value: object) -> str:
 
 
 HOSTILE = {
-    "another provider": _set("model.decoder.session_options.provider_options", [{"cuda": {}}]),
+    "another provider": _set(PROVIDERS, [{"dml": {}}]),
+    "a provider's option": _set(PROVIDERS, [{"cuda": {"user_compute_stream": "1"}}]),
+    "captured graphs": _set(PROVIDERS, [{"cuda": {"enable_cuda_graph": "1"}}]),
+    "two providers": _set(PROVIDERS, [{"cuda": {}}, {"cuda": {}}]),
+    "a card twice": _set(PROVIDERS, [{"cuda": {}, "cpu": {}}]),
     "a library": _set("model.decoder.session_options.custom_ops_library", "evil.so"),
     "profiling": _set("model.decoder.session_options.enable_profiling", "/etc/cron.d/x"),
     "a session entry": _set(
@@ -69,7 +82,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_more_than_a_decoder_on_the_cpu_is_refused(path: Path, name: str) -> None:
+def test_more_than_a_decoder_is_refused(path: Path, name: str) -> None:
     path.write_bytes(HOSTILE[name].encode("utf-8", "surrogateescape"))
     with pytest.raises(RefusedInputError):
         read_genai_config(path)

@@ -10,15 +10,12 @@ from deployopt.core.interface import PromptInputs
 from deployopt.core.recipe import Recipe
 from deployopt.core.workload import Workload
 from deployopt.pipeline.language.forecasting import (
-    CONTEXT,
-    PROMPT_TOKENS,
-    Requests,
     language_plan,
     language_predictions,
-    requests_for,
     worth_trying,
 )
-from deployopt.pipeline.language.recipes import Form
+from deployopt.pipeline.language.forms import Form
+from deployopt.pipeline.language.requests import CONTEXT, PROMPT_TOKENS, Requests, requests_for
 from deployopt.planning.targets import load_target
 from tests.fakes.transformers_shapes import llama
 

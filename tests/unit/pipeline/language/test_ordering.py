@@ -2,6 +2,7 @@
 
 import msgspec
 
+from deployopt.core.card import CardSummary
 from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.language.ordering import likelier_first
 from tests.fakes.candidates import candidate
@@ -46,3 +47,23 @@ def test_only_those_level_with_the_fastest_change_places_and_float_stays_last() 
 def test_nothing_to_order() -> None:
     assert names() == []
     assert names(form("float", 0.020, 0.0)) == ["float"]
+
+
+def test_on_a_card_predictions_within_five_per_cent_say_nothing() -> None:
+    def for_card(name: str, answer_s: float | None, increase: float) -> Candidate:
+        card = CardSummary(
+            compute_capability="8.6",
+            version="0.18.0",
+            answer_s=answer_s,
+            answer_tokens=32,
+            prompt_tokens=64,
+        )
+        return msgspec.structs.replace(form(name, 0.01, increase), trial=None, card=card)
+
+    order = names(
+        for_card("int4", 0.100, 0.018),
+        for_card("int8", 0.104, 0.001),
+        for_card("slow", 0.106, 0.0),
+        for_card("float16", 0.2, 0.0),
+    )
+    assert order == ["int8", "int4", "slow", "float16"]

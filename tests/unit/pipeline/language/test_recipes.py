@@ -5,19 +5,19 @@ import pytest
 from deployopt.core.artifact import Format, Precision
 from deployopt.core.errors import UsageError
 from deployopt.pipeline.language import recipes
-from deployopt.pipeline.language.recipes import (
+from deployopt.pipeline.language.forms import (
+    INT4,
     INT4_CALIBRATED,
     INT4_K,
     INT8_WEIGHTS,
     SMALL_CACHE,
     Form,
-    forms_for,
-    possible_forms,
 )
-from deployopt.pipeline.recipes import FLOAT, Arithmetic
+from deployopt.pipeline.language.recipes import forms_for, only_of, possible_forms
+from deployopt.pipeline.recipes import FLOAT, FLOAT16, Arithmetic
 from deployopt.planning.targets import load_target
 from deployopt.steps.cache import QuantizeCache
-from deployopt.steps.decoder import QuantizeDecoder
+from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 
 EXACT = Arithmetic(reduce_range=False, reason="8-bit weights, exact")
 NARROW = Arithmetic(reduce_range=True, reason="7-bit weights")
@@ -40,9 +40,26 @@ def test_products_in_8_bits_keep_to_what_the_target_adds_up_exactly(arithmetic: 
     assert arithmetic.reason in forms["int8"].reason
 
 
-def test_a_gpu_is_refused_with_what_answers_for_it() -> None:
-    with pytest.raises(UsageError, match="deployopt fit"):
-        forms_for(load_target("rtx3060"), EXACT)
+def test_a_card_gets_float16_first_and_every_form_is_for_cuda() -> None:
+    forms = forms_for(load_target("rtx3060"), EXACT)
+    assert [form.recipe.name for form in forms] == [FLOAT16, INT8_WEIGHTS, INT4]
+    assert [form.precision for form in forms] == [Precision.FP16, Precision.INT8, Precision.INT4]
+    wide = forms_for(load_target("t4"), EXACT, wide=True)
+    assert names(wide) - names(forms) == {INT4_K, INT4_CALIBRATED}
+    for form in wide:
+        last = form.recipe.steps[-1]
+        assert isinstance(last, ExportDecoder)
+        assert last.provider == "cuda"
+        # Products on a card are worked out in float16, and its tables stay in it.
+        assert last.precision == "fp16" or (last.accuracy_level, last.embeddings) == (0, False)
+
+
+def test_a_precision_that_is_asked_for_is_the_only_one() -> None:
+    forms = forms_for(load_target("rtx3060"), EXACT)
+    assert only_of(forms, None) == forms
+    assert names(only_of(forms, Precision.INT4)) == {INT4}
+    with pytest.raises(UsageError, match=r"is bf16\. There are fp16, int8, int4"):
+        only_of(forms, Precision.BF16)
 
 
 def names(forms: tuple[Form, ...]) -> set[str]:

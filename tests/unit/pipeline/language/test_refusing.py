@@ -25,9 +25,7 @@ def test_a_model_that_cannot_fit() -> None:
         refuse_early(request("llama-2-7b", "rpi4-2gb"))
 
 
-def test_a_target_that_is_not_built_for_and_a_budget_of_classifiers() -> None:
-    with pytest.raises(UsageError, match="CPU runtimes only"):
-        refuse_early(request("qwen2.5-0.5b", "rtx3060"))
+def test_a_budget_of_classifiers() -> None:
     with pytest.raises(UsageError, match="latency_p95 cannot be judged"):
         refuse_early(request("qwen2.5-0.5b", "rpi5", latency_p95="60 ms"))
 
@@ -45,6 +43,32 @@ def test_what_only_a_classifier_takes(asked: dict[str, object], option: str) -> 
     wrong = msgspec.structs.replace(request("demo-chat", "rpi4-8gb"), **asked)
     with pytest.raises(UsageError, match=f"{option} cannot be asked of a language model"):
         refuse_early(wrong)
+
+
+@pytest.mark.parametrize("target", ["rtx3060", "a100", "t4", "l4", "rtx4090", "h100"])
+def test_a_card_needs_no_builder_of_engines(target: str) -> None:
+    refuse_early(request("qwen2.5-0.5b", target))
+
+
+def test_what_would_have_to_run_on_the_card() -> None:
+    card = request("demo-chat", "rtx3060")
+    with pytest.raises(UsageError, match="--baseline cannot be asked of a language model for a"):
+        refuse_early(msgspec.structs.replace(card, baseline=Path("old")))
+    with pytest.raises(UsageError, match="--runtime tensorrt-rtx is not for language models"):
+        refuse_early(msgspec.structs.replace(card, runtime="tensorrt-rtx"))
+    runtime = msgspec.structs.replace(card.target.runtime, provider="tensorrt")
+    other = msgspec.structs.replace(card.target, runtime=runtime)
+    with pytest.raises(UsageError, match="runs on tensorrt, and language models are built for cpu"):
+        refuse_early(msgspec.structs.replace(card, target=other))
+
+
+def test_a_card_that_is_too_small_and_the_processor_beside_it() -> None:
+    with pytest.raises(CannotFitError) as caught:
+        refuse_early(request("qwen2.5-72b", "rtx3060"))
+    said = str(caught.value)
+    assert "even as int4" in said
+    assert "On the processor beside the card it needs about" in said
+    assert "Target a100x4" in said
 
 
 @pytest.mark.parametrize("model", ["qwen2.5-0.5b", "distilbert", "demo-sentiment", "demo-chat"])

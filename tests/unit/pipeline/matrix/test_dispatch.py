@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
+from msgspec.structs import replace
 
 from deployopt.core.errors import UnreachableError
+from deployopt.core.fleet import Board
 from deployopt.core.matrix import CellRequest, CellResult, Word, failed
-from deployopt.pipeline.matrix.boards import NO_BOARDS, Board, Boards
+from deployopt.pipeline.matrix.boards import NO_BOARDS, Boards
 from deployopt.pipeline.matrix.dispatch import Dispatch, Ended, Waiting
 from tests.fakes.cells import Seen, cell, result_of
 from tests.unit.pipeline.matrix.test_boards import Kept, board
@@ -18,6 +19,7 @@ class Scripted:
 
     attempts = 2
     again = "Again."
+    abreast = 1
 
     def __init__(self, script: dict[str, list[str]]) -> None:
         self.script = script
@@ -44,10 +46,12 @@ class Scripted:
         words = self.script.get(one.cell.name.model, [])
         word = words.pop(0) if words else "ok"
         found: CellResult | str = f"it {word}."
+        device = one.boards[-1].name if one.boards else None
         if word == "ok":
-            found = result_of(one.cell)
-        elif word == "vanishes":
-            found = failed(one.cell, UnreachableError("it vanished."))
+            found = result_of(one.cell, device=device)
+        elif word in {"vanishes", "asks in vain"}:
+            error = failed(one.cell, UnreachableError(f"it {word}."))
+            found = replace(error, device=device if word == "vanishes" else "elsewhere")
         yield Ended(waiting=one, found=found, node="n1")
 
 
@@ -72,7 +76,7 @@ def test_what_is_lost_is_begun_again_elsewhere_a_bounded_number_of_times(tmp_pat
 
 
 def pooled(store: Path, names: str) -> list[CellRequest]:
-    return [msgspec.structs.replace(cell(name=name, store=store), pool="pi") for name in names]
+    return [replace(cell(name=name, store=store), pool="pi") for name in names]
 
 
 def boards_of(*found: Board) -> Boards:
@@ -87,11 +91,36 @@ def test_a_cell_has_a_board_for_itself_and_another_when_that_fails(tmp_path: Pat
         "a": "two", "b": "two", "c": "two", "d": None,
     }  # fmt: skip
     assert found["a"].attempts == 2
-    first = crew.begun[0].cell
-    assert (first.device, first.claim) == ("ssh://one", "c")
+    assert [one.name for one in crew.begun[0].cell.boards] == ["one"]
     assert any(
-        "one is taken out of the fleet: it vanished." in event[2] for event in seen.of("note")
+        "one is taken out of the fleet: it vanishes." in event[2] for event in seen.of("note")
     )
+
+
+def test_two_cells_are_at_work_for_a_board_and_a_lost_one_is_said_once(tmp_path: Path) -> None:
+    crew = Scripted({"a": ["vanishes"], "b": ["vanishes"]})
+    crew.abreast = 2
+    cells = pooled(tmp_path / "store", "abc")
+    found, seen = done(cells, crew, boards_of(board("one", "pi"), board("two", "pi")))
+    begun = [(one.cell.name.model, [b.name for b in one.boards]) for one in crew.begun]
+    assert begun[:2] == [("a", ["one", "two"]), ("b", ["two", "one"])]
+    # Each lost the last of its boards, so both are out; the third had its own by then.
+    assert {name: one.device for name, one in found.items()} == {"a": None, "b": None, "c": "one"}
+    assert len(seen.of("note")) == 2
+    crew = Scripted({"a": ["vanishes"], "b": ["vanishes"]})
+    crew.abreast = 2
+    one, two = board("one", "pi"), board("two", "other")
+    found, seen = done(cells, crew, boards_of(one, two))
+    assert [found[name].word for name in "abc"] == [Word.FAILED] * 3
+    assert len(seen.of("note")) == 1
+
+
+def test_what_else_is_unreachable_is_no_fault_of_a_board(tmp_path: Path) -> None:
+    crew = Scripted({"a": ["asks in vain"]})
+    found, seen = done(pooled(tmp_path / "store", "ab"), crew, boards_of(board("one", "pi")))
+    assert (found["a"].word, found["a"].device) == (Word.FAILED, None)
+    assert (found["b"].word, found["b"].device) == (Word.ACCEPTED, "one")
+    assert not seen.of("note")
 
 
 def test_without_a_board_left_the_cells_of_its_kind_fail_and_the_others_go_on(
@@ -103,7 +132,7 @@ def test_without_a_board_left_the_cells_of_its_kind_fail_and_the_others_go_on(
     assert {name: one.word for name, one in found.items()} == {
         "a": Word.FAILED, "b": Word.FAILED, "d": Word.ACCEPTED,
     }  # fmt: skip
-    assert found["b"].error == ("The fleet has no board left for target pi. one: it vanished.")
+    assert found["b"].error == ("The fleet has no board left for target pi. one: it vanishes.")
     assert found["b"].exit_code == 5
 
 

@@ -53,6 +53,15 @@ def test_build_takes_neither_unknown_cards_nor_other_tasks_nor_bare_models(
     assert building(model, wants(ModelTask.TOKEN_CLASSIFICATION), None)[0] == ()
 
 
+def test_a_language_model_for_any_card_of_cuda(wants: Ask, candidate: Build) -> None:
+    asked = wants(ModelTask.TEXT_GENERATION, target="h100")
+    lines, note = building(candidate("one", buildable=True), asked, None)
+    assert (lines, note) == (
+        ("deployopt build --target h100 --model one --data texts.txt",),
+        "",
+    )
+
+
 @pytest.mark.parametrize(
     ("limit", "dimension"),
     [(0.05, Dimension.TIME), (2.0, Dimension.TIME), (256 * 2**20, Dimension.SIZE),
