@@ -29,7 +29,7 @@ from deployopt.core.paired import EXACT_BELOW, LossBounds
 
 LEAST_IMAGES: Final = 300
 _BIAS: Final = 4.0
-"""With 3, 6.4 % of bounds were below the loss of 30 classes, some with a dozen boxes; 5 % with 4."""
+"""With 3, 6.4 % of bounds were below the loss of 30 classes, some with a dozen boxes; 5 with 4."""
 _HALVINGS: Final = 60
 _TINY: Final = 1e-12
 

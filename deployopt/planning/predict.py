@@ -10,6 +10,7 @@ Latency adds up over the operators (terms.py), times what was fitted to publishe
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from deployopt.core.additive import is_convolutional
 from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
 from deployopt.core.metric import Kind, Metric, find_metric
@@ -25,8 +26,8 @@ from deployopt.planning.terms import Domain
 ENERGY_BAND: Final = 0.20
 _KERNEL_BYTES: Final = 6e6
 _PADDED: Final = 2.5
-"""Int8 weights of EfficientNet-Lite0 took 2.5 bytes each in an engine, whose channels are padded to
-whole tiles; those of a small DistilBERT one. Kernels take 1 to 6 MB in both."""
+"""Int8 weights of EfficientNet-Lite0 took 2.5 bytes each in an engine, as channels of convolutions
+are padded to whole tiles; those of a small DistilBERT one. Kernels take 1 to 6 MB in both."""
 SIZE_BAND: Final = 0.05
 COVERAGE: Final = 0.8
 
@@ -164,7 +165,8 @@ def _engine_size(target: Target, facts: Facts, precision: Precision) -> Estimate
     if precision is Precision.INT8:
         lookups = facts.embedding_parameters * WEIGHT_BYTES[Precision.FP16]
         products = (facts.parameters - facts.embedding_parameters) * WEIGHT_BYTES[Precision.INT8]
-        weights, padded = lookups + products, lookups + _PADDED * products
+        weights = lookups + products
+        padded = lookups + (_PADDED if is_convolutional(facts.operations) else 1.0) * products
     return Estimate(
         value=weights + _KERNEL_BYTES / 2,
         lower=weights * (1 - SIZE_BAND),

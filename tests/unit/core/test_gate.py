@@ -199,7 +199,7 @@ def test_what_a_stand_in_answered_is_never_accepted() -> None:
     verdict = judge("t", (LOSS,), findings(accuracy=compared(stand_in="its graph on a CPU")))
     assert (verdict.outcome, verdict.provisional) == (Outcome.UNDECIDED, True)
     (check,) = verdict.checks
-    assert "answered by its graph on a CPU: the engine itself has not run" in check.reason
+    assert "answered by its graph on a CPU" in check.reason
     assert check.settle is not None
     lost = compared(lost=200, both_right=700, stand_in="its graph on a CPU")
     assert judge("t", (LOSS,), findings(accuracy=lost)).outcome is Outcome.REJECTED

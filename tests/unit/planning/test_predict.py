@@ -122,7 +122,7 @@ def test_every_target_has_a_whole_forecast(name: str, precision: Precision) -> N
         if slower
         else set()
     )
-    assert set(found) == set(METRICS) - {"accuracy_drop"} - timed - SPOKEN
+    assert set(found) == set(METRICS) - {"accuracy_drop", "map_drop"} - timed - SPOKEN
     for metric, estimate in found.items():
         assert 0 <= estimate.lower < estimate.value < estimate.upper < math.inf
         assert estimate.coverage == (0.9 if metric == "memory_peak" else 0.8)
@@ -229,7 +229,7 @@ def test_engines_that_were_built_lie_in_the_band(
     parameters: int, lookups: int, precision: Precision, measured: int
 ) -> None:
     model = msgspec.structs.replace(
-        one("gemm", 1e8, parameters, 1e5),
+        one("gemm" if lookups else "conv", 1e8, parameters, 1e5),
         embedding_parameters=lookups,
         weight_bytes=4 * parameters,
     )

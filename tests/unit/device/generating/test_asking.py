@@ -187,7 +187,7 @@ def test_an_arm_that_cannot_be_opened_fails_alone(
     )
     assert good.failure is None
     assert bad.failure is not None
-    assert "CPU only" in bad.failure
+    assert "is for the provider cpu" in bad.failure
 
 
 def test_prompts_need_a_schedule_of_answers_and_the_reverse(
