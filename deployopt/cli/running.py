@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FILE_MAX: Final = 256 * 2**20
 _ARRAYS_MAX: Final = 4 * 2**30
 """Unpacked."""
+_PATH_MAX: Final = 4096
 _SHOWN: Final = 60
 
 
@@ -152,4 +153,8 @@ def _box_lines(given: "Given", boxes: "Sequence[Box]") -> str:
 
 
 def _named(given: "Given") -> str:
-    return safe_text(str(given), _SHOWN) if isinstance(given, str | Path) else "array"
+    if isinstance(given, Path):
+        # Of a long path the end tells one image from another.
+        path = safe_text(str(given), _PATH_MAX)
+        return path if len(path) <= _SHOWN else f"…{path[1 - _SHOWN :]}"
+    return safe_text(given, _SHOWN) if isinstance(given, str) else "array"

@@ -74,7 +74,8 @@ def model_bytes(*, int8: bool, rows: int) -> bytes:
     """Rows times a square matrix, rectified, averaged, and four classes of it."""
     lot = np.random.default_rng(5)
     square = lot.normal(size=(WIDTH, WIDTH)).astype(np.float32) / 16
-    scale = float(np.abs(square).max() / 127)
+    # 7 bits: with 8 the sums of an x86 without VNNI saturate, and are no measure for ARM's.
+    scale = float(np.abs(square).max() / 63)
     head = lot.normal(size=(WIDTH, CLASSES)).astype(np.float32)
     weights = {"head": head, "scale": np.float32(scale), "square": square}
     product = [helper.make_node("MatMul", ["x", "square"], ["wide"])]

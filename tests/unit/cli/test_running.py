@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployopt.cli.running import read_inputs
+from deployopt.cli.running import _line, read_inputs
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import (
     ArrayInput,
@@ -15,6 +15,7 @@ from deployopt.core.interface import (
     Task,
     TextInputs,
 )
+from deployopt.device.run import Prediction
 
 TEXT = Interface(
     task=Task.TEXT_CLASSIFICATION, inputs=TextInputs(max_length=8), outputs=("logits",)
@@ -88,3 +89,12 @@ def test_objects_are_never_unpickled(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no file .*x\.txt"):
         read_inputs(tmp_path / "x.txt", TEXT)
+
+
+def test_of_a_long_path_the_end_is_shown(tmp_path: Path) -> None:
+    long = tmp_path / ("folder" * 12) / "00010.png"
+    prediction = Prediction(label="circle", score=0.9, scores={"circle": 0.9})
+    line = _line(long, prediction)
+    assert line.endswith("/00010.png\n")
+    assert "…" in line
+    assert _line("a text that is short", prediction).endswith("a text that is short\n")
