@@ -41,9 +41,10 @@ def predict_and_print(
         UsageError: no input, or a file that the model cannot take; or `sampling` says something
             to a model that draws no tokens.
     """
-    if images and not isinstance(predictor.interface.inputs, ImageInputs):
+    of_images = isinstance(predictor.interface.inputs, ImageInputs)
+    if images and not of_images:
         raise UsageError("--image is for models of images, and this bundle takes something else.")
-    given: list[Given] = [*inputs, *images]
+    given: list[Given] = [*(Path(one) if of_images else one for one in inputs), *images]
     if file is not None:
         given += read_inputs(file, predictor.interface)
     if not given:

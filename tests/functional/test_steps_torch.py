@@ -163,8 +163,14 @@ def test_other_text_classes_export_and_agree(
 @pytest.mark.parametrize(
     ("family", "options", "step", "precision"),
     [
-        ("ResNet", RESNET, QuantizeStatic(), Precision.INT8),
-        ("MobileNetV2", {"depth_multiplier": 0.35}, QuantizeStatic(), Precision.INT8),
+        # 7 bits: with 8 the sums saturate on an x86 without VNNI.
+        ("ResNet", RESNET, QuantizeStatic(reduce_range=True), Precision.INT8),
+        (
+            "MobileNetV2",
+            {"depth_multiplier": 0.35},
+            QuantizeStatic(reduce_range=True),
+            Precision.INT8,
+        ),
         # Its first convolution stays float, and is a fifth of a ViT this small.
         ("ViT", SMALL | {"image_size": 64}, QuantizeDynamic(), Precision.MIXED),
     ],
