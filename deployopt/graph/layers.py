@@ -13,14 +13,13 @@ import msgspec
 import onnx
 
 from deployopt.core.errors import StepError
-from deployopt.core.samples import Feed
 from deployopt.graph.index import GraphIndex
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.quantize_dynamic import DynamicOptions, quantizable, quantize_dynamic
 from deployopt.graph.quantize_static import (
+    Calibrated,
     StaticOptions,
     bounds_of,
-    calibrate_static,
     chosen_nodes,
     insert_pairs,
     place_pairs,
@@ -80,22 +79,9 @@ class DynamicLayers:
 
 
 class StaticLayers:
-    """As quantize_static changes them; the requests are run once.
+    """As quantize_static changes them, placed from one run of the requests."""
 
-    Raises:
-        RefusedInputError: the source may not be opened.
-        StepError: nothing to quantize or to calibrate with, or a request does not run.
-    """
-
-    def __init__(
-        self,
-        source: Path,
-        scratch: Path,
-        feeds: Sequence[Feed],
-        options: StaticOptions,
-        progress: Callable[[float, str], None],
-    ) -> None:
-        found = calibrate_static(source, scratch, feeds, options, progress)
+    def __init__(self, found: Calibrated, options: StaticOptions) -> None:
         self.model = found.model
         self._options = options
         self._bounds = bounds_of(found, options)
@@ -112,22 +98,9 @@ class StaticLayers:
 
 
 class SymmetricLayers:
-    """As quantize_symmetric changes them: products alone; the requests are run once.
+    """As quantize_symmetric changes them: products alone, placed from one run of the requests."""
 
-    Raises:
-        RefusedInputError: the source may not be opened.
-        StepError: nothing to quantize or to calibrate with, or a request does not run.
-    """
-
-    def __init__(
-        self,
-        source: Path,
-        scratch: Path,
-        feeds: Sequence[Feed],
-        options: StaticOptions,
-        progress: Callable[[float, str], None],
-    ) -> None:
-        found = calibrate_static(source, scratch, feeds, options, progress)
+    def __init__(self, found: Calibrated, options: StaticOptions) -> None:
         self.model = found.model
         self._bounds = bounds_of(found, options)
         names = set(products_to_quantize(found, options.exclude))

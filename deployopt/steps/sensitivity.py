@@ -140,17 +140,20 @@ def _first_pass(feeds: Sequence[Feed]) -> int:
 
 def _quantizer(source: Artifact, quantize: Quantize, probe: Probe) -> "Quantizer":
     from deployopt.graph.layers import DynamicLayers, StaticLayers, SymmetricLayers
+    from deployopt.graph.quantize_static import calibrate_static
 
     if isinstance(quantize, QuantizeDynamic):
         return DynamicLayers(source.path, quantize.options())
-    kind = SymmetricLayers if isinstance(quantize, QuantizeSymmetric) else StaticLayers
-    return kind(
+    options = quantize.options(probe.threads)
+    found = calibrate_static(
         source.path,
         probe.workdir / _SCRATCH,
         probe.calibration[: quantize.samples],
-        quantize.options(probe.threads),
+        options,
         lambda _, words: probe.progress(0.0, words),
     )
+    kind = SymmetricLayers if isinstance(quantize, QuantizeSymmetric) else StaticLayers
+    return kind(found, options)
 
 
 class _Asking:

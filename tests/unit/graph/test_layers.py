@@ -20,7 +20,7 @@ from deployopt.graph.layers import (
     need_layers,
 )
 from deployopt.graph.quantize_dynamic import DynamicOptions, quantize_dynamic
-from deployopt.graph.quantize_static import StaticOptions
+from deployopt.graph.quantize_static import StaticOptions, calibrate_static
 from deployopt.graph.quantize_symmetric import quantize_symmetric
 from deployopt.graph.running import Session, open_as_shipped
 from deployopt.graph.tails import Graph, Playing, Weights
@@ -37,7 +37,8 @@ def silent(share: float, words: str) -> None:
 def static(path: Path, feeds: Feeds, **options: tuple[str, ...]) -> StaticLayers:
     # 7 bits: with 8 the sums of a machine without VNNI saturate.
     chosen = StaticOptions(exclude=options.get("exclude", ()), reduce_range=True)
-    return StaticLayers(path, path.with_name("scratch.onnx"), feeds, chosen, silent)
+    found = calibrate_static(path, path.with_name("scratch.onnx"), feeds, chosen, silent)
+    return StaticLayers(found, chosen)
 
 
 def test_dynamic_layers_are_products_and_lookups(text_model: onnx.ModelProto, saved: Save) -> None:
@@ -126,7 +127,9 @@ def test_a_symmetric_tail_answers_as_the_whole_graph_with_that_layer_alone(
     name: str,
 ) -> None:
     source = saved(conv_model)
-    layers = SymmetricLayers(source, tmp_path / "scratch.onnx", images, StaticOptions(), silent)
+    options = StaticOptions()
+    calibrated = calibrate_static(source, tmp_path / "scratch.onnx", images, options, silent)
+    layers = SymmetricLayers(calibrated, options)
     assert [layer.name for layer in layers.layers] == ["c1", "c2", "fc"]
     found = np.concatenate(alone(layers, images, name, tmp_path))
     others = tuple({"c1", "c2", "fc"} - {name})
