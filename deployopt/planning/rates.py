@@ -78,7 +78,7 @@ def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting 
     integer = precision is Precision.MIXED and not on_gpu
     return Setting(
         device=_device(target),
-        kind=_kind(target),
+        kind=kind_of(target),
         runtime=RUNTIMES[target.runtime.provider],
         arithmetic=at.name,
         operations=at.operations / gpus,
@@ -91,7 +91,8 @@ def setting_of(target: Target, precision: Precision, domain: Domain) -> Setting 
     )
 
 
-def _kind(target: Target) -> Kind:
+def kind_of(target: Target) -> Kind:
+    """Of what its models run on: the card's, or the processor's."""
     if target.runtime.provider == "cpu":
         return "arm-cpu" if target.hardware.arch == "aarch64" else "x86-cpu"
     # A GPU beside ARM cores is a Jetson's; servers' have bandwidth of another order.

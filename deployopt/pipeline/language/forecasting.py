@@ -7,8 +7,6 @@ and the forms worth trying. Nothing is built or read but the config.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from deployopt.core.answer_settings import AnswerSetting
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
@@ -247,26 +245,5 @@ def _refusal(
     return (
         f"{name} cannot fit {target.name}: even as {least} it needs about {need} with "
         f"{requests.context:,} tokens of context, and {usable} are usable."
-        + _on_the_host(target, architecture, requests)
         + (f" What would fit:{instead}" if instead else "")
-    )
-
-
-def _on_the_host(target: Target, architecture: Architecture, requests: Requests) -> str:
-    """The last step down, of a target with a card: the processor beside it."""
-    if not on_card(target):
-        return ""
-    host = msgspec.structs.replace(target.runtime, provider="cpu", runtimes=("onnxruntime",))
-    need = inference_need(
-        architecture,
-        target=msgspec.structs.replace(target, runtime=host),
-        precision=Precision.INT4,
-        batch=1,
-        context=requests.context,
-    ).total
-    shown = show_quantity(need.value, Dimension.SIZE, 2)
-    return (
-        f" On the processor beside the card it needs about {shown} of main memory as int4; the "
-        "target does not say how much there is. `deployopt detect` on that machine writes a target "
-        "of its own to build for."
     )

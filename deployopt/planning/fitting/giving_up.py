@@ -1,10 +1,13 @@
 """Where nothing fits as asked: what would, one sentence each, with the numbers that say so.
 
-Every sentence was computed: the change was tried, and with it the whole band fits.
+Every number was computed: the change was tried, and with it the whole band fits; but for the
+processor beside a card, whose memory no target tells.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Final
+
+import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
@@ -18,6 +21,7 @@ from deployopt.planning.by_hand import typical_architecture
 from deployopt.planning.fitting.arithmetic import usual_precisions
 from deployopt.planning.fitting.checking import check_fit
 from deployopt.planning.memory.inference import inference_need
+from deployopt.planning.rates import kind_of
 from deployopt.planning.targets import load_target, target_names
 from deployopt.planning.usable import fits_inside, shown_need, splits
 
@@ -31,7 +35,7 @@ OTHERS: Final = 4
 def give_up_inference(
     request: FitRequest, architecture: Architecture, uses: tuple[Use, ...]
 ) -> tuple[str, ...]:
-    """A smaller batch, a shorter context, a lower precision, a smaller model, another target."""
+    """Less at once, lower precision, a smaller model, the card's own host, another target."""
     if not uses:
         return ()
     smallest = min(uses, key=lambda use: use.need.total.value)
@@ -40,6 +44,7 @@ def give_up_inference(
         *_shorter_context(request, architecture, smallest),
         *_lower_precision(request, architecture, uses),
         *_smaller_model(request, architecture, smallest),
+        *_beside_the_card(request, architecture),
         *other_targets(request.target, lambda other: _best_elsewhere(request, architecture, other)),
     )
 
@@ -116,6 +121,22 @@ def _smaller_model(request: FitRequest, architecture: Architecture, use: Use) ->
             yield f"A model of the usual shape with about {shown} parameters, in {use.precision}."
             return
         count *= _SMALLER
+
+
+def _beside_the_card(request: FitRequest, architecture: Architecture) -> Iterable[str]:
+    """The last step down of a card with memory of its own."""
+    if kind_of(request.target) != "nvidia-gpu":
+        return
+    runtime = msgspec.structs.replace(
+        request.target.runtime, provider="cpu", runtimes=("onnxruntime",)
+    )
+    host = msgspec.structs.replace(request.target, runtime=runtime)
+    precision = usual_precisions(host, architecture)[-1]
+    need = _need(architecture, host, precision, request.batch, request.context)
+    yield (
+        f"The processor beside the card: {precision} needs {shown_need(need)} of main memory, of "
+        "which the target says nothing. `deployopt detect` there writes a target of its own."
+    )
 
 
 def _best_elsewhere(request: FitRequest, architecture: Architecture, other: Target) -> str | None:

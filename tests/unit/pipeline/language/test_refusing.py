@@ -67,7 +67,7 @@ def test_a_card_that_is_too_small_and_the_processor_beside_it() -> None:
         refuse_early(request("qwen2.5-72b", "rtx3060"))
     said = str(caught.value)
     assert "even as int4" in said
-    assert "On the processor beside the card it needs about" in said
+    assert "The processor beside the card: int4 needs" in said
     assert "Target a100x4" in said
 
 

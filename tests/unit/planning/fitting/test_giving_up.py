@@ -12,6 +12,7 @@ from deployopt.core.standing import Standing
 from deployopt.planning.by_hand import typical_architecture
 from deployopt.planning.fitting import fit_inference
 from deployopt.planning.targets import load_target
+from deployopt.planning.usable import shown_need
 from tests.fakes.transformers_shapes import llama
 
 CARD = load_target("rtx3060")
@@ -44,6 +45,24 @@ def test_a_lower_precision_and_other_targets_are_named() -> None:
     found = give_up(precisions=(Precision.FP16,))
     assert any(re.fullmatch(r"int8 instead: it needs 7.* GiB\.", s) for s in found)
     assert any("Target l4" in s and "fp16" in s for s in found)
+
+
+def test_the_processor_beside_a_card_is_the_last_step_down() -> None:
+    (said,) = [s for s in give_up(context=100_000) if s.startswith("The processor beside the card")]
+    host = FitRequest(model="x", target=load_target("x86-cpu"), context=100_000)
+    need = next(
+        u.need.total for u in fit_inference(host, "x", llama()).uses if u.precision == "int4"
+    )
+    assert f"int4 needs {shown_need(need)} of main memory" in said
+
+
+@pytest.mark.parametrize("target", ["rpi4-2gb", "jetson-orin-nano"])
+def test_without_a_card_of_its_own_memory_there_is_none_beside_it(target: str) -> None:
+    fp32 = (Precision.FP32,)
+    request = FitRequest(model="x", target=load_target(target), precisions=fp32)
+    found = fit_inference(request, "x", llama()).give_up
+    assert found
+    assert not any("beside the card" in s for s in found)
 
 
 @pytest.mark.parametrize("target", ["rpi4", "rpi4-2gb"])
