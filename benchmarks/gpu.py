@@ -3,9 +3,11 @@
 Usage: python benchmarks/gpu.py [--target NAME] [--model demo-sentiment] [--bundle FOLDER]
        [--rounds 24] [--requests 400] [--results benchmarks/results]
 
-Builds an engine for the card, verifies it there, and races it against torch on the same card: eager
-float32, eager with float16 autocast, and torch.compile(mode="max-autotune") in float16. The engine
-runs twice in every round, so that the race shows what it calls a difference where there is none.
+Builds what the card and the installs here can open (an engine of TensorRT for RTX, a graph for ONNX
+Runtime on CUDA, one for its TensorRT provider), verifies each there, and races them against torch
+on the same card: eager float32, eager with float16 autocast, and torch.compile in float16 with
+mode="max-autotune". The first of them runs twice in every round, so that the race shows what it
+calls a difference where there is none.
 A target of one's own (a TOML file with a [workload]) asks other batches and lengths. What came of
 it is written into the results folder, with the card, the driver and the environment.
 
@@ -18,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,11 +30,12 @@ import msgspec
 
 from benchmarks.environment import environment
 from benchmarks.racing import Ratio, Rounds, Spec, on_cores, race, ratio
+from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, TENSORRT
 from deployopt.core.engine import RTX_CAPABILITIES, sm_of
 from deployopt.core.examples import decode_examples
 from deployopt.core.interface import Task
 from deployopt.core.samples import decode_samples, encode_samples
-from deployopt.device.bundle_reader import OpenBundle, open_bundle
+from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.cuda_driver import driver_missing
 from deployopt.device.device import ThisMachine
 from deployopt.device.gpu import GpuFound, find_gpus
@@ -42,26 +45,36 @@ from deployopt.planning.targets import load_target, target_names
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
 
-ENGINE, AGAIN = "engine", "the same engine"
+ENGINE, AGAIN = "engine", "the same again"
+ON_CUDA, ON_TENSORRT = "graph on CUDA", "graph on TensorRT"
+NAMES = {"tensorrt-rtx": ENGINE, "onnxruntime": ON_CUDA, "onnxruntime-tensorrt": ON_TENSORRT}
+"""Of what each runtime of `build` makes; what comes first is what the others are held against."""
 EAGER, HALF, COMPILED = "torch eager fp32", "torch eager fp16", "torch.compile fp16"
 AIMS = {HALF: 2.0, COMPILED: 1.0}
-"""The engine is to be so many times as fast, one request at a time."""
+"""The first is to be so many times as fast, one request at a time."""
 _CLASSES = {
     Task.TEXT_CLASSIFICATION: "AutoModelForSequenceClassification",
     Task.IMAGE_CLASSIFICATION: "AutoModelForImageClassification",
 }
 SAME = 0.01
-"""An engine and itself are to be no further apart."""
+"""What runs twice is to be no further apart from itself."""
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A bundle's artifact, and what `deployopt verify` said of it on this card."""
+
+    artifact: str
+    exit_code: int
+    result: object
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run found; `ratios` are times over the engine's."""
+    """What a run found; `ratios` are times over those of `base`."""
 
     card: GpuFound | None
     environment: dict[str, object]
-    bundle: str
-    verify_exit: int
-    verdict: object
+    base: str = ENGINE
+    bundles: dict[str, Verified]
     rounds: Rounds
     ratios: dict[str, Ratio]
 
@@ -72,24 +85,26 @@ def main() -> int:
     cards = find_gpus()
     lacking = missing(cards)
     if lacking:
-        print("skipped: nothing here can run an engine. It needs:")
+        print("skipped: nothing here can run an engine or a graph for a card. It needs:")
         print("\n".join(f"- {one}" for one in lacking))
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        bundle = asked.bundle or built(asked.target or target_of(cards[0]), asked.model, folder)
-        code, verdict = verified(bundle)
-        opened = open_bundle(bundle)
-        specs = field(opened, asked.model, folder, device="cuda")
+        bundles = {ENGINE: asked.bundle} if asked.bundle else {}
+        for runtime in () if bundles else routes(cards[0]):
+            target = asked.target or target_of(cards[0])
+            bundles[NAMES[runtime]] = built(target, asked.model, folder / runtime, runtime)
+        found_by_name = {name: verified(bundle) for name, bundle in bundles.items()}
+        base = next(iter(bundles))
+        specs = field(bundles, asked.model, folder, device="cuda")
         rounds = race(specs, rounds=asked.rounds, requests=asked.requests, count=_count(folder))
     found = Outcome(
         card=cards[0],
         environment=environment(),
-        bundle=opened.manifest.artifact,
-        verify_exit=code,
-        verdict=verdict,
+        base=base,
+        bundles=found_by_name,
         rounds=rounds,
-        ratios={name: ratio(rounds, name, ENGINE) for name in rounds if name != ENGINE},
+        ratios={name: ratio(rounds, name, base) for name in rounds if name != base},
     )
     report(found)
     asked.results.mkdir(parents=True, exist_ok=True)
@@ -105,14 +120,29 @@ def missing(cards: Sequence[GpuFound]) -> list[str]:
     found = [] if driver is None else [f"an NVIDIA card and its driver: {driver}"]
     if find_spec("pynvml") is None:
         found.append("the names of the cards: pip install nvidia-ml-py")
-    known = [card for card in cards if card.compute_capability in RTX_CAPABILITIES]
-    if driver is None and cards and not known:
-        found.append(f"a card of {', '.join(sm_of(one) for one in RTX_CAPABILITIES)}")
-    if find_spec("tensorrt_rtx") is None:
-        found.append("TensorRT for RTX: pip install 'deployopt[build,tensorrt-rtx]'")
+    if not any(routes(card) for card in cards):
+        known = ", ".join(sm_of(one) for one in RTX_CAPABILITIES)
+        found.append(
+            "TensorRT for RTX (pip install 'deployopt[build,tensorrt-rtx]') and a card of "
+            f"{known}; or an ONNX Runtime with CUDA: {EXCHANGE}"
+        )
     if find_spec("torch") is None or not _torch_sees_a_card():
         found.append("a torch that was built for CUDA, to race against")
     return found
+
+
+def routes(card: GpuFound) -> list[str]:
+    """The runtimes of `build` whose bundles can be opened here, the usual one first."""
+    engine = card.compute_capability in RTX_CAPABILITIES and find_spec("tensorrt_rtx") is not None
+    there = providers()
+    graphs = (("onnxruntime", CUDA), ("onnxruntime-tensorrt", TENSORRT))
+    found = [runtime for runtime, provider in graphs if CARD_PROVIDERS[provider] in there]
+    return (["tensorrt-rtx"] if engine else []) + found
+
+
+def providers() -> Sequence[str]:
+    """Of the ONNX Runtime that is installed."""
+    return list(importlib.import_module("onnxruntime").get_available_providers())
 
 
 def target_of(card: GpuFound) -> str:
@@ -124,41 +154,38 @@ def target_of(card: GpuFound) -> str:
     raise SystemExit(f"No shipped target has {card.name}: give --target FILE.")
 
 
-def built(target: str, model: str, folder: Path) -> Path:
-    """The bundle of a build for it, provisional as no engine has run before `verify`."""
-    output = folder / "bundle"
-    words = ["build", "--quiet", "-t", target, "-m", model, "-o", str(output), "--accept-predicted"]
+def built(target: str, model: str, folder: Path, runtime: str) -> Path:
+    """The bundle of a build for it, provisional where nothing of it has run before `verify`."""
+    folder.mkdir()
+    words = ["build", "--quiet", "-t", target, "-m", model, "-o", str(folder / "bundle")]
+    words += ["--accept-predicted", "--runtime", runtime]
     done = subprocess.run([sys.executable, "-m", "deployopt", *words], check=False)
     made = [path for path in folder.glob("bundle*") if (path / "manifest.json").exists()]
     if not made:
-        raise SystemExit(f"Nothing was built: exit {done.returncode}.")
+        raise SystemExit(f"Nothing was built for {runtime}: exit {done.returncode}.")
     return made[0]
 
 
-def verified(bundle: Path) -> tuple[int, object]:
-    """The exit code and the result of `deployopt verify` on this card."""
+def verified(bundle: Path) -> Verified:
+    """What `deployopt verify` says on this card."""
     words = [sys.executable, "-m", "deployopt", "verify", str(bundle), "--json"]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=False)
-    return done.returncode, json.loads(done.stdout or "null")
+    return Verified(
+        artifact=open_bundle(bundle).manifest.artifact,
+        exit_code=done.returncode,
+        result=json.loads(done.stdout or "null"),
+    )
 
 
-def field(opened: OpenBundle, model: str, folder: Path, *, device: str) -> list[Spec]:
+def field(bundles: Mapping[str, Path], model: str, folder: Path, *, device: str) -> list[Spec]:
     """Everyone who races, on one core of this machine and its card."""
+    opened = open_bundle(next(iter(bundles.values())))
     requests = folder / "requests.npz"
     data = side_of(opened, ThisMachine().machine).data
     examples = decode_examples(data.examples).inputs
     asked = feeds(opened.manifest.interface, data.folder, examples, opened.target.workload)
     requests.write_bytes(encode_samples(list(asked)))
-    setup = opened.setup
-    ours = Spec(
-        name=ENGINE,
-        engine=setup.runtime,
-        model=str(setup.model),
-        feeds=str(requests),
-        disabled=setup.session.disabled_optimizers,
-        entries=setup.session.config_entries,
-        outputs=setup.outputs,
-    )
+    ours = [_ours(name, bundle, requests) for name, bundle in bundles.items()]
     with Store(None) as store:
         source = resolve_model(model, store=store)
     eager = Spec(
@@ -171,8 +198,8 @@ def field(opened: OpenBundle, model: str, folder: Path, *, device: str) -> list[
     )
     half = msgspec.structs.replace(eager, name=HALF, half=True)
     specs = [
-        ours,
-        msgspec.structs.replace(ours, name=AGAIN),
+        *ours,
+        msgspec.structs.replace(ours[0], name=AGAIN),
         eager,
         half,
         msgspec.structs.replace(half, name=COMPILED, compiled=True),
@@ -180,8 +207,22 @@ def field(opened: OpenBundle, model: str, folder: Path, *, device: str) -> list[
     return [on_cores(spec, 1) for spec in specs]
 
 
+def _ours(name: str, bundle: Path, requests: Path) -> Spec:
+    setup = open_bundle(bundle).setup
+    return Spec(
+        name=name,
+        engine=setup.runtime,
+        model=str(setup.model),
+        feeds=str(requests),
+        outputs=setup.outputs,
+        bundle=str(bundle),
+    )
+
+
 def report(found: Outcome) -> None:
     """Ratios and aims."""
+    for name, verified_as in found.bundles.items():
+        print(f"{name}: verified with exit {verified_as.exit_code}")
     for name, one in found.ratios.items():
         if name == AGAIN:
             apart = max(abs(one.low - 1), abs(one.high - 1))
@@ -190,7 +231,8 @@ def report(found: Outcome) -> None:
         else:
             aim = AIMS.get(name)
             words = "" if aim is None else "reached" if one.low >= aim else "missed"
-            print(f"{name}: {one} x the engine's time" + (f", aim {aim:g} {words}" if aim else ""))
+            told = f", aim {aim:g} {words}" if aim else ""
+            print(f"{name}: {one} x the time of the {found.base}{told}")
 
 
 def _count(folder: Path) -> int:

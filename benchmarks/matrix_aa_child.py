@@ -17,6 +17,7 @@ from deployopt.device.latency import cores_for
 from deployopt.device.protocol import Timed, TimeRequest
 from deployopt.device.setup import Setup
 from deployopt.pipeline.matrix import cell as cells
+from deployopt.pipeline.matrix.turns import Turns
 from deployopt.pipeline.matrix.worker import serve
 from deployopt.store.digests import sha256_file
 from deployopt.store.leases import Lease
@@ -31,12 +32,14 @@ _REQUESTS: Final = 50
 _ROUND_S: Final = 1.0
 
 
-def work(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
+def work(
+    request: CellRequest, watcher: Watcher, lease: Lease, turns: Turns | None = None
+) -> CellResult:
     """One cell."""
     if not request.model.startswith(TIME):
-        return fakes.serve_or_fail(request, watcher, lease)
+        return fakes.serve_or_fail(request, watcher, lease, turns)
     vars(cells)["run_build"] = timed
-    return cells.run_cell(request, watcher, lease)
+    return cells.run_cell(request, watcher, lease, turns)
 
 
 def timed(asked: BuildRequest, stages: Watcher, given: None, device: Device | None) -> BuildResult:

@@ -20,8 +20,8 @@ import numpy.typing as npt
 from benchmarks.racing import Spec
 from deployopt.core.quiet import imported_quietly
 from deployopt.core.samples import Array, Feed, decode_samples
+from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.session import open_session
-from deployopt.device.setup import Setup
 
 Run = Callable[[Feed], npt.NDArray[np.float32]]
 WARM_UP = 30
@@ -32,7 +32,7 @@ def main() -> None:
     spec = msgspec.json.decode(sys.argv[1], type=Spec)
     os.sched_setaffinity(0, spec.cores)
     feeds = decode_samples(Path(spec.feeds))
-    run = RUNS[spec.engine](spec)
+    run = bundle_run(spec) if spec.bundle else RUNS[spec.engine](spec)
     for at in range(WARM_UP):
         run(feeds[at % len(feeds)])
     print("ready", flush=True)
@@ -125,17 +125,10 @@ def openvino_run(spec: Spec) -> Run:
     return run
 
 
-def engine_run(spec: Spec) -> Run:
-    """An engine on its card, as a bundle is run."""
-    setup = Setup(
-        artifact="",
-        model=Path(spec.model),
-        threads=spec.threads,
-        runtime="tensorrt-rtx",
-        provider="tensorrt-rtx",
-        outputs=spec.outputs,
-    )
-    session = open_session(setup)
+def bundle_run(spec: Spec) -> Run:
+    """A bundle's model where its target says, such as an engine or a graph on its card."""
+    setup = open_bundle(Path(spec.bundle)).setup
+    session = open_session(msgspec.structs.replace(setup, threads=spec.threads))
 
     def run(feed: Feed) -> npt.NDArray[np.float32]:
         logits: npt.NDArray[np.float32] = session.run(spec.outputs, feed)[0]
@@ -148,7 +141,6 @@ RUNS = {
     "torch": torch_run,
     "onnxruntime": onnxruntime_run,
     "openvino": openvino_run,
-    "tensorrt-rtx": engine_run,
 }
 
 if __name__ == "__main__":

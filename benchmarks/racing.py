@@ -43,6 +43,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     device: str = "cpu"
     """Of torch, which moves requests there and answers back, as the others do."""
+    bundle: str = ""
+    """Opened whole, as `run` does, where it is given."""
     half: bool = False
     compiled: bool = False
     threads: int = 1

@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FULL = ROOT / ".venv"
 SMALL = ROOT / ".venv-small"
-EXTRAS = "build,calibrate,chat,detection,dev,openvino,ray,serve,share,sign,tensorrt-rtx"
+EXTRAS = "build,calibrate,chat,detection,dev,diffusion,openvino,ray,serve,share,sign,tensorrt-rtx"
 OTHERS = ("3.12", "3.13")
 TESTING = (
     *("hypothesis", "jsonschema", "onnx", "pillow", "pyarrow", "jinja2", "optuna", "pytest>=9"),

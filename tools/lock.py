@@ -3,6 +3,7 @@
 python -m tools.lock          resolves anew; needs `uv` on the path
 python -m tools.lock --check  writes nothing; exit 1 and a list where a lock no longer fits
 
+onnxruntime-gpu is left out: it is for a device with a card, where it takes onnxruntime's place.
 Torch is left out: which build fits depends on the machine, and the CPU one that a machine offers
 has another digest than the ordinary one. It is installed first, within the bounds of
 pyproject.toml; the rest then follows by digest alone:
@@ -24,7 +25,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = ROOT / "requirements" / "dev.txt"
 BUILD: Final = ROOT / "requirements" / "build.txt"
-UNLOCKED: Final = frozenset({"torch"})
+UNLOCKED: Final = frozenset({"onnxruntime-gpu", "torch"})
+"""The first is for the machine with a card, in the place of onnxruntime, whose module it owns."""
 LEFT_OUT: Final = "".join(f"{name} ; sys_platform == 'never'\n" for name in sorted(UNLOCKED))
 HEAD: Final = """\
 # Written by: python -m tools.lock

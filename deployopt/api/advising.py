@@ -16,16 +16,19 @@ from deployopt.core.target import Target
 from deployopt.core.tasks import ModelTask
 
 
-def plan(
+def plan(  # noqa: PLR0913 -- as build
     *,
     model: str | Path,
     target: str | Path | Target,
     budgets: Budgets | None = None,
     data: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    labels: str | Path | None = None,
     store: str | Path | None = None,
 ) -> PlanResult:
     """What `build` would try, and what is expected of it; nothing is built.
+
+    `labels` is a file of what an image-text model chooses among.
 
     Raises:
         DeployoptError: as `build`, as far as it comes before any work.
@@ -39,6 +42,7 @@ def plan(
             budgets=limits_of(budgets),
             data=None if data is None else str(data),
             columns=dict(columns or {}),
+            labels=None if labels is None else Path(labels),
             store=None if store is None else Path(store),
         )
     )

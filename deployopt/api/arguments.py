@@ -26,6 +26,24 @@ def model_name(model: Model) -> str:
     return str(model) if isinstance(model, str | Path) else type(model).__name__.lower()
 
 
+def labels_file(model: Model, labels: Sequence[str] | str | Path) -> Path | None:
+    """Where the labels of an image-text model lie; None of a module, whose labels are words.
+
+    Raises:
+        UsageError: the model takes them in the other form.
+    """
+    named, file = isinstance(model, str | Path), isinstance(labels, str | Path)
+    if not named and file:
+        raise UsageError("A module's labels are given as they are, not as a file.")
+    if named and labels and not file:
+        raise UsageError(
+            "Labels of a model by name are of an image-text model (CLIP), and given as a file: a "
+            ".txt with a label a line, or a table with the columns text and label. Only a "
+            "module's are given as they are."
+        )
+    return Path(labels) if isinstance(labels, str | Path) else None
+
+
 def limits_of(budgets: Budgets | None) -> tuple[Budget, ...]:
     """The budgets, read; raises UsageError on a wrong name or unit."""
     if budgets is None:

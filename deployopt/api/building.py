@@ -21,6 +21,7 @@ from deployopt.api.arguments import (
     Budgets,
     Model,
     effort_named,
+    labels_file,
     limits_of,
     model_name,
     target_of,
@@ -42,7 +43,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     unlabelled: str | Path | None = None,
     time_limit_s: float | None = None,
     example_inputs: Mapping[str, Any] | Sequence[Any] | None = None,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | str | Path = (),
     store: str | Path | None = None,
     seed: int = 0,
     lock: str | Path | None = None,
@@ -77,7 +78,9 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         time_limit_s: of the whole build.
         example_inputs: what a `torch.nn.Module` is called with: tensors, in the order of its
             forward or by input name, the batch first.
-        labels: the classes of the module's logits, in order, where it classifies.
+        labels: the classes of the module's logits, in order, where it classifies; of an image-text
+            model the file of what it chooses among: a `.txt` with a label a line, or a table with
+            the columns text and label.
         store: the cache's folder; by default the user's cache.
         seed: decides the splits and the order of requests.
         lock: a file that pins what the hub gave; a model or data that drifted is refused.
@@ -85,8 +88,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         baseline: an earlier bundle; what is chosen is measured beside it, and a regression rejects.
         unsafe_load_pickle: read weights that are pickles, in a confined process; by default they
             are refused.
-        runtime: what opens the model on the target, such as `tensorrt-rtx` for a GPU; by default
-            what the target allows, measured against each other.
+        runtime: what opens the model on the target, such as `tensorrt-rtx` or `onnxruntime` for a
+            GPU; by default what the target allows, measured against each other.
         precision: of a language model, only forms of this precision; by default all that may fit.
         share: where machines exchange what steps made: a folder, or a URL such as
             `s3://BUCKET/PREFIX`. What is measured is never taken from it.
@@ -106,6 +109,7 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
         budgets=limits_of(budgets),
         data=None if data is None else str(data),
         columns=dict(columns or {}),
+        labels=labels_file(model, labels),
         questions=None if questions is None else str(questions),
         output=None if output is None else Path(output),
         accept_predicted=accept_predicted,
@@ -126,7 +130,8 @@ def build(  # noqa: PLR0913 -- the one call that scripts make; every argument ha
     if not isinstance(model, str | Path):
         from deployopt.sources.modules import GivenModule
 
-        given = GivenModule(module=model, example_inputs=example_inputs, labels=tuple(labels))
+        words = () if isinstance(labels, str | Path) else tuple(labels)
+        given = GivenModule(module=model, example_inputs=example_inputs, labels=words)
     with reached(device, request.target, runtimes_here(request.target), watcher) as there:
         return run_build(request, watcher, given, there)
 

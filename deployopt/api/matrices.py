@@ -65,13 +65,14 @@ def plan_matrix(
     output: str | Path | None = None,
     store: str | Path | None = None,
     fleet: str | Path | None = None,
+    share: str | None = None,
 ) -> StepGraphResult:
-    """What `matrix` would do: the steps, which cells share them, which the store has.
+    """What `matrix` would do: the steps, which cells share them, which the store or share has.
 
     Raises:
         UsageError: the file or a name in it is wrong, or the folder holds something else.
         IntegrityError: the log of an earlier call was changed.
-        StorageError: the store cannot be read.
+        StorageError: the store cannot be read, or the share cannot be reached.
     """
     from deployopt.pipeline.matrix import dry_run
     from deployopt.pipeline.matrix.run import MatrixRequest
@@ -81,5 +82,6 @@ def plan_matrix(
         output=None if output is None else Path(output),
         store=None if store is None else Path(store),
         fleet=None if fleet is None else Path(fleet),
+        share=share,
     )
     return dry_run.plan_matrix(request)

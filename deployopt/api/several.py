@@ -21,6 +21,7 @@ def build_each(  # noqa: PLR0913 -- as build
     budgets: Budgets | None = None,
     data: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    labels: str | Path | None = None,
     questions: str | Path | None = None,
     accept_predicted: bool = False,
     effort: str | None = None,
@@ -61,6 +62,7 @@ def build_each(  # noqa: PLR0913 -- as build
         budgets=limits_of(budgets),
         data=None if data is None else str(data),
         columns=dict(columns or {}),
+        labels=None if labels is None else Path(labels),
         questions=None if questions is None else str(questions),
         accept_predicted=accept_predicted,
         effort=None if effort is None else effort_named(effort),
@@ -79,14 +81,16 @@ def build_each(  # noqa: PLR0913 -- as build
     return build_several(request, watcher)
 
 
-def plan_each(
+def plan_each(  # noqa: PLR0913 -- every argument is a keyword
     *,
     model: str | Path,
     targets: Targets,
     budgets: Budgets | None = None,
     data: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
+    labels: str | Path | None = None,
     store: str | Path | None = None,
+    share: str | None = None,
 ) -> StepGraphResult:
     """What `build_each` would do: the steps, who shares them, which the store has.
 
@@ -102,7 +106,9 @@ def plan_each(
         budgets=limits_of(budgets),
         data=None if data is None else str(data),
         columns=dict(columns or {}),
+        labels=None if labels is None else Path(labels),
         store=None if store is None else Path(store),
+        share=share,
     )
     return plan_several(SeveralRequest(asked=asked, targets=named, jobs=1))
 

@@ -63,6 +63,14 @@ ColumnOption = Annotated[
         "--column", metavar="ROLE=NAME", help="Which column is what, e.g. text=review. Repeatable."
     ),
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What an image-text model chooses among: a .txt with a label a line, or a table of "
+        "text and label.",
+    ),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(

@@ -15,6 +15,7 @@ from deployopt.cli.app import (
     DeviceOption,
     JsonOption,
     KeyOption,
+    LabelsOption,
     ModelOption,
     ProxyOption,
     ShareOption,
@@ -35,6 +36,16 @@ from deployopt.cli.ci_options import (
     MetricsOption,
 )
 from deployopt.cli.columns import read_columns
+from deployopt.cli.drawing import (
+    Canvas,
+    GuidanceOption,
+    NegativeOption,
+    OutputOption,
+    StepsOption,
+    draw_and_write,
+    refuse_canvas,
+    require_plain,
+)
 from deployopt.cli.each import require_each, shown_cells
 from deployopt.cli.output import emit, shown_progress
 from deployopt.core.artifact import Precision
@@ -52,6 +63,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
     budget: BudgetOption = None,
     data: DataOption = None,
     column: ColumnOption = None,
+    labels: LabelsOption = None,
     questions: Annotated[
         str | None,
         typer.Option(
@@ -104,8 +116,9 @@ def build(  # noqa: PLR0913 -- one parameter an option
         str | None,
         typer.Option(
             metavar="RUNTIME",
-            help="What opens the model on the target: onnxruntime, openvino, or tensorrt-rtx for "
-            "GPUs. [default: what the target allows]",
+            help="What opens the model on the target: onnxruntime or openvino; for GPUs "
+            "tensorrt-rtx, onnxruntime (CUDA) or onnxruntime-tensorrt. [default: what the target "
+            "allows]",
             show_default=False,
         ),
     ] = None,
@@ -147,6 +160,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
                 budgets=asked_budgets(project, budget),
                 data=data or project.data,
                 columns=read_columns(column),
+                labels=labels,
                 questions=questions,
                 accept_predicted=accept_predicted,
                 effort=effort or project.effort,
@@ -170,6 +184,7 @@ def build(  # noqa: PLR0913 -- one parameter an option
             budgets=asked_budgets(project, budget),
             data=data or project.data,
             columns=read_columns(column),
+            labels=() if labels is None else labels,
             questions=questions,
             output=output or (Path(project.output) if project.output else None),
             accept_predicted=accept_predicted,
@@ -200,7 +215,9 @@ def plan(  # noqa: PLR0913 -- one parameter an option
     budget: BudgetOption = None,
     data: DataOption = None,
     column: ColumnOption = None,
+    labels: LabelsOption = None,
     store: StoreOption = None,
+    share: ShareOption = None,
     json: JsonOption = False,
 ) -> int:
     """What would be tried and expected, and what several targets share; builds nothing."""
@@ -213,7 +230,9 @@ def plan(  # noqa: PLR0913 -- one parameter an option
             budgets=asked_budgets(project, budget),
             data=data or project.data,
             columns=read_columns(column),
+            labels=labels,
             store=store,
+            share=share,
         )
         emit(graph, json=json)
         return graph.exit_code
@@ -223,6 +242,7 @@ def plan(  # noqa: PLR0913 -- one parameter an option
         budgets=asked_budgets(project, budget),
         data=data or project.data,
         columns=read_columns(column),
+        labels=labels,
         store=store,
     )
     emit(result, json=json)
@@ -294,16 +314,25 @@ def run(  # noqa: PLR0913 -- one parameter an option
     temperature: TemperatureOption = None,
     seed: SeedOption = None,
     max_tokens: MaxTokensOption = None,
+    output: OutputOption = None,
+    negative: NegativeOption = "",
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
     key: KeyOption = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Predict with a bundle; a language model answers each text."""
+    """Predict with a bundle; a language model answers each text, one that draws writes a PNG."""
     from deployopt.cli.running import predict_and_print
 
     sampling = Sampling(temperature=temperature, seed=seed, max_tokens=max_tokens)
     given = [*(inputs or []), *(text or [])]
     predictor = api.Bundle.open(bundle, key=key, store=store)
+    canvas = Canvas(output=output, negative=negative, steps=steps, guidance=guidance)
+    if predictor.interface.draws:
+        require_plain(input_file, image)
+        return draw_and_write(predictor, given, canvas, sampling, json=json)
+    refuse_canvas(canvas)
     return predict_and_print(
         predictor, given, input_file, images=image or (), sampling=sampling, json=json
     )

@@ -1,11 +1,13 @@
 """`targets`, `detect`, `report` and `gc`: ask, print, write where told."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill
 
 from deployopt import api
 from deployopt.core.codec import encode_pretty
+from deployopt.core.errors import UsageError
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.reports.layout import WIDTH
@@ -61,6 +63,30 @@ def write_report(bundle: Path, output: Path | None) -> None:
     """
     written = api.report(bundle, output)
     sys.stdout.write(f"{written}\n")
+
+
+def sweep_share(
+    share: str | None, days: int | None, *, everything: bool, dry_run: bool, json: bool
+) -> None:
+    """Remove what is old from a share and say what went; raises UsageError."""
+    from deployopt.pipeline.sharing import swept
+
+    if share is None or days is None or everything:
+        raise UsageError(
+            "A share is cleaned by age: `deployopt gc --share URL --older-than DAYS`, both of them "
+            "and without --all."
+        )
+    gone = swept(share, now_s=datetime.now(UTC).timestamp(), days=days, dry_run=dry_run)
+    if json:
+        sys.stdout.write(encode_pretty(gone).decode())
+        return
+    word = "would be removed" if dry_run else "removed"
+    size = show_quantity(gone.freed_bytes, Dimension.SIZE)
+    text = (
+        f"{gone.share}: {gone.records} records, {gone.files} files and {gone.parts} leftovers "
+        f"{word}, {size}; {gone.kept} records stay."
+    )
+    sys.stderr.write(fill(text, WIDTH) + "\n")
 
 
 def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json: bool) -> None:

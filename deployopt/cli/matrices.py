@@ -67,7 +67,7 @@ def matrix(  # noqa: PLR0913 -- one parameter an option
 ) -> int:
     """Build many models for many targets; do again only what changed."""
     if plan:
-        graph = api.plan_matrix(file, output=output, store=store, fleet=fleet)
+        graph = api.plan_matrix(file, output=output, store=store, fleet=fleet, share=share)
         emit(graph, json=json)
         return graph.exit_code
     with shown_cells(quiet=quiet) as watcher:

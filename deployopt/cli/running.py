@@ -41,6 +41,9 @@ def predict_and_print(
         UsageError: no input, or a file that the model cannot take; or `sampling` says something
             to a model that draws no tokens.
     """
+    if predictor.interface.pairs:
+        _refuse_sampling(sampling)
+        return _match(predictor, inputs, images, file, json=json)
     of_images = isinstance(predictor.interface.inputs, ImageInputs)
     if images and not of_images:
         raise UsageError("--image is for models of images, and this bundle takes something else.")
@@ -55,17 +58,41 @@ def predict_and_print(
     if predictor.interface.generates:
         texts = [one for one in given if isinstance(one, str)]
         return _generate(predictor, texts, sampling or Sampling(), json=json)
-    if sampling is not None and sampling.says_something:
-        raise UsageError(
-            "--temperature, --seed and --max-tokens are for language models, and this bundle is of "
-            "another kind. Leave them out."
-        )
+    _refuse_sampling(sampling)
     predictions = predictor.predict(given)
     if json:
         sys.stdout.write(encode_pretty(predictions).decode())
     else:
         for one, prediction in zip(given, predictions, strict=True):
             sys.stdout.write(_line(one, prediction))
+    return ExitCode.ACCEPTED
+
+
+def _refuse_sampling(sampling: Sampling | None) -> None:
+    if sampling is not None and sampling.says_something:
+        raise UsageError(
+            "--temperature, --seed and --max-tokens are for language models, and this bundle is of "
+            "another kind. Leave them out."
+        )
+
+
+def _match(
+    predictor: "Predictor",
+    texts: Sequence[str],
+    images: Sequence[Path],
+    file: Path | None,
+    *,
+    json: bool,
+) -> int:
+    """Each image with every text, the best first."""
+    given = [*texts, *(_lines(file) if file is not None else ())]
+    predictions = predictor.match(images, [one for one in given if isinstance(one, str)])
+    if json:
+        sys.stdout.write(encode_pretty(predictions).decode())
+        return ExitCode.ACCEPTED
+    for image, prediction in zip(images, predictions, strict=True):
+        for text, share in sorted(prediction.scores.items(), key=lambda one: -one[1]):
+            sys.stdout.write(f"{share:.3f}  {safe_text(text, 80)}  {_named(image)}\n")
     return ExitCode.ACCEPTED
 
 

@@ -75,11 +75,22 @@ def gc(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Drop everything not in use.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what would go.")] = False,
+    share: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Clean this share, not the store; with --older-than."),
+    ] = None,
+    older_than: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", min=1, help="What was put into the share longer ago goes."),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Clean the store."""
-    from deployopt.cli.listing import collect_garbage
+    """Clean the store, or a share."""
+    from deployopt.cli.listing import collect_garbage, sweep_share
 
+    if share is not None or older_than is not None:
+        sweep_share(share, older_than, everything=everything, dry_run=dry_run, json=json)
+        return ExitCode.ACCEPTED
     collect_garbage(store, everything=everything, dry_run=dry_run, json=json)
     return ExitCode.ACCEPTED

@@ -89,7 +89,9 @@ def setting_summary(
         token_tail_s=_quantile(answers.token_s, _TAIL, evidence),
         decode_tps=_rate(answers.decode_tps, batch, len(answers.token_s), evidence),
         prefill_tps=_rate(answers.prefill_tps, batch, len(answers.first_token_s), evidence),
-        memory=Figure(value=float(found.peak_rss_bytes), samples=1, evidence=evidence),
+        memory=None
+        if found.memory_bytes is None
+        else Figure(value=float(found.memory_bytes), samples=1, evidence=evidence),
         energy_token=None
         if found.energy_j is None or not spent
         else Figure(value=found.energy_j / spent, samples=1, evidence=evidence),

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from deployopt.core.engine import InputRange
+
 RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx"]
 """What opens a model on the device."""
 
@@ -17,6 +19,8 @@ class Format(StrEnum):
     ONNX = "onnx"  # model.onnx, and model.onnx.data when over 2 GB
     OPENVINO = "openvino"  # model.xml and model.bin
     GENAI = "genai"  # genai_config.json, a decoder's model.onnx and its data, tokenizer files
+    DIFFUSERS = "diffusers"  # model_index.json, and a folder for each part of the pipeline
+    DRAWING = "drawing"  # drawing.json, and a graph for each part: text encoder, UNet, decoder
     ENGINE = "tensorrt-rtx"  # model.engine, what is in it, and the model.onnx that it was built of
 
 
@@ -46,6 +50,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     disabled_optimizers: tuple[str, ...] = ()
     config_entries: dict[str, str] = {}
+    profile: tuple[InputRange, ...] | msgspec.UnsetType = msgspec.UNSET
+    """Of a graph that TensorRT opens: the requests that it builds for."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

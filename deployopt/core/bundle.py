@@ -88,7 +88,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     session: SessionOptions
     engine: EngineNote | msgspec.UnsetType = msgspec.UNSET
     card: CardNote | msgspec.UnsetType = msgspec.UNSET
-    """Of a language model for a card; `engine` is of native code only."""
+    """Of a graph for a card; `engine` is of native code only."""
     threads: int
     interface: Interface
     labels_sha256: str

@@ -1,7 +1,7 @@
-"""A language model for a card that is not here: what it was made for, and that it has not run.
+"""A graph for a card that need not be here: what it was made for, and whether it has run.
 
-Its graph is no native code: any card of the provider opens it. What it takes there is predicted
-from the target's numbers.
+It is no native code: any card of the provider opens it. What it takes there is predicted from the
+target's numbers.
 """
 
 from typing import Final
@@ -9,8 +9,15 @@ from typing import Final
 import msgspec
 
 CUDA: Final = "cuda"
+TENSORRT: Final = "tensorrt"
+CARD_PROVIDERS: Final = {CUDA: "CUDAExecutionProvider", TENSORRT: "TensorrtExecutionProvider"}
+"""Of a target whose graphs ONNX Runtime opens on a card."""
 CUDA_RUNTIME: Final = "onnxruntime-genai-cuda"
-"""The package that opens such a bundle."""
+"""The package that opens a language model's bundle."""
+ORT_GPU: Final = "onnxruntime-gpu"
+"""The package that opens another model's."""
+EXCHANGE: Final = f"pip uninstall -y onnxruntime {ORT_GPU} && pip install '{ORT_GPU}[cuda,cudnn]'"
+"""Both packages own the same module, so that an install ends with exactly one of them."""
 
 
 class CardNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +28,7 @@ class CardNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Of the card that times and memory were predicted for."""
     runtime: str
     version: str
-    """Of the runtime whose builder wrote the graph."""
+    """Of the runtime whose builder wrote the graph, or that was asked in the card's place."""
     ran: bool = False
     """Whether it had run on such a card when the bundle was written."""
 
@@ -33,7 +40,8 @@ class CardSummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     version: str
     answer_s: float | None = None
     """Predicted, of a whole answer: what forms are chosen by; seconds."""
-    answer_tokens: int
-    prompt_tokens: int
+    answer_tokens: int | None = None
+    """Of a language model."""
+    prompt_tokens: int | None = None
     notes: tuple[str, ...] = ()
     ran: bool = False

@@ -23,6 +23,7 @@ from deployopt.core.samples import (
 )
 
 IMAGE: Final = "image"
+CAPTION: Final = "caption"
 _LABELS: Final = "labels"
 Example = str | Feed
 
@@ -47,6 +48,11 @@ class Examples(msgspec.Struct, frozen=True, kw_only=True):
     def annotated(self) -> bool:
         """Whether the inputs are images with boxes (core/boxes.py)."""
         return bool(self.inputs) and "boxes" in self.inputs[0] and not self.is_text
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the inputs are images with captions (core/pairs.py)."""
+        return bool(self.inputs) and CAPTION in self.inputs[0] and not self.is_text
 
     @property
     def is_text(self) -> bool:

@@ -5,14 +5,19 @@ from typing import Final, Literal
 
 import msgspec
 
+from deployopt.core.noise_schedule import NoiseSchedule
+
 
 class Task(StrEnum):
     """What the model answers."""
 
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
+    ZERO_SHOT = "zero-shot-image-classification"  # an image-text model whose captions are fixed
+    IMAGE_TEXT = "image-text"
     OBJECT_DETECTION = "object-detection"
     TEXT_GENERATION = "text-generation"
+    IMAGE_GENERATION = "text-to-image"
     ANY = "any"  # an ONNX file whose outputs are compared with the reference's
 
 
@@ -76,6 +81,49 @@ class PromptInputs(
     chat: bool
 
 
+PAIR_SCORES: Final = "logits_per_image"
+"""How well each text fits each image, `[images, texts]`."""
+
+
+TEXTS_AT_ONCE: Final = 32
+"""The most texts of one request; more go in several."""
+
+
+class PairInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="pair"):
+    """An image and a text, each by a tower of its own; there may be more of the one."""
+
+    image: ImageInputs
+    text: TextInputs
+
+
+STEPS: Final = 20
+"""Of a drawing that is judged and timed."""
+GUIDANCE: Final = 7.5
+
+
+class DrawingInputs(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="drawing"
+):
+    """A prompt, cut or padded to `length` tokens, guides `steps` steps from noise to an image.
+
+    The noise is float32 `[batch, channels, height, width]`; the image has `pixels` times as many
+    rows and columns. `scaling` divides the last step's result before it is decoded. `guidance`
+    over 1 takes the difference to an empty prompt so many times.
+    """
+
+    tokenizer: str = "tokenizer.json"
+    length: int
+    pad_id: int
+    channels: int
+    height: int
+    width: int
+    pixels: int
+    scaling: float
+    schedule: NoiseSchedule
+    steps: int = STEPS
+    guidance: float = GUIDANCE
+
+
 class BoxForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a detector's outputs become boxes.
 
@@ -93,7 +141,7 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The contract between an example and an answer; written into every bundle."""
 
     task: Task
-    inputs: TextInputs | ImageInputs | ArrayInputs | PromptInputs
+    inputs: TextInputs | ImageInputs | ArrayInputs | PromptInputs | PairInputs | DrawingInputs
     outputs: tuple[str, ...]
     labels: tuple[str, ...] = ()
     """The label of each logit, in order; empty where the task has none."""
@@ -111,9 +159,21 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.task is Task.OBJECT_DETECTION
 
     @property
+    def pairs(self) -> bool:
+        """Whether it says how well images and texts go together."""
+        return self.task is Task.IMAGE_TEXT
+
+    @property
     def generates(self) -> bool:
         """Whether it goes on with a text, token by token."""
         return self.task is Task.TEXT_GENERATION
 
+    @property
+    def draws(self) -> bool:
+        """Whether it makes images of texts."""
+        return self.task is Task.IMAGE_GENERATION
 
-_CLASSIFYING: Final = frozenset({Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION})
+
+_CLASSIFYING: Final = frozenset(
+    {Task.TEXT_CLASSIFICATION, Task.IMAGE_CLASSIFICATION, Task.ZERO_SHOT}
+)

@@ -15,9 +15,11 @@ from deployopt.core.errors import DeployoptError, ExitCode
 from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
 from deployopt.core.fleet import Board
+from deployopt.core.metric import METRICS
 from deployopt.core.search import Effort
 from deployopt.core.target import Target
-from deployopt.core.verdict import Verdict
+from deployopt.core.units import show_quantity
+from deployopt.core.verdict import Check, Outcome, Verdict
 
 SCHEMA_VERSION: Final = 1
 
@@ -57,6 +59,8 @@ class CellRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     data: str | None = None
     columns: dict[str, str] = {}
     questions: str | None = None
+    labels: str | None = None
+    """A file of those that an image-text model chooses among."""
     train_data: str | None = None
     unlabelled: str | None = None
     effort: Effort | None = None
@@ -76,6 +80,8 @@ class CellRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     store: str
     share: str | None = None
     """A place by URL, reached before, where steps' results are exchanged with other machines."""
+    leases: str | None = None
+    """The folder of the building machine's leases; None: where the store has them."""
     places: dict[str, str] = {}
     """Of paths that are not where they say on the node: where they lie there."""
     memory_bytes: int
@@ -139,12 +145,20 @@ class CellResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             return self.error
         if self.verdict is None:
             return ""
-        open_checks = [c for c in self.verdict.checks if c.outcome.value != "accepted"]
-        said = [
-            *self.verdict.reasons,
-            *(f"{c.metric.replace('_', ' ')}: {c.reason}" for c in open_checks),
-        ]
-        return "; ".join(said)
+        rejected = [c for c in self.verdict.checks if c.outcome is Outcome.REJECTED]
+        undecided = [c for c in self.verdict.checks if c.outcome is Outcome.UNDECIDED]
+        # What is open besides is nobody's question where a budget is missed for certain.
+        said = map(_check_words, rejected or undecided)
+        return "; ".join([*self.verdict.reasons, *said])
+
+
+def _check_words(check: Check) -> str:
+    metric = check.metric.replace("_", " ")
+    known = METRICS.get(check.metric)
+    if check.outcome is not Outcome.REJECTED or check.observed is None or known is None:
+        return f"{metric}: {check.reason}"
+    found, limit = (show_quantity(v, known.dimension) for v in (check.observed, check.limit))
+    return f"{metric}: {found}, and the budget is {known.sign} {limit} ({check.reason})"
 
 
 def failed(

@@ -42,6 +42,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     data: str | None = None
     columns: dict[str, str] = {}
     questions: str | None = None
+    labels: str | None = None
+    """As `--labels`."""
     train_data: str | None = None
 
 

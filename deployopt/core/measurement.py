@@ -4,12 +4,15 @@ A round is a fresh child process; it is the unit of replication. Nothing here is
 """
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from deployopt.core.answers import AnswerTimes
 from deployopt.core.evidence import Evidence
+from deployopt.core.image_drift import ImageDrift
 from deployopt.core.precision_loss import PrecisionLoss
+from deployopt.core.recall_loss import RecallLoss
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +41,28 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Their names, as NVML gives them."""
 
 
+class CardConditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a card did during one round, by NVML; None where it does not tell."""
+
+    clock_mhz: float | None = None
+    """Of its processors, the slowest that was seen."""
+    temperature_c: float | None = None
+    power_w: float | None = None
+    """The most that was seen, as is the temperature."""
+    reasons: tuple[str, ...] = ()
+    """Why the clock was lower than asked for."""
+    throttled: bool | None = None
+    """Whether one of these is more than the card's own power limit."""
+    others: int | None = None
+    """Processes that had memory on it and are not of this measurement."""
+    others_share: float | None = None
+    """The most of its time that one of them had."""
+    memory_bytes: int | None = None
+    """The most that the measured process had on it."""
+    memory_of: Literal["process", "card"] = "process"
+    """`card`: by what the whole card had in use more than before, where no process is named."""
+
+
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the machine did during one round; None where it does not tell."""
 
@@ -52,6 +77,8 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """CPU time over wall time x threads of the timed part."""
     preempted_share: float | None = None
     """Time that the process's threads were ready and had no core, over wall time x threads."""
+    card: CardConditions | msgspec.UnsetType = msgspec.UNSET
+    """Of a model that ran on one."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,6 +109,12 @@ class Round(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Of the timed part, by the machine's own counter; None where it has none."""
     void: str | None = None
     """Why the round does not count, for both arms; None when it does."""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The peak: of the process, or of what it had on its card; None where that is not told."""
+        card = self.conditions.card
+        return self.peak_rss_bytes if card is msgspec.UNSET else card.memory_bytes
 
     def per_second(self, batch: int) -> float | None:
         """Examples a second; None of a round without requests."""
@@ -138,7 +171,8 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `both_right`, `lost` (b: reference right, candidate wrong), `gained` (c) and `both_wrong` add up
     to `examples`. Without labels the reference counts as right, so that `lost` is the disagreement.
     Of a detector an example is an image: `lost` are those in which the candidate finds less,
-    `gained` those in which it finds more, and its loss of mAP is in `precision`.
+    `gained` those in which it finds more, and its loss of mAP is in `precision`. Of an image-text
+    model an example is a pair, of whose two answers fewer, or more, are right than before.
     """
 
     artifact: str
@@ -162,17 +196,33 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What answered in the artifact's place; None where it did so itself."""
     precision: PrecisionLoss | msgspec.UnsetType = msgspec.UNSET
     """Of a detector only."""
+    recall: RecallLoss | msgspec.UnsetType = msgspec.UNSET
+    """Of an image-text model only."""
+    drift: ImageDrift | msgspec.UnsetType = msgspec.UNSET
+    """Of a model that draws only; `lost` are images that are not the reference's."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a person should know of it whatever the verdict: of a model that draws."""
+        return () if self.drift is msgspec.UNSET else (self.drift.words,)
+
+    @property
+    def over_all(self) -> PrecisionLoss | RecallLoss | None:
+        """What is no mean over examples: mAP or recall; None where right and wrong are counted."""
+        if self.precision is not msgspec.UNSET:
+            return self.precision
+        return None if self.recall is msgspec.UNSET else self.recall
 
     @property
     def candidate_accuracy(self) -> float:
-        """Share right, of one; of a detector mAP."""
-        if self.precision is not msgspec.UNSET:
-            return self.precision.candidate
+        """Share right, of one; of a detector mAP, of an image-text model recall."""
+        if self.over_all is not None:
+            return self.over_all.candidate
         return (self.both_right + self.gained) / max(1, self.examples)
 
     @property
     def reference_accuracy(self) -> float:
-        """Share right, of one; of a detector mAP."""
-        if self.precision is not msgspec.UNSET:
-            return self.precision.reference
+        """The same of the reference."""
+        if self.over_all is not None:
+            return self.over_all.reference
         return (self.both_right + self.lost) / max(1, self.examples)

@@ -84,6 +84,12 @@ METRICS: Final[dict[str, Metric]] = {
             title="mean average precision lost against the reference, of a detector",
         ),
         Metric(
+            name="recall_drop",
+            kind=Kind.ACCURACY,
+            dimension=Dimension.SHARE,
+            title="recall at 1 lost against the reference, of an image-text model",
+        ),
+        Metric(
             name="memory_peak",
             kind=Kind.MEMORY,
             dimension=Dimension.SIZE,

@@ -29,6 +29,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     weight_bytes: int
     operations: tuple[Operation, ...]
     peak_activation_bytes: int
+    cpu_bytes: int = 0
+    """As Architecture.cpu_bytes."""
     length: int | None = None
     basis: str
 

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.distill_result import DistillResult
+from deployopt.core.drawing_result import DrawResult
 from deployopt.core.emulation import EmulateResult
 from deployopt.core.exporting import ExportResult
 from deployopt.core.fleet import FleetFile
@@ -47,6 +48,7 @@ RESULTS: Final[dict[str, type[msgspec.Struct]]] = {
     "pack-result": PackResult,
     "export-result": ExportResult,
     "serve-result": ServeResult,
+    "draw-result": DrawResult,
     "generate-result": GenerateResult,
     "chat-turn": ChatTurn,
     "error-result": ErrorResult,

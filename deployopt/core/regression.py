@@ -87,7 +87,7 @@ def memory_difference(old: Trial, new: Trial, margin: float) -> Difference:
     if failed is not None:
         return failed
     judged = judge_relative(memory_ratios(old, new), margin)
-    peaks = [[float(r.peak_rss_bytes) for r in trial.rounds] for trial in (old, new)]
+    peaks = [[float(r.memory_bytes or 0) for r in trial.rounds] for trial in (old, new)]
     found = _relative(MEMORY, judged, (peaks[0], peaks[1]), margin, new.evidence)
     return msgspec.structs.replace(
         found,
@@ -100,9 +100,9 @@ def memory_ratios(old: Trial, new: Trial) -> list[float]:
     """ln(peak of `new` / peak of `old`), one number a round."""
     pairs = zip(old.rounds, new.rounds, strict=False)
     return [
-        math.log(b.peak_rss_bytes / a.peak_rss_bytes)
+        math.log(b.memory_bytes / a.memory_bytes)
         for a, b in pairs
-        if a.peak_rss_bytes > 0 and b.peak_rss_bytes > 0
+        if a.memory_bytes and b.memory_bytes
     ]
 
 
@@ -138,7 +138,7 @@ def accuracy_difference(trial: AccuracyTrial, margin: float) -> Difference:
 
 
 def _more_examples(trial: AccuracyTrial, margin: float) -> str:
-    if trial.precision is not msgspec.UNSET:
+    if trial.over_all is not None:
         return "build with more gate images"
     more = examples_to_settle(trial.lost, trial.gained, trial.examples, margin, CONFIDENCE)
     if more:
@@ -215,8 +215,8 @@ def round_pairs(old: Trial, new: Trial) -> tuple[RoundPair, ...]:
         RoundPair(
             old_s=median(a.samples_s) if a.samples_s else 0.0,
             new_s=median(b.samples_s) if b.samples_s else 0.0,
-            old_peak_bytes=a.peak_rss_bytes,
-            new_peak_bytes=b.peak_rss_bytes,
+            old_peak_bytes=a.memory_bytes or 0,
+            new_peak_bytes=b.memory_bytes or 0,
             void=a.void or b.void,
         )
         for a, b in zip(old.rounds, new.rounds, strict=False)
@@ -280,6 +280,11 @@ def _accuracy_words(trial: AccuracyTrial) -> str:
     if trial.precision is not msgspec.UNSET:
         words = (
             f"mAP over {trial.examples} images: in {trial.lost} the new one finds less, in "
+            f"{trial.gained} more"
+        )
+    if trial.recall is not msgspec.UNSET:
+        words = (
+            f"recall at 1 among {trial.examples} pairs: of {trial.lost} the new one finds less, of "
             f"{trial.gained} more"
         )
     return words if trial.labelled else f"{words}; right is what the reference answers"

@@ -20,6 +20,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     budgets: tuple[Budget, ...] = ()
     data: str | None = None
     columns: dict[str, str] = {}
+    labels: Path | None = None
+    """A file of those that an image-text model chooses among."""
     output: Path | None = None
     accept_predicted: bool = False
     store: Path | None = None

@@ -18,7 +18,7 @@ from deployopt.core.evidence import Estimate
 from deployopt.core.figure import Figure
 from deployopt.core.fit import Fit
 from deployopt.core.language_result import GenerationSummary, ScoreSummary
-from deployopt.core.measurement import AccuracyTrial, Machine
+from deployopt.core.measurement import AccuracyTrial, CardConditions, Machine
 from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
 from deployopt.core.search import SearchResult
@@ -69,6 +69,8 @@ class LatencySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Examples a second, the middle round with the least and the most."""
     energy: Figure | None = None
     """Joules a request by the machine's own counter; None where it has none."""
+    card: CardConditions | None = None
+    """What the card did in all rounds; None where no card was used."""
 
 
 class AccuracySummary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +104,7 @@ class CandidateResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     engine: EngineSummary | None = None
     """What was built for a card that is not here; None of what a runtime opens as it is."""
     card: CardSummary | None = None
-    """Of a language model for a card, which was not run."""
+    """Of a graph for a card, which was not run."""
     chosen: bool = False
     why: str = ""
     """Why it was chosen, or why not."""
@@ -160,6 +162,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     bundle_digest: str | None = None
     settle: str | None = None
     """The one command that settles what is only predicted here."""
+    install: str | None = None
+    """What has to be installed there first; None where the small install is enough."""
     machine: Machine
     """What measured."""
     device: str | None = None

@@ -4,7 +4,8 @@ In: durations, one request at a time, in any unit. Out: how many of them were wa
 a steady state was reached. Refuses (ValueError) durations that are not finite and positive.
 
 Warm-up lasts until three consecutive windows of 25 requests have means within 10 %, at most ten
-windows. A process that never settles is flagged, and measured all the same.
+windows. A request that is itself of many passes is a window of its own. A process that never
+settles is flagged, and measured all the same.
 """
 
 import math
@@ -14,6 +15,8 @@ from typing import Final
 import msgspec
 
 WINDOW: Final = 25
+PASSES_WINDOW: Final = 1
+"""Of requests that are themselves of about as many passes."""
 ALIKE: Final = 3
 MOST_WINDOWS: Final = 10
 TOLERANCE: Final = 0.10
@@ -29,7 +32,8 @@ class WarmUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class WarmUpWatch:
     """Watches durations as they come; `done` says when measuring may begin."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = WINDOW) -> None:
+        self._size = window
         self._window: list[float] = []
         self._means: list[float] = []
 
@@ -42,8 +46,8 @@ class WarmUpWatch:
             raise ValueError(f"a duration must be finite and positive, got {duration}")
         if not self.done:
             self._window.append(duration)
-            if len(self._window) == WINDOW:
-                self._means.append(math.fsum(self._window) / WINDOW)
+            if len(self._window) == self._size:
+                self._means.append(math.fsum(self._window) / self._size)
                 self._window.clear()
         return self.done
 
@@ -61,7 +65,9 @@ class WarmUpWatch:
     @property
     def result(self) -> WarmUp:
         """The warm-up so far."""
-        return WarmUp(requests=len(self._means) * WINDOW + len(self._window), stable=self.stable)
+        return WarmUp(
+            requests=len(self._means) * self._size + len(self._window), stable=self.stable
+        )
 
 
 def warm_up(durations: Iterable[float]) -> WarmUp:

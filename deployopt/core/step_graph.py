@@ -22,6 +22,8 @@ class StepState(StrEnum):
 
     STORED = "stored"
     """It is in the store and whole; it is not run."""
+    SHARED = "shared"
+    """The share has it, as its records tell; it is fetched, and run only where it is refused."""
     TO_MAKE = "to make"
     """It is run once, whoever asks for it."""
     UNKNOWN = "unknown"
@@ -68,6 +70,7 @@ class StepGraphResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     schema_version: int = SCHEMA_VERSION
     file: str | None = None
     store: str
+    share: str | None = None
     cells: tuple[PlannedCell, ...]
     left_out: int = 0
     """Cells that were not planned, as there are very many."""
@@ -75,6 +78,7 @@ class StepGraphResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     asked: int = 0
     """Steps of all cells, a shared one counted for each."""
     stored: int = 0
+    shared: int = 0
     to_make: int = 0
     unknown: int = 0
     build_s: Estimate | None = None

@@ -1,10 +1,11 @@
 """Raw trials become the figures that people read; the raw samples stay in the bundle."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from deployopt.core.accuracy_loss import accuracy_bounds
@@ -15,7 +16,7 @@ from deployopt.core.experience import Measured
 from deployopt.core.figure import Figure
 from deployopt.core.judging.stored import peaks_of
 from deployopt.core.latency_check import CONFIDENCE
-from deployopt.core.measurement import AccuracyTrial, Trial
+from deployopt.core.measurement import AccuracyTrial, CardConditions, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.quantiles import least_rounds, quantile_bounds
 from deployopt.core.relative import RelativeJudgement, judge_relative
@@ -100,11 +101,38 @@ def latency_summary(
         arrivals_per_s=trial.arrivals_per_s,
         throughput=over_rounds(trial.rates, trial.evidence),
         energy=over_rounds(trial.joules, trial.evidence),
+        card=card_over_rounds(trial),
     )
 
 
+def card_over_rounds(trial: Trial) -> CardConditions | None:
+    """The slowest, hottest and busiest that the card was in any round; None without one."""
+    kinds = [one.conditions.card for one in trial.rounds]
+    seen = [one for one in kinds if one is not msgspec.UNSET]
+    if not seen:
+        return None
+    told = [one.throttled for one in seen if one.throttled is not None]
+    return CardConditions(
+        clock_mhz=min((c.clock_mhz for c in seen if c.clock_mhz is not None), default=None),
+        temperature_c=_most(one.temperature_c for one in seen),
+        power_w=_most(one.power_w for one in seen),
+        reasons=tuple(sorted({reason for one in seen for reason in one.reasons})),
+        throttled=any(told) if told else None,
+        others=max((c.others for c in seen if c.others is not None), default=None),
+        others_share=_most(one.others_share for one in seen),
+        memory_bytes=max(
+            (c.memory_bytes for c in seen if c.memory_bytes is not None), default=None
+        ),
+        memory_of="card" if any(one.memory_of == "card" for one in seen) else "process",
+    )
+
+
+def _most(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
 def memory_figure(trial: Trial, scores: ScoreTrial | None = None) -> Figure | None:
-    """Peak resident bytes of the fresh processes: the middle one, the least and the most.
+    """Peak bytes of the fresh processes, or on their card: the middle one, the least and the most.
 
     With five or more the extremes bound the median at 95 % (the sign test: 2^-5 = 3.1 %). Of a
     language model with a full context, which `scores` has, and None without it.

@@ -14,19 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from deployopt.core.boxes import Found, Truth, truth_of
+from deployopt.core.drawing import SECONDS
 from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
+from deployopt.core.image_drift import ImageDrift
 from deployopt.core.interface import Interface
 from deployopt.core.measurement import AccuracyTrial, Split
+from deployopt.core.pairs import captions_of
 from deployopt.core.samples import Array, Feed, decode_samples
 from deployopt.device.agreement import agrees
 from deployopt.device.detecting.decoding import decode_boxes
 from deployopt.device.detecting.pairing import pair_detections
 from deployopt.device.device import Device
+from deployopt.device.drawing.pairing import pair_drawings
 from deployopt.device.inputs import feeds
 from deployopt.device.protocol import Evaluated, EvaluateRequest, Working
 from deployopt.device.reference import Reference, classes_of, logits_of
+from deployopt.device.retrieving.pairing import embeddings_of, pair_retrievals
 from deployopt.device.setup import EvaluationSet, Limits, Setup, TimingInputs, silent
 from deployopt.store.staging import staged_folder
 
@@ -34,6 +39,8 @@ TIMING_INPUTS: Final = 512
 TIMING_BYTES: Final = 16 * 2**20
 """Timed inputs lie in the measured process, so they may not dwarf the model; yet at least 32 do."""
 TIMING_LEAST: Final = 32
+DRAWN_INPUTS: Final = 3
+"""Prompts that drawings are timed with: each takes as long as any other, and that is long."""
 
 Progress = Callable[[float, str], None]
 Bools = npt.NDArray[np.bool_]
@@ -60,8 +67,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     interface: Interface
     labels: tuple[int, ...] | None
     """None where nobody knows: then the reference counts as right."""
-    truth: tuple[Truth, ...] | None = None
-    """Of a detector, what there is to find."""
+    truth: tuple[Truth, ...] | tuple[str, ...] | None = None
+    """Of a detector, what there is to find; of an image-text model the captions."""
     exact_arithmetic: bool = True
     synthetic: bool = False
     note: str = ""
@@ -91,8 +98,9 @@ def evaluate(
 
     with staged_folder(workdir.absolute()) as folder:
         result = folder / "outputs.npz"
+        outputs = (*setup.outputs, SECONDS) if data.interface.draws else setup.outputs
         request = EvaluateRequest(
-            setup=msgspec.structs.replace(setup, model=setup.model.absolute()),
+            setup=msgspec.structs.replace(setup, model=setup.model.absolute(), outputs=outputs),
             data=msgspec.structs.replace(
                 data, folder=data.folder.absolute(), examples=data.examples.absolute()
             ),
@@ -101,9 +109,9 @@ def evaluate(
         reply = device.ask(request, limits, watch)
         if not isinstance(reply, Evaluated):
             raise DeviceError("The model's process answered another question.")
-        outputs = decode_samples(result)
+        found = decode_samples(result)
     return Evaluation(
-        outputs=tuple(outputs),
+        outputs=tuple(found),
         examples=reply.examples,
         non_finite=reply.non_finite,
         peak_rss_bytes=reply.peak_rss_bytes,
@@ -118,6 +126,8 @@ def timing_inputs(
     """A seeded choice of the accuracy run's full batches, with the outputs it gave."""
     examples = decode_examples(data.examples)
     batch = data.workload.batch
+    if data.interface.draws:
+        most = min(most, DRAWN_INPUTS)
     full = len(examples) // batch
     order = list(range(full))
     random.Random(f"inputs {seed}").shuffle(order)  # noqa: S311 -- a choice, not a secret
@@ -134,8 +144,13 @@ def timing_inputs(
         if size > TIMING_BYTES and len(made) >= TIMING_LEAST:
             break
     chosen = order[: len(made)]
+    # What a pipeline tells of its parts besides is never the same again.
+    names = data.interface.outputs
     return TimingInputs(
-        feeds=tuple(made), expected=tuple(evaluation.outputs[index] for index in chosen)
+        feeds=tuple(made),
+        expected=tuple(
+            {name: evaluation.outputs[index][name] for name in names} for index in chosen
+        ),
     )
 
 
@@ -150,7 +165,15 @@ def compare_with_reference(
     """
     if judged.interface.detects:
         return _detections(judged, reference, evaluation)
-    if not judged.interface.classifies:
+    if judged.interface.pairs:
+        return _retrievals(judged, reference, evaluation)
+    drift: ImageDrift | msgspec.UnsetType = msgspec.UNSET
+    if judged.interface.draws:
+        name = judged.interface.outputs[0]
+        paired = pair_drawings(name, reference.results or (), evaluation.outputs)
+        candidate, drift = paired.agree, paired.drift
+        right = np.ones_like(candidate)
+    elif not judged.interface.classifies:
         candidate = _agreement(reference, evaluation.outputs)
         right = np.ones_like(candidate)
     else:
@@ -177,36 +200,59 @@ def compare_with_reference(
         exact_arithmetic=judged.exact_arithmetic,
         note=judged.note,
         stand_in=judged.stand_in,
+        drift=drift,
     )
 
 
-def annotations(interface: Interface, examples: Path) -> tuple[Truth, ...] | None:
-    """What there is to find in a split's images; None where the model is no detector."""
+def annotations(interface: Interface, examples: Path) -> tuple[Truth, ...] | tuple[str, ...] | None:
+    """What there is to find in a split's images, or their captions; None for other models."""
+    if interface.pairs:
+        return captions_of(decode_examples(examples).inputs, str(examples))
     return truth_of(decode_examples(examples).inputs, str(examples)) if interface.detects else None
 
 
 def _detections(judged: Judged, reference: Reference, evaluation: Evaluation) -> AccuracyTrial:
-    truth = judged.truth or ()
+    truth = tuple(one for one in judged.truth or () if isinstance(one, Truth))
     theirs = _found(judged.interface, reference.results or ())
     ours = _found(judged.interface, evaluation.outputs)
     _require_same(len(truth), len(theirs))
     _require_same(len(truth), len(ours))
     paired = pair_detections(truth, theirs, ours)
+    trial = _over_all(judged, evaluation, len(truth), (paired.lost, paired.gained))
+    return msgspec.structs.replace(trial, precision=paired.loss)
+
+
+def _retrievals(judged: Judged, reference: Reference, evaluation: Evaluation) -> AccuracyTrial:
+    captions = tuple(one for one in judged.truth or () if isinstance(one, str))
+    names = judged.interface.outputs[:2]
+    theirs = embeddings_of(names, reference.results or ())
+    ours = embeddings_of(names, evaluation.outputs)
+    _require_same(len(captions), len(theirs.images))
+    _require_same(len(captions), len(ours.images))
+    paired = pair_retrievals(captions, theirs, ours)
+    trial = _over_all(judged, evaluation, len(captions), (paired.lost, paired.gained))
+    return msgspec.structs.replace(trial, recall=paired.loss)
+
+
+def _over_all(
+    judged: Judged, evaluation: Evaluation, examples: int, unlike: tuple[int, int]
+) -> AccuracyTrial:
+    """Of what is no mean over examples: in `unlike` how many it lost, and gained, something in."""
+    lost, gained = unlike
     return AccuracyTrial(
         artifact=judged.artifact,
         split=judged.split,
         evidence=judged.evidence,
         labelled=True,
-        examples=len(truth),
-        both_right=len(truth) - paired.lost - paired.gained,
-        lost=paired.lost,
-        gained=paired.gained,
+        examples=examples,
+        both_right=examples - lost - gained,
+        lost=lost,
+        gained=gained,
         both_wrong=0,
         non_finite=evaluation.non_finite,
         exact_arithmetic=judged.exact_arithmetic,
         note=judged.note,
         stand_in=judged.stand_in,
-        precision=paired.loss,
     )
 
 

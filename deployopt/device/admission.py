@@ -7,6 +7,9 @@ target where nobody asked for a proxy, and on the target a runtime outside of it
 from importlib import metadata
 from typing import Final
 
+import msgspec
+
+from deployopt.core.card import CARD_PROVIDERS, ORT_GPU
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.quiet import (
@@ -20,7 +23,12 @@ from deployopt.core.versions import matches as version_matches
 from deployopt.device.bundle_reader import OpenBundle
 from deployopt.device.device import Device, ThisMachine
 
-_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+_RUNTIMES: Final = ("onnxruntime", ORT_GPU)
+_WHAT: Final = {
+    "tensorrt-rtx": ("engine", "an"),
+    "onnxruntime-genai": ("language model", "a"),
+}
+"""What a bundle for a card holds, by its runtime."""
 
 
 def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, command: str) -> None:
@@ -30,8 +38,7 @@ def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, com
         UsageError: the device is not the target; says what differs and what to do.
     """
     apart = bundle.needs_card
-    engine = bundle.manifest.runtime == "tensorrt-rtx"
-    what, article = ("engine", "an") if engine else ("language model", "a")
+    what, article = _WHAT.get(bundle.manifest.runtime, ("graph", "a"))
     if apart and not isinstance(device, ThisMachine):
         raise UsageError(
             f"The bundle holds {article} {what} for {bundle.target.title}, which is not sent to a "
@@ -43,9 +50,9 @@ def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, com
     if apart:
         raise UsageError(
             f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
-            f"{mismatch}. Its {what} was built without the card and has not run yet; it is opened "
-            "on that card only, and nothing can stand in for it. Copy the bundle to a machine with "
-            f"the card and run `deployopt {command}` there."
+            f"{mismatch}. Its {what} {_standing(bundle)}; it is opened on that card only, and "
+            "nothing can stand in for it. Copy the bundle to a machine with the card and run "
+            f"`deployopt {command}` there."
         )
     raise UsageError(
         f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
@@ -87,9 +94,21 @@ def _onnxruntime(bundle: OpenBundle, machine: Machine, mismatch: str | None) -> 
     if mismatch is None:
         raise DeviceError(
             f"onnxruntime {found} is not one that {bundle.target.name} allows ({wanted}). Install "
-            f"one that is: pip install 'onnxruntime{wanted}'."
+            f"one that is: pip install '{_package(bundle)}{wanted}'."
         )
     return (f"onnxruntime {found} is outside of the target's range {wanted}.",)
+
+
+def _package(bundle: OpenBundle) -> str:
+    return ORT_GPU if bundle.target.runtime.provider in CARD_PROVIDERS else "onnxruntime"
+
+
+def _standing(bundle: OpenBundle) -> str:
+    """Where what is in it has run so far."""
+    card = bundle.manifest.card
+    if card is not msgspec.UNSET and card.ran:
+        return "has run on the card where it was built"
+    return "was built without the card and has not run yet"
 
 
 def openvino_warnings(machine: Machine) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from deployopt.core.experience import Foreseen
 from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
 from deployopt.core.verdict import Verdict
-from deployopt.device.setup import EvaluationSet, Setup, threads_here, threads_on
+from deployopt.device.setup import EvaluationSet, Setup, engines_for, threads_here, threads_on
 from deployopt.store.faults import storage_errors
 from deployopt.store.verifying import verify_bundle
 
@@ -49,15 +49,13 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
             runtime=self.manifest.runtime,
             provider=self.target.runtime.provider,
             outputs=self.manifest.interface.outputs,
+            engines=engines_for(self.target, self.manifest.artifact),
         )
 
     @property
     def needs_card(self) -> bool:
-        """Whether nothing but the target's card opens it: what was built without one."""
-        on_card = self.target.runtime.provider != "cpu"
-        return self.manifest.runtime == "tensorrt-rtx" or (
-            self.manifest.runtime == "onnxruntime-genai" and on_card
-        )
+        """Whether nothing but the target's card opens it."""
+        return self.manifest.runtime == "tensorrt-rtx" or self.target.runtime.provider != "cpu"
 
     def setup_on(self, machine: Machine) -> Setup:
         """The model as it ships, with as many of its threads as this machine has cores for."""

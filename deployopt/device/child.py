@@ -30,9 +30,11 @@ from deployopt.core.errors import (
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import Round
 from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
-from deployopt.core.steady import WINDOW
+from deployopt.core.steady import PASSES_WINDOW, WINDOW
 from deployopt.core.text import safe_text
+from deployopt.device.card_watch import watch_card, with_card
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
+from deployopt.device.drawing.files import is_pipeline
 from deployopt.device.generating.reading import score_texts
 from deployopt.device.generating.rounds import answer_round
 from deployopt.device.generating.settings import answer_setting
@@ -61,8 +63,9 @@ from deployopt.device.protocol import (
 )
 from deployopt.device.readings import peak_rss_bytes
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
-from deployopt.device.session import Session, import_runtime, open_session
+from deployopt.device.session import Session, import_runtime, no_sign, open_session
 from deployopt.device.setup import Setup
+from deployopt.device.signs import Signs
 from deployopt.device.timing import Pace, TimedPart, differing
 from deployopt.device.turns import Turns
 from deployopt.store.faults import storage_errors
@@ -140,11 +143,11 @@ class _Opened(msgspec.Struct):
     base_rss_bytes: int
 
 
-def _open(setup: Setup) -> _Opened:
+def _open(setup: Setup, sign: Callable[[], None] = no_sign) -> _Opened:
     import_runtime(setup.runtime)
     base = psutil.Process().memory_info().rss
     start = time.perf_counter_ns()
-    session = open_session(setup)
+    session = open_session(setup, sign)
     load_s = (time.perf_counter_ns() - start) * _S
     there = [output.name for output in session.get_outputs()]
     missing = [name for name in setup.outputs if name not in there]
@@ -159,27 +162,30 @@ def _time(request: TimeRequest, say: Say, wait: Wait) -> Timed:
     if request.cores:
         os.sched_setaffinity(0, request.cores)
     pool: list[Feed] = list(decode_samples(request.feeds))
-    opened = _open(request.setup)
+    card = watch_card(request.setup.provider)
+    opened = _open(request.setup, Signs(say))
     say(Working(share=0.1, what="model loaded"))
     session, names = opened.session, opened.names
+    window = PASSES_WINDOW if is_pipeline(request.setup.model) else WINDOW
 
     def after_window(count: int) -> None:
-        if count % WINDOW == 0:
+        if count % window == 0:
             say(Working(share=0.2, what="warming up"))
 
-    warm = warmed(session, names, pool, request.seed, after_window=after_window)
+    warm = warmed(session, names, pool, request.seed, after_window=after_window, window=window)
     plan = RoundPlan(
         requests=request.requests,
         min_s=request.min_s,
         seed=request.seed,
         arrivals_per_s=request.arrivals_per_s,
     )
-    turns = Turns(request.turn_s, warm.guess_s, wait)
+    turns = Turns(request.turn_s, warm.guess_s, wait, card=card)
     before = read_conditions()
     parts = timed_parts(session, names, pool, plan, warm, Pace(turns=turns))
     spent_j, after = turns.energy_j(), read_conditions()
     threads = request.setup.threads
-    conditions = conditions_between(before, after, threads, turns.outside)
+    seen = conditions_between(before, after, threads, turns.outside)
+    conditions = with_card(seen, request.setup.provider, card)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(
         round=Round(
@@ -214,14 +220,15 @@ def _compare(
 
 
 def _evaluate(request: EvaluateRequest, say: Say) -> Evaluated:
-    opened = _open(request.setup)
+    signs = Signs(say)
+    opened = _open(request.setup, signs)
     data = request.data
     examples = decode_examples(data.examples)
     requests = feeds(data.interface, data.folder, examples.inputs, data.workload)
     start = time.perf_counter_ns()
     outputs: list[dict[str, Array]] = []
     done, non_finite = 0, 0
-    for feed in _with_signs(requests, -(-len(examples) // data.workload.batch), say):
+    for feed in _with_signs(requests, -(-len(examples) // data.workload.batch), say, signs):
         result = dict(zip(opened.names, opened.session.run(opened.names, feed), strict=True))
         size = min(data.workload.batch, len(examples) - done)
         non_finite += count_non_finite(result, size)
@@ -241,9 +248,10 @@ def _evaluate(request: EvaluateRequest, say: Say) -> Evaluated:
     )
 
 
-def _with_signs(requests: Iterator[Feed], total: int, say: Say) -> Iterator[Feed]:
+def _with_signs(requests: Iterator[Feed], total: int, say: Say, signs: Signs) -> Iterator[Feed]:
     last = time.perf_counter_ns()
     for count, feed in enumerate(requests):
+        signs.share, signs.what = count / total, f"{count} of {total} requests"
         yield feed
         if (time.perf_counter_ns() - last) * _S > _SIGN_OF_LIFE_S:
             say(Working(share=count / total, what=f"{count} of {total} requests"))

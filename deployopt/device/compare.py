@@ -44,12 +44,13 @@ from deployopt.device.admission import require_target, runtime_warnings
 from deployopt.device.agreement import agrees
 from deployopt.device.bundle_reader import OpenBundle
 from deployopt.device.device import Device, ThisMachine
+from deployopt.device.drawing.pairing import pair_drawings
 from deployopt.device.generating.bundled import asks_choices
 from deployopt.device.generating.comparing import compare_language
 from deployopt.device.generating.sides import language_side_of
 from deployopt.device.latency import Place, Schedule, measure
 from deployopt.device.machine import exact_for, matches
-from deployopt.device.onnx_operators import count_operators
+from deployopt.device.onnx_operators import operators_of
 from deployopt.device.reference import Reference, classes_of, logits_of
 from deployopt.device.ring import ROUND_S, Ring, Terms
 from deployopt.device.setup import Arm, EvaluationSet
@@ -65,6 +66,8 @@ from deployopt.store.faults import storage_errors
 from deployopt.store.staging import scratch_folder, staged_folder
 
 _REQUESTS: Final = 30
+_DRAWINGS: Final = 3
+"""Requests of many passes are fewer a round."""
 
 
 def compare(  # noqa: PLR0913 -- what the command line offers
@@ -195,7 +198,7 @@ def _accuracy(
     old: Side, new: Side, before: Evaluation, after: Evaluation, ring: Ring
 ) -> AccuracyTrial:
     """Right and wrong of both on the same examples; without labels right is the reference's."""
-    if new.interface.detects:
+    if new.interface.detects or new.interface.pairs:
         return _boxes(old, new, before, after, ring)
     labels = decode_examples(new.data.examples).labels
     was, now = _right(old, new, before, labels), _right(new, new, after, labels)
@@ -219,7 +222,7 @@ def _accuracy(
 def _boxes(
     old: Side, new: Side, before: Evaluation, after: Evaluation, ring: Ring
 ) -> AccuracyTrial:
-    """What the old one finds stands for the reference."""
+    """Of a detector or an image-text model: what the old one finds stands for the reference."""
     judged = Judged(
         artifact=new.told.artifact,
         split=Split.GATE,
@@ -244,6 +247,9 @@ def _exact(old: Side, new: Side, ring: Ring) -> bool:
 
 def _right(side: Side, new: Side, evaluation: Evaluation, labels: tuple[int, ...] | None) -> Bools:
     """Whether each answer is right, by the labels or by the reference of the new one."""
+    if new.interface.draws:
+        results = new.reference.results or ()
+        return pair_drawings(new.interface.outputs[0], results, evaluation.outputs).agree
     if not new.interface.classifies:
         results = new.reference.results or ()
         _require_same(len(results), len(evaluation.outputs))
@@ -279,7 +285,7 @@ def _latency(
     ]
     schedule = Schedule(
         looks=tuple(look.rounds for look in LOOKS),
-        requests=_REQUESTS,
+        requests=_DRAWINGS if new[0].interface.draws else _REQUESTS,
         min_round_s=ROUND_S[ring.evidence],
         batch=new[0].data.workload.batch,
         arrivals_per_s=new[0].data.workload.requests_per_s,
@@ -304,6 +310,4 @@ def _operators(old: Side, new: Side) -> tuple[Difference, ...]:
     """Of two ONNX graphs; the graphs of other runtimes are not read."""
     if {old.setup.runtime, new.setup.runtime} != {"onnxruntime"}:
         return ()
-    return (
-        operator_difference(count_operators(old.setup.model), count_operators(new.setup.model)),
-    )
+    return (operator_difference(operators_of(old.setup.model), operators_of(new.setup.model)),)

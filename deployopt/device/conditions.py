@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.measurement import Conditions
+from deployopt.device.card_watch import card_void
 from deployopt.device.readings import SYSTEM, read_number, read_text
 
 STEAL_MAX: Final = 0.05
@@ -128,7 +129,7 @@ def void_reason(conditions: Conditions, threads: int) -> str | None:
             return f"other processes kept the threads waiting for {waited:.0%} of the time"
     elif conditions.switches_per_s > SWITCHES_MAX_PER_S * threads:
         return f"other processes interrupted {conditions.switches_per_s:.0f} times a second"
-    return None
+    return None if conditions.card is msgspec.UNSET else card_void(conditions.card)
 
 
 def _throttled(before: Reading, after: Reading) -> bool | None:

@@ -1,4 +1,4 @@
-"""The few calls of NVIDIA's driver that running an engine takes: a context, memory, copies, a wait.
+"""The few calls of NVIDIA's driver that are made: which card, a context, memory, copies, a wait.
 
 In: libcuda.so.1, which comes with the driver. Refuses machines without a driver or a card, with
 what the driver says.
@@ -15,6 +15,7 @@ from deployopt.core.samples import Array
 _LIBRARY: Final = "libcuda.so.1"
 _MAJOR: Final = 75
 _MINOR: Final = 76
+_ADDRESS_BYTES: Final = 32
 
 
 class Cuda(Protocol):
@@ -52,6 +53,28 @@ def driver_missing() -> str | None:
         return "there is no NVIDIA driver (libcuda.so.1)"
     status = int(library.cuInit(0))
     return None if status == 0 else f"the NVIDIA driver finds no card (its error {status})"
+
+
+def driver_version() -> int | None:
+    """The newest CUDA that the driver is for, 12080 for 12.8; None without a driver."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return None
+    found = ctypes.c_int()
+    return found.value if int(library.cuDriverGetVersion(ctypes.byref(found))) == 0 else None
+
+
+def card_address() -> str | None:
+    """Where the first card of CUDA's order is on the bus, as NVML knows it too; None without."""
+    if driver_missing() is not None:
+        return None
+    library, device = ctypes.CDLL(_LIBRARY), ctypes.c_int()
+    address = ctypes.create_string_buffer(_ADDRESS_BYTES)
+    if int(library.cuDeviceGet(ctypes.byref(device), 0)) != 0:
+        return None
+    told = int(library.cuDeviceGetPCIBusId(address, _ADDRESS_BYTES, device)) == 0
+    return address.value.decode("ascii") if told else None
 
 
 class CudaDriver:

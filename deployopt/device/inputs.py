@@ -14,10 +14,20 @@ from tokenizers import Encoding, Tokenizer
 
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import IMAGE, Example
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
+from deployopt.core.interface import (
+    ArrayInputs,
+    DrawingInputs,
+    ImageInputs,
+    Interface,
+    PairInputs,
+    PromptInputs,
+    TextInputs,
+)
+from deployopt.core.pairs import caption_of
 from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
+from deployopt.device.drawing.requests import judged_request, texts_of
 from deployopt.device.images import image_input
 from deployopt.device.preparing.texts import TextPreparer
 
@@ -42,6 +52,12 @@ def feeds(
         return (encode.feed(batch) for batch in batches)
     if isinstance(inputs, ImageInputs):
         return (_image_feed(batch, inputs) for batch in batches)
+    if isinstance(inputs, DrawingInputs):
+        prompts = prompt_encoder(inputs, folder)
+        return (judged_request(prompts, inputs, batch) for batch in batches)
+    if isinstance(inputs, PairInputs):
+        encode = TextEncoder(inputs.text, folder, workload)
+        return (_pair_feed(batch, inputs, encode) for batch in batches)
     if isinstance(inputs, PromptInputs):
         raise UsageError("The model goes on with texts, and has no requests of fixed inputs.")
     return (_array_feed(batch, inputs) for batch in batches)
@@ -75,6 +91,12 @@ class TextEncoder:
         except BaseException as error:
             _pass_on(error)
             raise DeviceError(f"The tokenizer failed: {safe_text(str(error))}.") from error
+
+
+def prompt_encoder(inputs: DrawingInputs, folder: Path) -> TextEncoder:
+    """What turns the prompts of a drawing into token ids."""
+    texts, workload = texts_of(inputs)
+    return TextEncoder(texts, folder, workload)
 
 
 def open_tokenizer(path: Path) -> Tokenizer:
@@ -111,6 +133,12 @@ def _image_feed(batch: Sequence[Example], inputs: ImageInputs) -> Feed:
             raise UsageError("The model takes images; the examples are something else.")
         images.append(image_input(example[IMAGE], inputs))
     return {inputs.input_name: np.stack(images)}
+
+
+def _pair_feed(batch: Sequence[Example], inputs: PairInputs, encode: "TextEncoder") -> Feed:
+    """As many images as texts, each with its own."""
+    texts = [caption_of(example, "The data") for example in batch]
+    return dict(_image_feed(batch, inputs.image)) | dict(encode.feed(texts))
 
 
 def _array_feed(batch: Sequence[Example], inputs: ArrayInputs) -> Feed:

@@ -22,6 +22,7 @@ from deployopt.core.measurement import Machine, Round, Trial
 from deployopt.core.quantiles import least_requests, least_rounds
 from deployopt.core.samples import Feed, encode_samples
 from deployopt.device.device import Device, one_by_one
+from deployopt.device.drawing.files import graph_files, is_pipeline
 from deployopt.device.generating.asking import expected_bytes, write_prompts
 from deployopt.device.protocol import AnswerRequest, TimeRequest, Timing, Working
 from deployopt.device.setup import (
@@ -245,7 +246,9 @@ def _expected_bytes(setup: Setup, schedule: Schedule) -> int:
     """Of the process, cautiously, by the files that lie with the model."""
     if schedule.answering is not None:
         return _RUNTIME_BYTES + expected_bytes(setup, schedule.answering)
-    files = (path for path in setup.model.parent.glob(f"{setup.model.stem}*") if path.is_file())
+    beside = setup.model.parent.glob(f"{setup.model.stem}*")
+    every = graph_files(setup.model) if is_pipeline(setup.model) else beside
+    files = (path for path in every if path.is_file())
     return _RUNTIME_BYTES + _COPIES * sum(path.stat().st_size for path in files)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from deployopt.core.errors import RefusedInputError
+from deployopt.device.drawing.files import graph_files, is_pipeline
 
+_SUFFIX: Final = ".onnx"
 _GRAPH: Final = 7
 _NODE: Final = 1
 _OP_TYPE: Final = 4
@@ -40,6 +42,17 @@ def count_operators(path: Path) -> dict[str, int]:
     except (OSError, ValueError) as error:
         raise RefusedInputError(f"{path} is not an ONNX file: {error}.") from error
     return dict(Counter(sorted(names)).most_common())
+
+
+def operators_of(model: Path) -> dict[str, int]:
+    """The same of what is opened: a graph, or the settings of a pipeline with its graphs beside."""
+    if not is_pipeline(model):
+        return count_operators(model)
+    found = Counter[str]()
+    for path in graph_files(model):
+        if path.suffix == _SUFFIX:
+            found.update(count_operators(path))
+    return dict(found.most_common())
 
 
 def _operator(data: mmap.mmap, node: _Span) -> str:

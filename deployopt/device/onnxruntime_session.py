@@ -1,4 +1,4 @@
-"""An ONNX Runtime session: on the setup's provider, with its threads and no others, quiet.
+"""An ONNX Runtime session on the CPU, with the setup's threads and no others, quiet.
 
 In: a Setup. Out: a session. Refuses a model stamped newer than the runtime reads, a provider that
 is not there, and session entries that would make the runtime open other files.
@@ -83,17 +83,18 @@ def open_onnxruntime(setup: Setup) -> Session:
     try:
         session = onnxruntime.InferenceSession(
             str(setup.model),
-            _options(setup),
+            session_options(setup),
             providers=[provider],
             disabled_optimizers=list(setup.session.disabled_optimizers),
             enable_fallback=0,
         )
     except ORT_FAILURES as error:
-        raise _explain(error, setup, header) from error
+        raise explain_failure(error, setup, header) from error
     return OnnxruntimeSession(session)
 
 
-def _options(setup: Setup) -> onnxruntime.SessionOptions:
+def session_options(setup: Setup) -> onnxruntime.SessionOptions:
+    """Its threads and no others, quiet; raises RefusedInputError on entries that name files."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = setup.threads
     options.inter_op_num_threads = 1
@@ -116,9 +117,10 @@ def _provider(name: str) -> str:
     return wanted
 
 
-def _explain(
+def explain_failure(
     error: BaseException, setup: Setup, header: OnnxHeader
 ) -> DeviceError | IntegrityError:
+    """What the runtime says of a file that it does not open, and what to do."""
     text = str(error)
     have = onnxruntime.__version__
     opset, ir = _OPSET_END.search(text), _IR_END.search(text)

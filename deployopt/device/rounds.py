@@ -16,7 +16,7 @@ import numpy as np
 
 from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Feed
-from deployopt.core.steady import WINDOW
+from deployopt.core.steady import ALIKE, WINDOW
 from deployopt.device.session import Session
 from deployopt.device.timing import (
     KEPT_BYTES,
@@ -52,13 +52,15 @@ class Warmed(msgspec.Struct, frozen=True, kw_only=True):
     answer_bytes: int
 
 
-def warmed(
+def warmed(  # noqa: PLR0913 -- what is asked, and how it is watched
     session: Session,
     names: Sequence[str] | None,
     pool: Sequence[Feed],
     seed: int,
     clock: Clock = time.perf_counter_ns,
     after_window: Callable[[int], None] = lambda _: None,
+    *,
+    window: int = WINDOW,
 ) -> Warmed:
     """Answer once, then until requests are steady, with feeds that are not probes."""
     probes = set(pick_probes(len(pool), seed))
@@ -67,9 +69,9 @@ def warmed(
     start = clock()
     answer = session.run(names, common[0])
     first_s = (clock() - start) / _NS_PER_S
-    warmup_s, steady = warm_up(session, names, common, clock, after_window)
+    warmup_s, steady = warm_up(session, names, common, clock, after_window, window=window)
     _rehearse(session, names, pool, probes)
-    guess_s = float(np.mean(warmup_s[-WINDOW:]))
+    guess_s = float(np.mean(warmup_s[-max(window, ALIKE) :]))
     return Warmed(
         first_s=first_s,
         warmup_s=warmup_s,

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from deployopt.core.drawing_result import DrawingSettings
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.examples import IMAGE, Example
 from deployopt.core.generation import Answer, Sampling
@@ -32,6 +33,7 @@ from deployopt.store.staging import scratch_folder
 if TYPE_CHECKING:
     from deployopt.device.chatting.conversation import Conversation
     from deployopt.device.chatting.process import ModelProcess
+    from deployopt.device.drawing.drawer import Picture
 
 Given = str | Path | Array | Mapping[str, Array]
 
@@ -117,6 +119,10 @@ class Predictor:
             raise UsageError(
                 "A language model predicts no labels. Use generate for one prompt, chat for turns."
             )
+        if self.interface.pairs:
+            raise UsageError("An image-text model takes images and texts: use match.")
+        if self.interface.draws:
+            raise UsageError("The model draws images of prompts: use draw.")
         if isinstance(inputs, str | bytes):
             raise UsageError("predict takes a list of inputs, so that one text is given as [text].")
         examples = [self._example(given) for given in inputs]
@@ -125,6 +131,47 @@ class Predictor:
             pairs = zip(examples, requests, strict=True)
             return [self._found(self._session, example, feed) for example, feed in pairs]
         return [self._answer(self._session, feed) for feed in requests]
+
+    def match(self, images: Sequence[Given], texts: Sequence[str]) -> list[Prediction]:
+        """How well each text fits each image, of an image-text model: an answer an image.
+
+        `scores` are shares of the texts that were given, so that there have to be two or more;
+        `label` is the text that fits best.
+
+        Raises:
+            UsageError: it is no image-text model, or there is nothing to choose among.
+        """
+        from deployopt.device.retrieving.matching import match
+
+        if self._session is None or not self.interface.pairs:
+            raise UsageError("The model does not match texts with images. Use predict.")
+        pixels = [read_image(Path(x)) if isinstance(x, str | Path) else x for x in images]
+        found = match(self._session, self.interface, self._bundle.folder, pixels, texts)
+        return [
+            Prediction(
+                label=texts[int(np.argmax(shares))],
+                score=float(max(shares)),
+                scores={text: float(x) for text, x in zip(texts, shares, strict=True)},
+            )
+            for shares in found
+        ]
+
+    def draw(self, prompt: str, settings: DrawingSettings | None = None) -> "Picture":
+        """An image of the prompt: `pixels`, uint8 `[height, width, 3]`, and what they took.
+
+        Raises:
+            UsageError: the model does not draw, the prompt is empty, or a setting is none that it
+                takes.
+            DeviceError: the runtime fails.
+        """
+        from deployopt.device.drawing.drawer import draw_picture
+        from deployopt.device.drawing.session import DrawingSession
+
+        if not isinstance(self._session, DrawingSession):
+            raise UsageError("The model draws no images. Use predict.")
+        return draw_picture(
+            self._session, self._bundle.folder, prompt, settings or DrawingSettings()
+        )
 
     def generate(
         self, prompt: str, *, sampling: Sampling | None = None, threads: int | None = None

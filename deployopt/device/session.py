@@ -4,11 +4,13 @@ In: a Setup. Out: a session of its runtime, with its threads and no others, quie
 imported when a model asks for it, so that none is in the memory of another's measurement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from deployopt.core.artifact import RuntimeName
+from deployopt.core.card import CARD_PROVIDERS
 from deployopt.core.samples import Array
+from deployopt.device.drawing.files import is_pipeline
 from deployopt.device.setup import Setup
 
 
@@ -32,8 +34,12 @@ class Session(Protocol):
         ...
 
 
-def open_session(setup: Setup) -> Session:
-    """Open the model.
+def no_sign() -> None:
+    """No one waits for signs of life."""
+
+
+def open_session(setup: Setup, sign: Callable[[], None] = no_sign) -> Session:
+    """Open the model; one whose requests take long calls `sign` now and then.
 
     Raises:
         IntegrityError: the model is newer than the runtime, or is not a model.
@@ -48,6 +54,14 @@ def open_session(setup: Setup) -> Session:
         from deployopt.device.tensorrt_session import open_engine
 
         return open_engine(setup)
+    if is_pipeline(setup.model):
+        from deployopt.device.drawing.session import open_drawing
+
+        return open_drawing(setup, sign)
+    if setup.provider in CARD_PROVIDERS:
+        from deployopt.device.card_session import open_on_card
+
+        return open_on_card(setup)
     from deployopt.device.onnxruntime_session import open_onnxruntime
 
     return open_onnxruntime(setup)

@@ -1,5 +1,6 @@
 """How an artifact is run, on what, and how much a run may take: the nouns of this folder."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Final
@@ -7,11 +8,13 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, RuntimeName, SessionOptions
+from deployopt.core.card import TENSORRT
 from deployopt.core.interface import Interface
 from deployopt.core.measurement import Machine
 from deployopt.core.samples import Feed
 from deployopt.core.target import Target
 from deployopt.core.workload import Workload
+from deployopt.store.layout import Layout, default_root
 
 _GIB: Final = 2**30
 
@@ -29,6 +32,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-rtx."""
     outputs: tuple[str, ...] = ()
     """The outputs that are asked for; all of them when empty."""
+    engines: Path | None = None
+    """Where TensorRT keeps what it builds of a graph on this machine; None: nowhere."""
 
 
 class EvaluationSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,4 +118,14 @@ def setup_of(
         runtime=artifact.runtime,
         provider=target.runtime.provider,
         outputs=outputs,
+        engines=engines_for(target, artifact.digest),
     )
+
+
+def engines_for(target: Target, artifact: str) -> Path | None:
+    """Where TensorRT keeps what it builds of the artifact here; None for any other provider."""
+    if target.runtime.provider != TENSORRT:
+        return None
+    # The digest is what a manifest says it is.
+    name = hashlib.sha256(artifact.encode()).hexdigest()
+    return Layout(root=default_root()).engines / name

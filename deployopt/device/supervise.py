@@ -64,6 +64,7 @@ _SETTINGS: Final = {
     "PYTHONUNBUFFERED": "1",
 }
 _MIB: Final = 2**20
+_CPU: Final = "cpu"
 _ERRORS: Final[dict[str, type[DeployoptError]]] = {
     "device": DeviceError,
     "integrity": IntegrityError,
@@ -118,7 +119,7 @@ class Watched:
     def begin(self, request: Request, progress: Progress) -> Timed | Evaluated | Waiting:
         """Give it the request, and wait until it answers or waits for its turn."""
         # Before the request, so that nothing that a model does can come first.
-        self._bound()
+        self._bound(on_card=request.setup.provider != _CPU)
         return self._exchange(request, progress)
 
     def take_turn(self, progress: Progress) -> Timed | Evaluated | Waiting:
@@ -145,10 +146,14 @@ class Watched:
                 _signal_group(self._process.pid, signal.SIGSTOP)
             return reply
 
-    def _bound(self) -> None:
-        """Set the kernel's limits on the child: address space, CPU time, no core file."""
+    def _bound(self, *, on_card: bool = False) -> None:
+        """Set the kernel's limits on the child: address space, CPU time, no core file.
+
+        A card's driver reserves as many addresses as the card and the machine have memory, and
+        touches few: its child is held by its resident memory alone.
+        """
         limits = {resource.RLIMIT_CORE: (0, 0)}
-        if self._limits.memory_bytes is not None:
+        if self._limits.memory_bytes is not None and not on_card:
             most = self._limits.memory_bytes + self._limits.address_headroom_bytes
             limits[resource.RLIMIT_AS] = (most, most)
         if self._limits.cpu_s is not None:

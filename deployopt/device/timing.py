@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from deployopt.core.samples import Array, Feed
-from deployopt.core.steady import WarmUpWatch
+from deployopt.core.steady import WINDOW, WarmUpWatch
 from deployopt.device.session import Session
 from deployopt.device.turns import Turns
 
@@ -123,9 +123,11 @@ def warm_up(
     feeds: Sequence[Feed],
     clock: Clock = time.perf_counter_ns,
     after_window: Callable[[int], None] = lambda _: None,
+    *,
+    window: int = WINDOW,
 ) -> tuple[tuple[float, ...], bool]:
     """Send `feeds` around until requests are steady: durations, and whether they became so."""
-    watch = WarmUpWatch()
+    watch = WarmUpWatch(window)
     durations: list[float] = []
     while not watch.done:
         feed = feeds[len(durations) % len(feeds)]

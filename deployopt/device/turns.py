@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from deployopt.device.card_watch import CardWatch
 from deployopt.device.conditions import Outside, delay_between, read_run_delays_ns
 from deployopt.device.energy import Meter
 
@@ -35,24 +36,28 @@ class Turns:
         guess_s: float = 1.0,
         wait: Callable[[], None] = lambda: None,
         clock: Clock = time.perf_counter_ns,
+        card: CardWatch | None = None,
     ) -> None:
+        self._card = card
         self._turn_ns = None if turn_s is None else int(turn_s * _NS_PER_S)
         self._warms = turn_s is not None and guess_s <= WARMING_SHARE_MAX * turn_s
         self._wait = wait
         self._clock = clock
         self._ends: int | None = None
         self._meter = Meter(clock)
-        self._meter.begin()
+        self._begin()
         self.outside = Outside()
         """Waiting and warming up, so far."""
 
     def come(self, send: Callable[[int], object]) -> None:
         """Go on within a turn; else wait for one, and warm up by sending requests 0, 1 …."""
         self._meter.sample()
+        if self._card is not None:
+            self._card.sample()
         if self._turn_ns is None or (self._ends is not None and self._clock() < self._ends):
             return
         if self._ends is not None:
-            self._meter.end()
+            self._end()
         left, cpu_s, delays = self._clock(), time.process_time(), read_run_delays_ns()
         self._wait()
         begun, sent = self._clock(), 0
@@ -60,7 +65,7 @@ class Turns:
             send(sent)
             sent += 1
         delay_ns = delay_between(delays, read_run_delays_ns()) or 0
-        self._meter.begin()
+        self._begin()
         now, before = self._clock(), self.outside
         self.outside = Outside(
             wall_s=before.wall_s + (now - left) / _NS_PER_S,
@@ -71,5 +76,15 @@ class Turns:
 
     def energy_j(self) -> float | None:
         """Joules of the turns, the last one ending now; None where nothing tells."""
-        self._meter.end()
+        self._end()
         return self._meter.joules
+
+    def _begin(self) -> None:
+        self._meter.begin()
+        if self._card is not None:
+            self._card.begin()
+
+    def _end(self) -> None:
+        self._meter.end()
+        if self._card is not None:
+            self._card.end()

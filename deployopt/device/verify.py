@@ -115,6 +115,8 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     scores = None if asked is None else asked.scores
     kept = None if latency is None else _remember(here, latency, scores, store)
     warnings = warnings if kept is None else (*warnings, kept)
+    if asked is not None and asked.accuracy is not None:
+        warnings = (*warnings, *asked.accuracy.told)
     result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
     if result.on_target and result.exit_code == ExitCode.ACCEPTED:
         accept_release(opened.manifest, authenticity, policy)

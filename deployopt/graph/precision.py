@@ -4,6 +4,7 @@ A graph goes in; a Precision comes out, whatever was asked for when it was made.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -44,9 +45,22 @@ def precision_found(path: Path) -> Precision:
     return precision_of(model)
 
 
+def precision_of_all(paths: Iterable[Path]) -> Precision:
+    """The same of several files that make up one model."""
+    shares: Counter[Precision] = Counter()
+    for path in paths:
+        model = read_graph(path)
+        lift_constants(model)
+        shares += weight_shares(model)
+    return _most(shares)
+
+
 def precision_of(model: onnx.ModelProto) -> Precision:
     """The same of a model in memory whose constants are initializers."""
-    shares = weight_shares(model)
+    return _most(weight_shares(model))
+
+
+def _most(shares: Counter[Precision]) -> Precision:
     total = sum(shares.values())
     if not total:
         return Precision.FP32

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from deployopt.core.errors import StepError
-from deployopt.core.interface import ImageInputs, Interface, TextInputs
+from deployopt.core.interface import ImageInputs, Interface, PairInputs, TextInputs
 from deployopt.core.samples import Array, Feed
 
 TRACE_BATCH: Final = 2
@@ -40,9 +41,11 @@ def pad_together(feeds: Sequence[Feed], interface: Interface) -> dict[str, Array
 
 
 def _stack(arrays: list[Array], name: str, interface: Interface) -> Array:
-    if not isinstance(interface.inputs, TextInputs):
+    inputs = interface.inputs
+    texts = inputs.text if isinstance(inputs, PairInputs) else inputs
+    if not isinstance(texts, TextInputs) or name not in texts.input_names:
         return np.concatenate(arrays)
-    fill = interface.inputs.pad_id if name == "input_ids" else 0
+    fill = texts.pad_id if name == "input_ids" else 0
     longest = max(array.shape[1] for array in arrays)
     rows = sum(array.shape[0] for array in arrays)
     stacked = np.full((rows, longest), fill, arrays[0].dtype)
@@ -62,8 +65,16 @@ def _feed(
         case ImageInputs(input_name=name, channels=channels, height=height, width=width):
             shape = (batch, channels, height, width)
             return {name: random.standard_normal(shape, np.float32)}
+        case PairInputs(image=image, text=text):
+            # One text more than images, so that a tracer cannot take the one for the other.
+            seen = _feed(_alone(interface, image), batch, length, random)
+            return seen | _feed(_alone(interface, text), batch + 1, length, random)
         case _:
             raise StepError("Export needs text or image inputs; give an ONNX file instead.")
+
+
+def _alone(interface: Interface, inputs: ImageInputs | TextInputs) -> Interface:
+    return msgspec.structs.replace(interface, inputs=inputs)
 
 
 def _text_input(name: str, batch: int, length: int, random: np.random.Generator) -> Array:

@@ -16,10 +16,9 @@ from deployopt.core.interface import Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.modeling.agreement import check_agreement, run_outputs
 from deployopt.modeling.dummies import check_feeds, trace_feed
-from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
 from deployopt.modeling.tracing import Exporter, Trace, trace_to_onnx
-from deployopt.modeling.wrapping import dynamic_axes, input_names, tensors, wrapped
+from deployopt.modeling.wrapping import dynamic_axes, input_names, opened, tensors, wrapped
 
 CHECKED_SAMPLES: Final = 4
 
@@ -79,7 +78,7 @@ def _ask_and_trace(
     folder: Path, interface: Interface, feeds: Sequence[Feed], trace: Trace, traced: Path
 ) -> tuple[list[list[Array]], dict[str, Array]]:
     """What the model answers, output by output, and the weights of its graph."""
-    model = wrapped(load_model(folder, interface.task), interface)
+    model = wrapped(opened(folder, interface), interface)
     with torch.inference_mode():
         answers = [model(*tensors(feed, trace.inputs)) for feed in feeds]
     each = [one if isinstance(one, tuple) else (one,) for one in answers]

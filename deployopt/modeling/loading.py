@@ -29,6 +29,7 @@ _CLASS_ENDINGS: Final = {
     Task.TEXT_CLASSIFICATION: "ForSequenceClassification",
     Task.IMAGE_CLASSIFICATION: "ForImageClassification",
     Task.OBJECT_DETECTION: "ForObjectDetection",
+    Task.IMAGE_TEXT: "CLIPModel",
     Task.TEXT_GENERATION: "ForCausalLM",
 }
 

@@ -12,13 +12,12 @@ import numpy.typing as npt
 import torch
 
 from deployopt.core.errors import StepError
-from deployopt.core.interface import Interface
+from deployopt.core.interface import PAIR_SCORES, Interface
 from deployopt.core.samples import Array, Feed
 from deployopt.modeling.batching import batches
 from deployopt.modeling.dummies import pad_together
-from deployopt.modeling.loading import load_model
 from deployopt.modeling.threads import torch_threads
-from deployopt.modeling.wrapping import Logits, input_names, tensors, wrapped
+from deployopt.modeling.wrapping import Logits, input_names, opened, tensors, wrapped
 
 
 def _silent(done: float, what: str) -> None:
@@ -40,7 +39,7 @@ def predict(
         RefusedInputError: the folder may not be opened.
         StepError: it does not load, or gives numbers that are not finite.
     """
-    model = load_model(folder, interface.task)
+    model = opened(folder, interface)
     found = predict_with(model, interface, feeds, threads=threads, batch=batch, progress=progress)
     if not np.isfinite(found).all():
         raise StepError(f"The model in {folder} gives numbers that are not finite.")
@@ -80,13 +79,13 @@ def find_boxes(
     batch: int = 8,
     progress: Callable[[float, str], None] = _silent,
 ) -> list[dict[str, Array]]:
-    """A detector's outputs, one request of one image each.
+    """The outputs of a detector, or of an image-text model, one request of one example each.
 
     Raises:
         RefusedInputError: the folder may not be opened.
         StepError: it does not load, or gives numbers that are not finite.
     """
-    model = wrapped(load_model(folder, interface.task), interface)
+    model = wrapped(opened(folder, interface), interface)
     names = input_names(interface)
     found: list[dict[str, Array]] = []
     with torch_threads(threads), torch.inference_mode():
@@ -95,8 +94,14 @@ def find_boxes(
             answers = [tensor.float().numpy() for tensor in model(*tensors(together, names))]
             for row in range(len(answers[0])):
                 pairs = zip(interface.outputs, answers, strict=True)
-                found.append({name: answer[row : row + 1] for name, answer in pairs})
+                found.append({name: _row(name, answer, row) for name, answer in pairs})
             progress(len(found) / len(feeds), f"reference: {len(found)} of {len(feeds)}")
     if not all(np.isfinite(array).all() for one in found for array in one.values()):
         raise StepError(f"The model in {folder} gives numbers that are not finite.")
     return found
+
+
+def _row(name: str, answer: Array, row: int) -> Array:
+    """What one example would be answered by itself: of every image with every text its own."""
+    one: Array = answer[row : row + 1]
+    return one[:, row : row + 1] if name == PAIR_SCORES else one

@@ -24,7 +24,10 @@ Axes: TypeAlias = Mapping[str, Mapping[int, str]]
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
-    """How a module is traced: names of its inputs and outputs, and the axes that may vary."""
+    """How a module is traced: names of its inputs and outputs, and the axes that may vary.
+
+    Of an output that no axes are given of, the first is the batch.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -56,7 +59,7 @@ def trace_to_onnx(
 def _torchscript(
     module: nn.Module, example: tuple[Tensor, ...], trace: Trace, path: Path
 ) -> dict[str, Array]:
-    axes = {**trace.axes, **{name: {0: "batch"} for name in trace.outputs if trace.axes}}
+    axes = {**{name: {0: "batch"} for name in trace.outputs if trace.axes}, **trace.axes}
     bare = Weightless(module, len(example))
     torch.onnx.export(
         bare,

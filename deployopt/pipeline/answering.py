@@ -18,20 +18,23 @@ from deployopt.device.accuracy import Evaluation, evaluate
 from deployopt.device.machine import describe_machine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of, threads_on
-from deployopt.pipeline.engines import RTX
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
+from deployopt.pipeline.runtimes import built_apart
 from deployopt.steps.engine import graph_of
+from deployopt.steps.session import GRAPH_SESSION
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import StoredObject
 from deployopt.store.writing import write_new_file
 
 _VERSION: Final = 2
 _ANSWERS: Final = "answers.npz"
+_CPU: Final = "cpu"
 _RUNTIME: Final = ("onnxruntime", "numpy", "tokenizers")
 _OPENVINO: Final = ("openvino", "numpy", "tokenizers")
 _REFERENCE: Final = ("torch", "transformers", *_RUNTIME)
+_DRAWING: Final = ("diffusers", *_REFERENCE)
 Progress = Callable[[float, str], None]
 
 
@@ -95,13 +98,16 @@ def candidate_answers(
 def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
     """The artifact as it runs on the target, asked for the outputs that count.
 
-    In an engine's place, which only its card can open, the graph that it was built of is asked.
+    In the place of what only a card can open, its graph is asked on this machine's CPU.
     """
     target, outputs = prepared.request.target, prepared.source.interface.outputs
     setup = setup_of(graph_of(artifact), target, prepared.machine, outputs)
-    if target.runtime.provider != RTX:
+    if target.runtime.provider == _CPU or not built_apart(target, prepared.machine):
         return setup
-    return msgspec.structs.replace(setup, provider="cpu")
+    given = artifact.digest == prepared.source.artifact.digest
+    return msgspec.structs.replace(
+        setup, provider=_CPU, session=setup.session if given else GRAPH_SESSION
+    )
 
 
 def evaluation_set(prepared: Prepared, split: Split) -> EvaluationSet:
@@ -121,10 +127,16 @@ def limits_for(prepared: Ground) -> Limits:
 
 
 def _ask_torch(prepared: Prepared, split: Split, progress: Progress) -> Sequence[Feed]:
-    from deployopt.steps.reference import find_reference_boxes, predict_reference
+    from deployopt.steps.reference import (
+        draw_reference_images,
+        find_reference_boxes,
+        predict_reference,
+    )
 
     feeds = split_feeds(prepared.source, prepared.dataset, split)
-    if prepared.source.interface.detects:
+    if prepared.source.interface.draws:
+        return draw_reference_images(prepared.source, feeds, prepared.bench.threads, progress)
+    if prepared.source.interface.detects or prepared.source.interface.pairs:
         return find_reference_boxes(prepared.source, feeds, prepared.bench.threads, progress)
     logits = predict_reference(prepared.source, feeds, prepared.bench.threads, progress)
     name = prepared.source.interface.outputs[0]
@@ -140,11 +152,12 @@ def _keep(prepared: Prepared, key: str, outputs: Sequence[Feed], meta: bytes) ->
 def _reference_key(prepared: Prepared, split: Split) -> str:
     """Of answers that were worked out here, whichever device measures."""
     here = describe_machine(runtime=False)
+    tools = _DRAWING if prepared.source.interface.draws else _REFERENCE
     return cache_key(
         _asked(prepared, prepared.source.artifact, split, here)
         | {
             "workload": to_plain(Workload()),
-            "tools": tool_versions(_REFERENCE),
+            "tools": tool_versions(tools),
             "threads": prepared.bench.threads,
         }
     )
@@ -152,7 +165,7 @@ def _reference_key(prepared: Prepared, split: Split) -> str:
 
 def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
     """Of answers that the device gave, with the packages that it has."""
-    machine = prepared.machine
+    machine, setup = prepared.machine, candidate_setup(prepared, artifact)
     tools = _OPENVINO if artifact.runtime == "openvino" else _RUNTIME
     return cache_key(
         _asked(prepared, artifact, split, machine)
@@ -161,6 +174,7 @@ def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
             "tools": {name: machine.packages.get(name, "") for name in tools},
             "threads": threads_on(machine, prepared.request.target.runtime.threads),
         }
+        | ({} if setup.provider == _CPU else {"provider": setup.provider})
     )
 
 

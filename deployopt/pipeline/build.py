@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import UsageError
+from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import Split
 from deployopt.core.request import BuildRequest
 from deployopt.core.result import BuildResult
@@ -22,6 +23,7 @@ from deployopt.device.device import Device
 from deployopt.device.reference import encode_reference
 from deployopt.pipeline.bundling import Judged
 from deployopt.pipeline.candidates import Candidate, Chosen
+from deployopt.pipeline.card_graphs import graph_note
 from deployopt.pipeline.choosing import choose
 from deployopt.pipeline.comparing import (
     check_baseline,
@@ -104,7 +106,11 @@ def run_build(
         judged = _judged(prepared, decision, candidates)
         why = _reasons(chosen, decision) | found.beaten
         result = result_of(prepared, candidates, why, judged, stages)
-        result = msgspec.structs.replace(result, gate=accuracy_summary(decision.winner.trial))
+        result = msgspec.structs.replace(
+            result,
+            gate=accuracy_summary(decision.winner.trial),
+            warnings=(*result.warnings, *decision.winner.trial.told),
+        )
         # A search is for the budgets; what a baseline says is no miss of theirs.
         within = msgspec.structs.replace(result, verdict=met)
         searched = concluded(found.result, within, prepared)
@@ -155,6 +161,11 @@ def _judged(
         reference=encode_reference(decision.reference),
         quality=(*(f.trial for f in decision.asked), *tried),
         latency=tuple(c.trial for c in candidates if c.trial is not None),
+        card=graph_note(
+            prepared.request.target,
+            decision.winner.made.artifact,
+            ran=prepared.evidence is Evidence.TARGET,
+        ),
     )
 
 

@@ -16,10 +16,11 @@ from deployopt.core.artifact import Artifact, Format
 from deployopt.core.bundle import EngineNote, FileEntry, Lineage, Manifest
 from deployopt.core.card import CardNote
 from deployopt.core.codec import decode_json, encode_json, encode_pretty
+from deployopt.core.drawing import UNET
 from deployopt.core.engine import GRAPH_FILE, LISTING_FILE, EngineListing
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
-from deployopt.core.interface import TextInputs
+from deployopt.core.interface import DrawingInputs, PairInputs, TextInputs
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.result import BuildResult
 from deployopt.core.scores import ScoreTrial
@@ -57,7 +58,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     settings: tuple[SettingTrial, ...] = ()
     """Of a language model, by length of prompt and by batch."""
     card: CardNote | None = None
-    """Of a language model for a card, which has not run."""
+    """Of a graph for a card."""
 
 
 def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
@@ -69,7 +70,9 @@ def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
         if path.is_file() and path not in beside
     }
     inputs = source.interface.inputs
-    if isinstance(inputs, TextInputs):
+    if isinstance(inputs, PairInputs):
+        inputs = inputs.text
+    if isinstance(inputs, TextInputs | DrawingInputs):
         files[inputs.tokenizer] = source.artifact.folder / inputs.tokenizer
     return files
 
@@ -218,6 +221,8 @@ def _engine(artifact: Artifact, entries: list[FileEntry]) -> EngineNote | msgspe
 
 
 def _opset(artifact: Artifact) -> int:
+    if artifact.format is Format.DRAWING:
+        return read_onnx_header(artifact.folder / UNET).opsets[""]
     return read_onnx_header(artifact.path).opsets[""] if artifact.format is Format.ONNX else 0
 
 

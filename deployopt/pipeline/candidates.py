@@ -21,9 +21,9 @@ from deployopt.core.summaries import (
     memory_figure,
     size_figure,
 )
-from deployopt.pipeline.engines import ENGINE_STEPS
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.recipes import FLOAT, FLOAT16
+from deployopt.pipeline.runtimes import CARD_STEPS
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     untimed: str | None = None
     """Why it was not timed beside the others: what it surely misses."""
     card: CardSummary | None = None
-    """Of a language model for a card that nothing is timed on here."""
+    """Of a graph for a card that nothing is timed on here."""
 
     @property
     def is_float(self) -> bool:
@@ -53,9 +53,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.recipe.name in {FLOAT, FLOAT16}
 
     @property
-    def is_engine(self) -> bool:
-        """Whether it is for a card that nothing is timed on here."""
-        return self.made is not None and self.made.artifact.format is Format.ENGINE
+    def is_apart(self) -> bool:
+        """Whether it is an engine or a graph for a card that nothing is timed on here."""
+        form = None if self.made is None else self.made.artifact.format
+        return form is Format.ENGINE or (form is Format.ONNX and self.card is not None)
 
     @property
     def precision(self) -> Precision | None:
@@ -126,12 +127,16 @@ def candidate_result(
 
 def _engine(candidate: Candidate) -> EngineSummary | None:
     made = candidate.made
-    if made is None or not candidate.is_engine:
+    if made is None or made.artifact.format is not Format.ENGINE:
         return None
     path = made.artifact.folder / LISTING_FILE
     listing = decode_json(path.read_bytes(), EngineListing, where=str(path))
-    pairs = zip(made.steps, made.between, strict=True)
-    plain = [given for step, given in pairs if step.lineage.step not in ENGINE_STEPS]
-    told = len(plain[-1].notes) if plain else 0
     # The last is the engine's own, which the listing says better.
-    return summary_of(listing, made.artifact.notes[told:-1])
+    return summary_of(listing, notes_for_card(made)[:-1])
+
+
+def notes_for_card(made: Made) -> tuple[str, ...]:
+    """What the steps behind the plain float graph found worth telling."""
+    pairs = zip(made.steps, made.between, strict=True)
+    plain = [given for step, given in pairs if step.lineage.step not in CARD_STEPS]
+    return made.artifact.notes[len(plain[-1].notes) if plain else 0 :]

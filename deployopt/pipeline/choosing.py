@@ -12,7 +12,7 @@ from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.answer_rounds import decode_rates, first_tokens
 from deployopt.core.budget import Budget
 from deployopt.core.evidence import Evidence
-from deployopt.core.judging.stored import peaks_of
+from deployopt.core.judging.stored import memory_untold, peaks_of
 from deployopt.core.measurement import Trial
 from deployopt.core.metric import METRICS, Kind
 from deployopt.core.nll import nll_increase_bounds
@@ -79,7 +79,7 @@ def _by_gain(
 
 def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
     """The ratio to the float one when it is proved to be below 1, and words for it."""
-    if candidate.is_engine and base.is_engine:
+    if candidate.is_apart and base.is_apart:
         return _predicted_gain(candidate, base)
     if candidate.card is not None and base.card is not None:
         return _predicted_answers(candidate, base)
@@ -97,7 +97,7 @@ def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
 
 
 def _predicted_gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
-    """Engines are not run where they are built: by what the target's arithmetic promises."""
+    """What is for a card and not run here: by what the target's arithmetic promises."""
     for metric, estimate in candidate.predictions.items():
         other = base.predictions.get(metric)
         known = METRICS.get(metric)
@@ -217,6 +217,8 @@ def _misses_memory(candidate: Candidate, budget: Budget) -> bool:
     trial = candidate.trial
     if trial is None or trial.evidence is not Evidence.TARGET:
         return _misses_prediction(candidate, budget)
+    if memory_untold(trial):
+        return _misses_prediction(candidate, budget)
     peaks = peaks_of(trial, candidate.scores)
     return peaks is None or any(peak > budget.limit for peak in peaks)
 
@@ -250,7 +252,7 @@ def _misses_prediction(candidate: Candidate, budget: Budget) -> bool:
 
 def _median_s(candidate: Candidate) -> float:
     """As measured; of what is for a card and not run here, as predicted."""
-    if candidate.is_engine:
+    if candidate.is_apart:
         kinds = ((METRICS[name].kind, e.value) for name, e in candidate.predictions.items())
         return min((value for kind, value in kinds if kind is Kind.LATENCY), default=float("inf"))
     if candidate.card is not None:

@@ -13,11 +13,13 @@ from deployopt.core.distributions import proportion_lower, proportion_upper
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.precision_loss import PrecisionLoss
+from deployopt.core.recall_loss import RecallLoss
 from deployopt.core.source import Dataset, DeclaredAccuracy, SourceModel
 
 _CONFIDENCE: Final = 0.999
 """Of each end of an interval: a doubt is raised wrongly in one build of five hundred."""
 _PRECISION_MIN: Final = 0.02
+_RECALL_MIN: Final = 0.02
 """A budget of one point is half of all that such a detector has."""
 
 
@@ -27,6 +29,8 @@ def accuracy_doubts(source: SourceModel, dataset: Dataset, trial: AccuracyTrial)
         return ()
     if trial.precision is not msgspec.UNSET:
         return _finds_nothing(trial.precision)
+    if trial.recall is not msgspec.UNSET:
+        return _matches_nothing(trial.recall, trial.examples)
     right = trial.both_right + trial.lost
     found = (
         _no_better_than_guessing(dataset, right, trial.examples),
@@ -42,6 +46,17 @@ def _finds_nothing(precision: PrecisionLoss) -> tuple[str, ...]:
         f"The reference has an mAP of {precision.reference:.1%} on the gate split: it finds next "
         "to nothing, so there is nothing to lose. The categories of the data are probably not in "
         "the model's order, or its images are prepared in another way: check them."
+    )
+    return (doubt,)
+
+
+def _matches_nothing(recall: RecallLoss, pairs: int) -> tuple[str, ...]:
+    if recall.reference >= _RECALL_MIN:
+        return ()
+    doubt = (
+        f"The reference has a recall of {recall.reference:.1%} among {pairs} pairs: its images and "
+        "texts find each other next to never, so there is nothing to lose. The captions are "
+        "probably of other images, or in a language or style that the model has not learnt."
     )
     return (doubt,)
 

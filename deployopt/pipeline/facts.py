@@ -10,12 +10,14 @@ import msgspec
 from deployopt.core import additive
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.errors import RefusedInputError, UsageError
-from deployopt.core.interface import ImageInputs, TextInputs
+from deployopt.core.interface import ImageInputs, PairInputs, Task, TextInputs
 from deployopt.core.plan import Facts
 from deployopt.core.source import SourceModel
 from deployopt.core.workload import Workload
+from deployopt.pipeline.drawing import pipeline_shape
 from deployopt.planning.architectures import read_architecture
 from deployopt.planning.architectures.reading import FAMILIES
+from deployopt.planning.architectures.towers import LABELS
 from deployopt.planning.operations import facts_of
 
 if TYPE_CHECKING:  # the name of a type should not cost a person numpy's import
@@ -34,6 +36,8 @@ def source_facts(
     """
     if source.artifact.format is Format.ONNX:
         return graph_facts(source.artifact, workload, shapes)
+    if source.artifact.format is Format.DIFFUSERS:
+        return facts_of(pipeline_shape(source.artifact.folder), workload)
     path = source.artifact.folder / "config.json"
     try:
         config = json.loads(path.read_bytes())
@@ -41,6 +45,8 @@ def source_facts(
         raise RefusedInputError(f"{path} is not JSON: {error}.") from error
     if not isinstance(config, dict) or str(config.get("model_type")) not in FAMILIES:
         return None
+    if source.interface.task is Task.ZERO_SHOT:
+        config |= {LABELS: len(source.interface.labels)}
     try:
         architecture = read_architecture(config)
     except UsageError:
@@ -86,16 +92,24 @@ def request_shapes(
     order = sorted(requests, key=lambda request: sum(a.size for a in request.values()))
     typical = order[min(len(order) - 1, int(quantile * len(order)))]
     shapes = {name: tuple(array.shape) for name, array in typical.items()}
-    if isinstance(source.interface.inputs, TextInputs) and workload.length != "real":
-        return {name: (shape[0], workload.length) for name, shape in shapes.items()}
-    return shapes
+    texts = _texts(source)
+    if texts is None or workload.length == "real":
+        return shapes
+    named = (name for name in texts.input_names if name in shapes)
+    return shapes | {name: (shapes[name][0], workload.length) for name in named}
 
 
 def _length(source: SourceModel, shapes: RequestShapes | None) -> int | None:
     """Tokens of a request; None where inputs are no texts."""
-    if not isinstance(source.interface.inputs, TextInputs) or not shapes:
-        return None
-    return next(iter(shapes.values()))[1]
+    texts = _texts(source)
+    return None if texts is None or not shapes else shapes[texts.input_names[0]][1]
+
+
+def _texts(source: SourceModel) -> TextInputs | None:
+    inputs = source.interface.inputs
+    if isinstance(inputs, PairInputs):
+        return inputs.text
+    return inputs if isinstance(inputs, TextInputs) else None
 
 
 def is_convolutional(source: SourceModel, facts: Facts | None) -> bool:

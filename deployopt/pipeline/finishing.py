@@ -11,6 +11,10 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.artifact import Format
+from deployopt.core.card import EXCHANGE, ORT_GPU
+from deployopt.core.codec import decode_json
+from deployopt.core.engine import LISTING_FILE, EngineListing
 from deployopt.core.errors import StepError
 from deployopt.core.evidence import Evidence
 from deployopt.core.request import BuildRequest
@@ -18,10 +22,12 @@ from deployopt.core.result import BuildResult, DataSummary, PlanSummary
 from deployopt.core.source import Dataset
 from deployopt.core.stages import TimedStages
 from deployopt.core.summaries import tail_quantile
+from deployopt.core.target import Target
 from deployopt.core.verdict import Outcome
 from deployopt.device.device import address_of
 from deployopt.pipeline.bundling import Judged, bundle_digest, bundle_page, lasting_files, publish
 from deployopt.pipeline.candidates import Candidate, candidate_result
+from deployopt.pipeline.card_graphs import graph_note
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.remembering import remember
 from deployopt.pipeline.sharing import said_of_share
@@ -121,9 +127,25 @@ def publish_judged(
     settle = None
     if judged.verdict.outcome is Outcome.UNDECIDED and prepared.evidence is not Evidence.TARGET:
         settle = f"deployopt verify {folder.name}"
-    result = msgspec.structs.replace(result, bundle=str(folder), settle=settle)
+    install = None if settle is None else install_there(prepared.request.target, judged)
+    result = msgspec.structs.replace(result, bundle=str(folder), settle=settle, install=install)
     publish(prepared, judged, result, folder)
     return result
+
+
+def install_there(target: Target, judged: Judged) -> str | None:
+    """What opens the bundle on a card's machine; None where the small install does."""
+    artifact = judged.made.artifact
+    if artifact.format is Format.ENGINE:
+        path = artifact.folder / LISTING_FILE
+        built = decode_json(path.read_bytes(), EngineListing, where=str(path))
+        return f"pip install deployopt '{built.builder}=={built.version}' nvidia-ml-py"
+    note = graph_note(target, artifact, ran=False)
+    if note is None:
+        return None
+    if target.hardware.arch == "aarch64":
+        return f"pip install deployopt, then {ORT_GPU} from NVIDIA in the place of onnxruntime"
+    return f"pip install 'deployopt[gpu]' && {EXCHANGE}"
 
 
 def destination(request: BuildRequest, word: str) -> Path:

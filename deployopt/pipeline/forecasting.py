@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.additive import is_convolutional
-from deployopt.core.artifact import Artifact, Precision
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.budget import Budget, limit_of
 from deployopt.core.errors import CannotFitError, UsageError
 from deployopt.core.evidence import Estimate, Evidence
@@ -53,6 +53,9 @@ def ways_of(recipes: Sequence[Recipe], artifact: Artifact) -> tuple[Way, ...]:
 def _expected(recipe: str, artifact: Artifact) -> Precision:
     if recipe in FLOATS:
         return artifact.precision
+    if artifact.format is Format.DIFFUSERS:
+        # Its convolutions stay float.
+        return Precision.MIXED
     return Precision.FP16 if recipe in HALVES else Precision.INT8
 
 
@@ -184,9 +187,9 @@ def require_fit(target: Target, model: str, facts: Facts | None) -> None:
 
 
 def evaluation_size(examples: int, budgets: Sequence[Budget]) -> EvaluationSize | None:
-    """What so many examples can prove; None where accuracy has no budget, and of mAP."""
+    """What so many examples can prove; None where accuracy has no budget, and of mAP or recall."""
     # How much mAP may be certified depends on what lies in the images, known when they are found.
-    if any(budget.metric == "map_drop" for budget in budgets):
+    if any(budget.metric in {"map_drop", "recall_drop"} for budget in budgets):
         return None
     limit = limit_of(budgets, Kind.ACCURACY)
     return None if limit is None else judge_evaluation_size(examples, limit)

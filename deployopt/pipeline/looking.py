@@ -17,16 +17,20 @@ from deployopt.core.counts import show_short
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.plan import Facts
 from deployopt.core.request import ByHand
+from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.weights import StoredWeights
 from deployopt.core.workload import Workload
 from deployopt.pipeline.assuming import assumed_shapes
+from deployopt.pipeline.drawing import pipeline_shape
 from deployopt.pipeline.facts import file_facts
 from deployopt.planning.architectures import read_architecture
 from deployopt.planning.architectures.ggufs import gguf_architecture
+from deployopt.planning.architectures.towers import LABELS as FIXED
 from deployopt.planning.by_hand import hand_architecture
 from deployopt.planning.entries import architecture_of
 from deployopt.sources.checks import CONFIG_MAX_BYTES, check_regular, read_vocabulary
+from deployopt.sources.diffusion_files import INDEX as PIPELINE
 from deployopt.sources.gguf_header import SUFFIX as GGUF
 from deployopt.sources.gguf_header import GgufFacts, read_gguf_header
 from deployopt.sources.headers import pickled_files, pointers, stored_weights
@@ -43,7 +47,6 @@ _SIZES: Final = (
      "decoder_attention_heads"),
 )  # fmt: skip
 """What the families call their width, depth and heads."""
-_PIPELINE: Final = "model_index.json"
 _ADAPTER: Final = "adapter_config.json"
 
 
@@ -64,8 +67,9 @@ def look_up(
     *,
     lock: Path | None = None,
     store: Path | None = None,
+    labels: int = 0,
 ) -> Looked:
-    """The model's facts.
+    """The model's facts; of an image-text model with so many labels fixed, if any.
 
     Raises:
         UsageError: no such model, a config that does not say enough, or both a name and sizes.
@@ -83,13 +87,13 @@ def look_up(
             "with the sizes, or --params and the other sizes to work with the model."
         )
     if model.startswith(PREFIX):
-        return _from_hub(model, lock, store)
+        return _from_hub(model, lock, store, labels)
     if not is_path(model):
         return _from_catalogue(model)
     path = model_path(model)
     if path.suffix == GGUF:
         return _from_gguf(model, path)
-    return _from_folder(model, path) if path.is_dir() else _from_graph(model, path)
+    return _from_folder(model, path, labels) if path.is_dir() else _from_graph(model, path)
 
 
 def _by_hand(sizes: ByHand) -> Looked:
@@ -102,8 +106,10 @@ def _from_catalogue(name: str) -> Looked:
     return Looked(name=name, architecture=architecture_of(entry), entry=entry)
 
 
-def _from_folder(name: str, folder: Path) -> Looked:
+def _from_folder(name: str, folder: Path, labels: int) -> Looked:
     names = {child.name for child in folder.iterdir()}
+    if PIPELINE in names:
+        return Looked(name=name, architecture=pipeline_shape(folder))
     if CONFIG not in names:
         raise _no_config(name, names)
     path = folder / CONFIG
@@ -114,7 +120,7 @@ def _from_folder(name: str, folder: Path) -> Looked:
     unfetched = pointers(folder)
     stored = None if unfetched else stored_weights(folder)
     warnings = _about_weights(stored, pickled_files(names), unfetched)
-    architecture = read_architecture(config, stored)
+    architecture = _shape(config, stored, labels)
     return Looked(
         name=name,
         architecture=architecture,
@@ -122,12 +128,22 @@ def _from_folder(name: str, folder: Path) -> Looked:
     )
 
 
+def _shape(config: Mapping[str, object], stored: StoredWeights | None, labels: int) -> Architecture:
+    if not labels:
+        return read_architecture(config, stored)
+    if config.get("model_type") != "clip":
+        raise UsageError(
+            "--labels is for image-text models (CLIP), which choose among captions; this model is "
+            f"of the type {safe_text(str(config.get('model_type')), 40)!r}. Leave it out."
+        )
+    # The headers count the text tower, which is not deployed.
+    return read_architecture({**config, FIXED: labels})
+
+
 def _no_config(name: str, names: set[str]) -> UsageError:
     graphs = sorted(each for each in names if each.endswith(".onnx"))
     if graphs:
         hint = f"It has a graph: name {name.rstrip('/')}/{graphs[0]}."
-    elif _PIPELINE in names:
-        hint = "It is a pipeline of several models: name one of its folders."
     elif _ADAPTER in names:
         hint = "It is an adapter: name the model that it was trained on."
     else:
@@ -169,7 +185,7 @@ def _all_keys(config: Mapping[str, object]) -> Iterator[str]:
             yield key
 
 
-def _from_hub(name: str, lock: Path | None, store: Path | None) -> Looked:
+def _from_hub(name: str, lock: Path | None, store: Path | None, labels: int) -> Looked:
     # The store and the hub's client are not loaded for what needs neither.
     from deployopt.sources.hub_headers import read_hub_model
     from deployopt.sources.locking import locked_commit, read_lock
@@ -183,7 +199,9 @@ def _from_hub(name: str, lock: Path | None, store: Path | None) -> Looked:
     at = HubName(repository=wanted.repository, revision=commit or wanted.revision)
     with Store(store) as opened:
         found = read_hub_model(at, opened)
-    architecture = read_architecture(found.config, found.stored)
+    if found.pipeline is not None:
+        return Looked(name=name, architecture=pipeline_shape(found.pipeline))
+    architecture = _shape(found.config, found.stored, labels)
     return Looked(
         name=name,
         architecture=architecture,

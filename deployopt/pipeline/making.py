@@ -16,11 +16,12 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
 from deployopt.core.bundle import LineageStep
 from deployopt.core.codec import decode_json, encode_json, to_plain
-from deployopt.core.errors import RefusedInputError, StepError
+from deployopt.core.errors import IntegrityError, RefusedInputError, StepError
 from deployopt.core.interface import Interface
 from deployopt.core.recipe import Lesson, Recipe, Step, StepContext
-from deployopt.pipeline.received import check_received, may_be_shared
+from deployopt.pipeline.received import check_received, check_session, may_be_shared
 from deployopt.store.keys import cache_key
+from deployopt.store.share import Share
 from deployopt.store.store import Store, StoredObject
 
 _WAITS: Final = "waits for another build to make it"
@@ -147,12 +148,31 @@ def _shared(step: Step, key: str, store: Store) -> StoredObject | None:
         return None
 
     def check(folder: Path, meta: bytes) -> None:
-        found = decode_json(meta, _Meta, where="What was kept beside it")
-        if found.format is not step.produces:
-            raise RefusedInputError(f"It is {found.format}, and {step.name} makes {step.produces}.")
+        found = _checked_meta(step, meta)
         check_received(found.format, folder, found.entry)
 
     return store.share.find(key, store, check)
+
+
+def _checked_meta(step: Step, meta: bytes) -> _Meta:
+    """What a share has beside a key; raises RefusedInputError or IntegrityError."""
+    found = decode_json(meta, _Meta, where="What was kept beside it")
+    if found.format is not step.produces:
+        raise RefusedInputError(f"It is {found.format}, and {step.name} makes {step.produces}.")
+    check_session(found.format, found.session)
+    return found
+
+
+def shared_artifact(step: Step, key: str, share: Share) -> Artifact | None:
+    """What `make` would bring from the share, without its files; None where it would make it."""
+    listed = share.listed(key) if may_be_shared(step.produces) else None
+    if listed is None:
+        return None
+    try:
+        meta = _checked_meta(step, listed.meta)
+    except (IntegrityError, RefusedInputError):
+        return None
+    return _artifact(meta, Path(), listed.digest)
 
 
 def _run_step(
@@ -214,11 +234,15 @@ def tool_versions(names: Sequence[str]) -> dict[str, str]:
 def stored_artifact(stored: StoredObject) -> Artifact:
     """What a step left in the store."""
     meta = decode_json(stored.meta, _Meta, where=f"The store's record of {stored.key[:12]}")
+    return _artifact(meta, stored.folder, stored.digest)
+
+
+def _artifact(meta: _Meta, folder: Path, digest: str) -> Artifact:
     return Artifact(
         format=meta.format,
-        folder=stored.folder,
+        folder=folder,
         entry=meta.entry,
-        digest=stored.digest,
+        digest=digest,
         precision=meta.precision,
         session=meta.session,
         notes=meta.notes,

@@ -13,7 +13,7 @@ from deployopt.catalogue.models import DEMO
 from deployopt.core.artifact import Format
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import decode_examples
-from deployopt.core.interface import ImageInputs, TextInputs
+from deployopt.core.interface import ImageInputs, Task, TextInputs
 from deployopt.core.recipe import Lesson
 from deployopt.core.request import BuildRequest
 from deployopt.core.search import Effort
@@ -78,6 +78,16 @@ def _require_trainable(source: SourceModel) -> None:
         raise UsageError(
             f"{source.name} is a detector, and smaller shapes are taught to classifiers only. "
             "Leave --train-data and --unlabelled out."
+        )
+    if source.interface.task in {Task.ZERO_SHOT, Task.IMAGE_TEXT}:
+        raise UsageError(
+            f"{source.name} is an image-text model, and smaller shapes are taught to classifiers "
+            "with a head only. Leave --train-data and --unlabelled out."
+        )
+    if source.interface.draws:
+        raise UsageError(
+            f"{source.name} draws, and smaller shapes are taught to classifiers only. Leave "
+            "--train-data and --unlabelled out."
         )
     if source.artifact.format is not Format.TRANSFORMERS:
         raise UsageError(

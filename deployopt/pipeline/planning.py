@@ -14,8 +14,10 @@ from deployopt.catalogue.data import KNOWN_SIZES
 from deployopt.core.additive import is_convolutional
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.budget import Budget
 from deployopt.core.errors import ExitCode
 from deployopt.core.interface import Interface, PromptInputs, Task
+from deployopt.core.judging.suitable import budgets_of_pairs
 from deployopt.core.measurement import Machine
 from deployopt.core.plan import Facts, Plan
 from deployopt.core.recipe import Recipe
@@ -25,7 +27,6 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.watching import SILENT
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
-from deployopt.pipeline.engines import buildable, not_built, place_of, with_provider, with_runtime
 from deployopt.pipeline.forecasting import (
     Asked,
     Way,
@@ -44,7 +45,9 @@ from deployopt.pipeline.language.recipes import only_of
 from deployopt.pipeline.language.requests import CONTEXT, requests_for
 from deployopt.pipeline.looking import Looked, look_up
 from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtimes, recipes_for
+from deployopt.pipeline.runtimes import not_built, place_of, with_provider, with_runtime
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
+from deployopt.planning.architectures.diffusion import MODEL_TYPE as DRAWS
 from deployopt.planning.operations import facts_of
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.naming import is_path
@@ -52,7 +55,10 @@ from deployopt.store.experiences import read_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
 
+_TOWERS: Final = 2
 _NO_DATA: Final = Sizes(calibration=300, search=1000, gate=3000)
+_PROMPTS: Final = Sizes(calibration=10, search=15, gate=75)
+"""Of a hundred prompts: each takes as long as an image."""
 _TOLD: Final = (
     "The length of requests is assumed: {tokens} tokens. Give the evaluation data with --data, or "
     "fix workload.length in the target."
@@ -98,7 +104,7 @@ def _prepared(request: BuildRequest) -> Plan:
 
 
 def _looked_up(request: BuildRequest) -> Plan:
-    found = look_up(request.model, None, lock=request.lock, store=request.store)
+    found = _named(request)
     if found.architecture is not None and _speaks(found):
         return _of_language(request, found, found.architecture)
     request = with_provider(request)
@@ -112,7 +118,7 @@ def _looked_up(request: BuildRequest) -> Plan:
     machine = describe_machine(runtime=False)
     ways, warnings = _ways(request, found, facts, machine)
     size = None if known is None else evaluation_size(known.gate, request.limits)
-    sizes = _NO_DATA
+    sizes = _PROMPTS if _draws(found) else _NO_DATA
     if known is not None:
         sizes = Sizes(calibration=known.calibration, search=known.search, gate=known.gate)
     if known is None and facts.length is not None and request.target.workload.length == "real":
@@ -120,7 +126,7 @@ def _looked_up(request: BuildRequest) -> Plan:
     asked = Asked(
         target=request.target,
         model=found.name,
-        budgets=request.limits,
+        budgets=_limits(request, found),
         facts=facts,
         experiences=read_experiences(request.store),
     )
@@ -129,10 +135,26 @@ def _looked_up(request: BuildRequest) -> Plan:
         ways,
         size,
         build_s=expected_build(facts, ways, Format.TRANSFORMERS, sizes, _site(request, machine))
-        if _buildable(request, found)
+        if _taken(request, found)
         else None,
         warnings=(*found.warnings, *warnings, *too_few(size)),
     )
+
+
+def _limits(request: BuildRequest, found: Looked) -> tuple[Budget, ...]:
+    """As the model's accuracy is called."""
+    shape = found.architecture
+    pairs = shape is not None and _pairs(shape)
+    return budgets_of_pairs(request.limits) if pairs else request.limits
+
+
+def _named(request: BuildRequest) -> Looked:
+    labels = 0
+    if request.labels is not None:
+        from deployopt.sources.captions import read_captions
+
+        labels = len(read_captions(request.labels.expanduser()).labels)
+    return look_up(request.model, None, lock=request.lock, store=request.store, labels=labels)
 
 
 def _speaks(found: Looked) -> bool:
@@ -174,7 +196,7 @@ def expected_recipes(request: BuildRequest) -> tuple[Recipe, ...]:
     Raises:
         DeployoptError: as `run_plan`.
     """
-    found = look_up(request.model, None, lock=request.lock, store=request.store)
+    found = _named(request)
     machine = describe_machine(runtime=False)
     arithmetic = arithmetic_for(request.target, machine)
     if found.architecture is None:
@@ -182,7 +204,7 @@ def expected_recipes(request: BuildRequest) -> tuple[Recipe, ...]:
     if _speaks(found):
         return tuple(form.recipe for form in forms_of_language(request.target, arithmetic))
     request = with_provider(request)
-    if not _buildable(request, found):
+    if not _taken(request, found):
         return ()
     facts = facts_of(found.architecture, request.target.workload, None)
     return _recipes(request, found, facts, machine)
@@ -205,7 +227,7 @@ def _recipes(
 def _as_expected(found: Looked) -> Artifact:
     """The model as it will come."""
     return Artifact(
-        format=Format.TRANSFORMERS,
+        format=Format.DIFFUSERS if _draws(found) else Format.TRANSFORMERS,
         folder=Path(),
         entry="config.json",
         digest="",
@@ -218,33 +240,45 @@ def _ways(
 ) -> tuple[tuple[Way, ...], tuple[str, ...]]:
     """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
     artifact = _as_expected(found)
-    if _buildable(request, found):
+    if _taken(request, found):
         recipes = _recipes(request, found, facts, machine)
         missing = not_built(request.target)
         warnings = missing_runtimes(request.target)
         return ways_of(recipes, artifact), warnings if missing is None else (*warnings, missing)
-    if _classifies(found):
-        reason = "memory and speed only: `build` knows no engine for this card"
-        ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
-        return ways, (not_built(request.target) or "",)
     what = "classifiers of text and images, and language models,"
     if _generates(found):
         what = "language models of the classes that its builder knows"
+    elif _draws(found):
+        what = "models that draw, for CPU targets"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start: this version builds {what} only.",)
 
 
-def _buildable(request: BuildRequest, found: Looked) -> bool:
-    return buildable(request.target) and _classifies(found)
+def _taken(request: BuildRequest, found: Looked) -> bool:
+    """Whether `build` takes it for the target; language models are looked at before."""
+    if _draws(found):
+        return request.target.runtime.provider == "cpu"
+    return _classifies(found)
+
+
+def _draws(found: Looked) -> bool:
+    """Whether it is a pipeline of the kind that `build` takes."""
+    shape = found.architecture
+    return found.entry is None and shape is not None and shape.model_type == DRAWS
 
 
 def _classifies(found: Looked) -> bool:
-    """Whether it is a classifier of the kind that `build` takes."""
+    """Whether it is a classifier, or an image-text model, of the kind that `build` takes."""
     if found.entry is not None:
         return found.entry.buildable and found.entry.tasks[0] is not ModelTask.TEXT_GENERATION
     shape = found.architecture
-    return shape is not None and shape.labels > 0 and not shape.generates
+    return shape is not None and (shape.labels > 0 or _pairs(shape)) and not shape.generates
+
+
+def _pairs(shape: Architecture) -> bool:
+    """Whether it is an image-text model of the kind that `build` takes."""
+    return shape.model_type == "clip" and len(shape.stacks) == _TOWERS
 
 
 def _native(architecture: Architecture | None) -> Precision:

@@ -28,7 +28,7 @@ from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import evidence_of, matches
 from deployopt.device.setup import threads_here
-from deployopt.pipeline.engines import RTX, place_of, profile_for, with_runtime
+from deployopt.pipeline.drawing import notes_of, require_drawable
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.forecasting import (
     Asked,
@@ -43,6 +43,7 @@ from deployopt.pipeline.forecasting import (
 from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import Workbench
 from deployopt.pipeline.material import Material, gather_material
+from deployopt.pipeline.profiles import profile_for
 from deployopt.pipeline.recipes import (
     Form,
     arithmetic_for,
@@ -50,7 +51,9 @@ from deployopt.pipeline.recipes import (
     missing_runtimes,
     recipes_for,
 )
+from deployopt.pipeline.runtimes import built_apart, place_of, with_runtime
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
+from deployopt.sources.captions import read_captions
 from deployopt.sources.choice_lines import read_choice_lines
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import Lock, read_lock
@@ -95,10 +98,7 @@ def prepare(
         RefusedInputError: they could run code or break a reader.
     """
     require_budgets(request)
-    request = with_runtime(request)
-    if source is None:
-        watcher.stage("Model")
-        source = named_source(request, store)
+    request, source = _with_source(request, source, store, watcher)
     budgets = _budgets_of(request, source)
     lock = lock_at(request)
     early = source_facts(source, request.target.workload, None)
@@ -185,7 +185,7 @@ def prepare(
         plan=plan,
         material=material,
         experiences=experiences,
-        warnings=(*warnings, *left_out),
+        warnings=(*warnings, *left_out, *notes_of(source)),
     )
 
 
@@ -201,20 +201,33 @@ def _budgets_of(request: BuildRequest, source: SourceModel) -> tuple[Budget, ...
     return budgets_in_its_terms(source.interface, request.limits)
 
 
+def _with_source(
+    request: BuildRequest, source: SourceModel | None, store: Store, watcher: Watcher
+) -> tuple[BuildRequest, SourceModel]:
+    """The target as the runtime sees it, and the model, fetched where it is not at hand."""
+    if source is not None:
+        require_drawable(request, source)
+        return with_runtime(request), source
+    request = with_runtime(request)
+    watcher.stage("Model")
+    source = named_source(request, store)
+    require_drawable(request, source)
+    return request, source
+
+
 def require_here(target: Target, device: Device) -> None:
     """Raise UsageError where another machine would measure what is only built for a card."""
-    if target.runtime.provider == RTX and not isinstance(device, ThisMachine):
+    if target.runtime.provider != "cpu" and not isinstance(device, ThisMachine):
         raise UsageError(
-            f"--device measures what is built, and an engine for {target.name} is not measured by "
-            "a build. Leave it out; copy the bundle to the card's machine and run `deployopt "
-            "verify` there."
+            f"--device measures what is built, and what is built for {target.name} is not measured "
+            "by a build elsewhere. Leave it out; copy the bundle to the card's machine and run "
+            "`deployopt verify` there."
         )
 
 
 def evidence_here(target: Target, machine: Machine) -> Evidence:
     """What is worked out here is worth: an engine's graph is a proxy even where its card is."""
-    engine = target.runtime.provider == RTX
-    return Evidence.PROXY if engine else evidence_of(target, machine)
+    return Evidence.PROXY if built_apart(target, machine) else evidence_of(target, machine)
 
 
 def named_source(request: BuildRequest, store: Store) -> SourceModel:
@@ -223,8 +236,15 @@ def named_source(request: BuildRequest, store: Store) -> SourceModel:
         check_data_name(request.data)  # before a model is fetched in vain
     if request.questions is not None:
         read_choice_lines(located(request.questions))  # likewise
+    labels = None if request.labels is None else located(str(request.labels))
+    if labels is not None:
+        read_captions(labels)  # likewise
     return resolve_model(
-        request.model, store=store, lock=lock_at(request), pickles=request.unsafe_load_pickle
+        request.model,
+        store=store,
+        lock=lock_at(request),
+        pickles=request.unsafe_load_pickle,
+        labels=labels,
     )
 
 

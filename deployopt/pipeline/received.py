@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from deployopt.core.artifact import Format
+from deployopt.core.artifact import Format, SessionOptions
 from deployopt.core.errors import RefusedInputError
 from deployopt.device.generating.config import CONFIG, read_genai_config
+from deployopt.device.session_entries import allowed_entries
 from deployopt.sources.checks import is_pickled, read_object
 
 _CODE: Final = (".py", ".so", ".plan", ".engine")
@@ -26,6 +27,14 @@ _CONFIGS: Final = (
 def may_be_shared(form: Format) -> bool:
     """Whether steps' results of this format are exchanged at all."""
     return form in _CHECKS
+
+
+def check_session(form: Format, session: SessionOptions) -> None:
+    """Raise RefusedInputError unless the runtime may be told to open it like this."""
+    if form is not Format.OPENVINO:
+        allowed_entries(session)
+    elif session.config_entries:
+        raise RefusedInputError("It names settings of OpenVINO, which no step of ours does.")
 
 
 def check_received(form: Format, folder: Path, entry: str) -> None:

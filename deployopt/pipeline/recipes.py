@@ -16,7 +16,9 @@ from deployopt.core.isa import saturates
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
-from deployopt.pipeline.engines import HALF, EnginePlace, engine_steps
+from deployopt.pipeline.drawing import export_steps, quantize_steps
+from deployopt.pipeline.engines import HALF
+from deployopt.pipeline.runtimes import Place, card_steps
 from deployopt.steps.export import Export
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
@@ -67,17 +69,19 @@ def forms_for(
     arithmetic: Arithmetic,
     *,
     convolutional: bool,
-    place: EnginePlace | None = None,
+    place: Place | None = None,
 ) -> tuple[Form, ...]:
     """Float first, then what may beat it on this target, in every runtime that is installed here.
 
     What is left out for want of a runtime is said by `missing_runtimes`. A `place` is that of a
-    GPU target's engines, which are all that is made for one.
+    GPU target's engines or graphs, which are all that is made for one.
     """
     if place is not None:
-        made = engine_steps(place, source, convolutional=convolutional)
+        made = card_steps(place, source, convolutional=convolutional)
         return tuple(Form(name=name, steps=steps, reason=why) for name, steps, why in made)
     plain = Form(name=FLOAT, reason="the plain float graph, which int8 has to beat")
+    if source.format is Format.DIFFUSERS:
+        return (plain, _drawing_int8(arithmetic))
     if source.precision in {Precision.INT8, Precision.MIXED}:
         return (plain,)
     ours = _onnxruntime_int8(arithmetic, convolutional=convolutional)
@@ -125,6 +129,15 @@ def _onnxruntime_int8(arithmetic: Arithmetic, *, convolutional: bool) -> Form:
     return Form(name=INT8, steps=(quantize,), reason=f"{reason}; {arithmetic.reason}")
 
 
+def _drawing_int8(arithmetic: Arithmetic) -> Form:
+    return Form(
+        name=INT8,
+        steps=quantize_steps(reduce_range=arithmetic.reduce_range),
+        reason="dynamic int8 of the text encoder's and the UNet's matrix products, convolutions in "
+        f"float; {arithmetic.reason}",
+    )
+
+
 def recipes_for(source: Artifact, target: Target, forms: Sequence[Form]) -> tuple[Recipe, ...]:
     """The model as it came in every form, under the forms' names."""
     start = float_steps(source.format, target)
@@ -137,4 +150,6 @@ def float_steps(form: Format, target: Target) -> tuple[Step, ...]:
     """From the model as it came to a plain float graph."""
     if form is Format.ONNX:
         return (Optimize(),)
+    if form is Format.DIFFUSERS:
+        return export_steps(target)
     return (Export(opset=min(_TORCHSCRIPT_OPSET, target.runtime.opset_max)), Optimize())

@@ -57,7 +57,7 @@ def expected_build(
             search=sizes.search,
             gate=sizes.gate,
             timing_s=min(timing, WALL_S[site.evidence] / max(1, len(ways))),
-            exported=form is Format.TRANSFORMERS,
+            exported=form in {Format.TRANSFORMERS, Format.DIFFUSERS},
         ),
         arch=site.arch,
         cores=site.cores,

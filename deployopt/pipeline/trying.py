@@ -11,6 +11,7 @@ import msgspec
 
 from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.card import CardSummary
 from deployopt.core.errors import DeviceError, IntegrityError, StepError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
@@ -41,11 +42,13 @@ from deployopt.pipeline.answering import (
     limits_for,
     reference_answers,
 )
-from deployopt.pipeline.candidates import Candidate
+from deployopt.pipeline.candidates import Candidate, notes_for_card
+from deployopt.pipeline.card_graphs import STAND_IN, graph_summary
 from deployopt.pipeline.facts import graph_facts, source_facts
 from deployopt.pipeline.forecasting import foreseen, predictions
 from deployopt.pipeline.making import Made, make
 from deployopt.pipeline.preparing import Prepared
+from deployopt.pipeline.runtimes import built_apart
 from deployopt.pipeline.schedules import ROUND_S, WALL_S
 
 
@@ -74,7 +77,7 @@ def ask_recipes(
     return tuple(_ask(candidate, prepared, reference, watcher) for candidate in sized)
 
 
-STAND_IN: Final = (
+_OF_ENGINE: Final = (
     "the engine's graph, in ONNX Runtime on this machine's CPU: the engine itself has not run"
 )
 _ARMS: Final = 3
@@ -89,6 +92,7 @@ def accuracy_trial(
     reference: Reference,
 ) -> AccuracyTrial:
     """The artifact's answers to the split, paired with the reference's."""
+    apart = built_apart(prepared.request.target, prepared.machine)
     judged = Judged(
         artifact=artifact.digest,
         split=split,
@@ -98,8 +102,8 @@ def accuracy_trial(
         if prepared.dataset.labelled
         else None,
         truth=annotations(prepared.source.interface, prepared.dataset.splits[split].path),
-        # Of an engine's graph, pairs are worked out in float, which is the same anywhere.
-        exact_arithmetic=artifact.format is Format.ENGINE
+        # In a card's place, pairs are worked out in float, which is the same anywhere.
+        exact_arithmetic=apart
         or exact_for(
             prepared.request.target,
             prepared.machine,
@@ -107,9 +111,14 @@ def accuracy_trial(
             reduced_range=prepared.reduced_range,
         ),
         synthetic=prepared.dataset.synthetic,
-        stand_in=STAND_IN if artifact.format is Format.ENGINE else None,
+        stand_in=stand_in_for(artifact) if apart else None,
     )
     return compare_with_reference(judged, reference, evaluation)
+
+
+def stand_in_for(artifact: Artifact) -> str:
+    """What answers in the place of what only a card can open."""
+    return _OF_ENGINE if artifact.format is Format.ENGINE else STAND_IN
 
 
 def _make(recipe: Recipe, prepared: Prepared, watcher: Watcher) -> Candidate:
@@ -132,7 +141,16 @@ def _sized(candidate: Candidate, prepared: Prepared) -> Candidate:
         size_bytes=deployed_bytes(artifact, prepared),
         predictions=predictions(target, facts, precision, budgets, prepared.experiences),
         foreseen=foreseen(target, facts, precision, budgets, prepared.source.artifact.digest),
+        card=_card(prepared, candidate.made),
     )
+
+
+def _card(prepared: Prepared, made: Made) -> CardSummary | None:
+    """Of a graph that only a card opens, which is not here."""
+    target = prepared.request.target
+    if made.artifact.format is not Format.ONNX or not built_apart(target, prepared.machine):
+        return None
+    return graph_summary(target, notes_for_card(made))
 
 
 def made_facts(prepared: Prepared, made: Made) -> Facts | None:
@@ -186,8 +204,8 @@ def time_candidates(
         for one in tried
         if one.candidate.made is not None
         and one.evaluation is not None
-        # What a graph takes on a CPU says nothing of the engine that was built of it.
-        and one.candidate.made.artifact.format is not Format.ENGINE
+        # What a graph takes on a CPU says nothing of what it takes on a card.
+        and not one.candidate.is_apart
     ]
     data = evaluation_set(prepared, Split.SEARCH)
     arms = [

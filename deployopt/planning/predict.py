@@ -10,6 +10,8 @@ Latency adds up over the operators (terms.py), times what was fitted to publishe
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from deployopt.core.additive import is_convolutional
 from deployopt.core.artifact import Precision
 from deployopt.core.evidence import Estimate
@@ -22,8 +24,10 @@ from deployopt.planning.memory import graph_need
 from deployopt.planning.queueing import answered, with_waiting
 from deployopt.planning.rates import WEIGHT_BYTES
 from deployopt.planning.terms import Domain
+from deployopt.planning.usable import card_count
 
 ENERGY_BAND: Final = 0.20
+_ENGINE: Final = "tensorrt-rtx"
 _KERNEL_BYTES: Final = 6e6
 _PADDED: Final = 2.5
 """Int8 weights of EfficientNet-Lite0 took 2.5 bytes each in an engine, as channels of convolutions
@@ -86,7 +90,7 @@ def _estimate(
         return None
     arrivals, batch = target.workload.requests_per_s, target.workload.batch
     if metric.kind is Kind.THROUGHPUT:
-        possible = throughput_of(latency, batch)
+        possible = _of_one_card(throughput_of(latency, batch), card_count(target))
         return possible if arrivals is None else answered(possible, arrivals * batch)
     return latency if arrivals is None else with_waiting(latency, arrivals, metric.quantile or 0.5)
 
@@ -140,15 +144,23 @@ def throughput_of(latency: Estimate, batch: int, copies: int = 1) -> Estimate:
     )
 
 
+def _of_one_card(throughput: Estimate, cards: int) -> Estimate:
+    """As it is measured; what a copy on each card would answer is said."""
+    if cards == 1:
+        return throughput
+    told = f"on one of {cards} cards, and {cards} times as many with a copy on each"
+    return msgspec.structs.replace(throughput, basis=f"{told}; {throughput.basis}")
+
+
 def predict_memory(target: Target, facts: Facts, precision: Precision) -> Estimate:
     """Peak bytes of the memory that the model runs in: a process's, or the GPU's."""
     return graph_need(target, facts, precision).total
 
 
 def predict_size(target: Target, facts: Facts, precision: Precision) -> Estimate:
-    """Bytes of the files that are deployed; an engine brings its kernels along."""
+    """Bytes of the files that are deployed; an engine brings its kernels along, a graph none."""
     if target.runtime.provider != "cpu":
-        return _engine_size(target, facts, precision)
+        return _card_size(target, facts, precision)
     weights = stored_weights(facts, precision)
     return Estimate(
         value=weights + _GRAPH_BYTES / 2,
@@ -159,20 +171,23 @@ def predict_size(target: Target, facts: Facts, precision: Precision) -> Estimate
     )
 
 
-def _engine_size(target: Target, facts: Facts, precision: Precision) -> Estimate:
+def _card_size(target: Target, facts: Facts, precision: Precision) -> Estimate:
     """Lookups stay in 16 bits where products have 8."""
+    engine = target.runtime.provider == _ENGINE
+    beside, words = (_KERNEL_BYTES, " and kernels") if engine else (_GRAPH_BYTES, "")
     weights = padded = stored_weights(facts, precision)
     if precision is Precision.INT8:
         lookups = facts.embedding_parameters * WEIGHT_BYTES[Precision.FP16]
         products = (facts.parameters - facts.embedding_parameters) * WEIGHT_BYTES[Precision.INT8]
         weights = lookups + products
-        padded = lookups + (_PADDED if is_convolutional(facts.operations) else 1.0) * products
+        pads = engine and is_convolutional(facts.operations)
+        padded = lookups + (_PADDED if pads else 1.0) * products
     return Estimate(
-        value=weights + _KERNEL_BYTES / 2,
+        value=weights + beside / 2,
         lower=weights * (1 - SIZE_BAND),
-        upper=padded * (1 + SIZE_BAND) + _KERNEL_BYTES,
+        upper=padded * (1 + SIZE_BAND) + beside,
         coverage=COVERAGE,
-        basis=f"parameters at {precision} and kernels for {target.name}; {facts.basis}",
+        basis=f"parameters at {precision}{words} for {target.name}; {facts.basis}",
     )
 
 

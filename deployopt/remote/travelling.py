@@ -15,7 +15,8 @@ import msgspec
 
 from deployopt.core.codec import encode_json
 from deployopt.core.errors import IntegrityError
-from deployopt.core.interface import TextInputs
+from deployopt.core.interface import DrawingInputs, PairInputs, TextInputs
+from deployopt.device.drawing.files import graph_files, is_pipeline
 from deployopt.device.generating.config import read_genai_config
 from deployopt.device.protocol import (
     EvaluateRequest,
@@ -89,6 +90,8 @@ def _model_files(setup: Setup) -> list[Path]:
         graph = model.with_name(read_genai_config(model).model.decoder.filename)
         weights = [graph.with_name(graph.name + end) for end in _EXTERNAL]
         return [model, graph, *(path for path in weights if path.is_file())]
+    if is_pipeline(model):
+        return [model, *graph_files(model)]
     if setup.runtime == "openvino":
         beside = [model.with_suffix(".bin")]
     else:
@@ -98,7 +101,9 @@ def _model_files(setup: Setup) -> list[Path]:
 
 def _data_files(request: EvaluateRequest) -> list[Path]:
     inputs = request.data.interface.inputs
-    if not isinstance(inputs, TextInputs):
+    if isinstance(inputs, PairInputs):
+        inputs = inputs.text
+    if not isinstance(inputs, TextInputs | DrawingInputs):
         return []
     if "/" in inputs.tokenizer or path_problem(inputs.tokenizer) is not None:
         raise IntegrityError(f"The tokenizer's name {inputs.tokenizer!r} is not a plain one.")

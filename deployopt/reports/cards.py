@@ -1,4 +1,4 @@
-"""Language models for a card that is not here: what is predicted of each, and that none has run.
+"""Graphs for a card that is not here: what is predicted of each, and that none has run.
 
 In: candidates. Out: lines for every rendering.
 """
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from deployopt.core.card import CardSummary
 from deployopt.core.engine import sm_of
 from deployopt.core.evidence import Estimate
-from deployopt.core.result import CandidateResult
+from deployopt.core.measurement import CardConditions
+from deployopt.core.result import CandidateResult, LatencySummary
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.reports.layout import heading, listing
 from deployopt.reports.markdown_text import escape
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 CARDS_TITLE: Final = "On the card: predicted, run nowhere yet"
 _SHOWN: Final = ("ttft_p50", "decode_tps_min", "memory_peak")
+_SIZE: Final = "artifact_size"
 _WIDTH: Final = 18
 _DIGITS: Final = 2
 
@@ -55,7 +57,35 @@ def card_words(candidates: Sequence[CandidateResult]) -> str:
     return next(found, "")
 
 
+def watched_words(latency: LatencySummary | None) -> str:
+    """`clock down to 1,755 MHz, up to 61 °C, held down by power limit`; empty without a card."""
+    seen = None if latency is None else latency.card
+    if seen is None:
+        return ""
+    told = (
+        None if seen.clock_mhz is None else f"clock down to {seen.clock_mhz:,.0f} MHz",
+        None if seen.temperature_c is None else f"up to {seen.temperature_c:.0f} °C",
+        None if seen.power_w is None else f"up to {seen.power_w:.0f} W",
+        f"held down by {', '.join(seen.reasons)}" if seen.reasons else None,
+        _beside(seen),
+        "memory by the whole card's rise" if seen.memory_of == "card" else None,
+    )
+    return ", ".join(part for part in told if part) or "NVML tells nothing of it"
+
+
+def _beside(seen: CardConditions) -> str | None:
+    if not seen.others:
+        return None
+    share = (
+        "" if seen.others_share is None else f" with {seen.others_share:.0%} of its time at most"
+    )
+    return f"{seen.others} other process{'' if seen.others == 1 else 'es'} on it{share}"
+
+
 def _words(one: CandidateResult, card: CardSummary) -> str:
+    if card.answer_tokens is None:
+        shown = [_figure(name, e) for name, e in one.predicted.items() if name != _SIZE]
+        return f"Predicted: {'; '.join(shown) or 'nothing'}."
     whole = "Nothing is predicted of its speed"
     if card.answer_s is not None:
         seconds = show_quantity(card.answer_s, Dimension.TIME, _DIGITS)

@@ -21,7 +21,7 @@ from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
-from deployopt.reports.cards import CARDS_TITLE, card_lines, card_words
+from deployopt.reports.cards import CARDS_TITLE, card_lines, card_words, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.engines import TITLE, builder_words, engine_lines
 from deployopt.reports.foremost import foremost
@@ -186,6 +186,7 @@ def _made() -> "Environment":
         cards_title=CARDS_TITLE,
         card_lines=card_lines,
         card_words=card_words,
+        watched=watched_words,
         figures_of=verify_figures,
         settings_heads=HEADS,
         settings_rows=settings_rows,

@@ -14,7 +14,7 @@ from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
-from deployopt.reports.cards import cards_markdown
+from deployopt.reports.cards import cards_markdown, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
 from deployopt.reports.engines import engines_markdown
@@ -67,6 +67,8 @@ def build_markdown(result: BuildResult) -> str:
         lines += [*settings_lines(result.settings), ""]
     if result.search is not None:
         lines += [*_search(result.search), ""]
+    if result.install is not None:
+        lines += ["What the device needs first:", "", *_code(result.install), ""]
     if result.settle is not None:
         words = "To settle on the device what is only predicted here:"
         lines += [words, "", *_code(result.settle), ""]
@@ -77,7 +79,9 @@ def verify_markdown(result: VerifyResult) -> str:
     """A verification as a comment or a step summary."""
     result = safe_record(result)
     place = "on the target" if result.on_target else "not on the target"
-    machine = f"Measured {place}: {escape(at_words(result.machine, result.device))}."
+    watched = watched_words(result.latency)
+    told = f"{at_words(result.machine, result.device)}{f'; card: {watched}' if watched else ''}"
+    machine = f"Measured {place}: {escape(told)}."
     title = _title(result.verdict, result.name, result.target)
     warnings = [f"- {escape(w)}" for w in result.warnings]
     checks = _checks(result.verdict, result.predicted)

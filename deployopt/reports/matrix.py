@@ -95,5 +95,6 @@ def style_of(word: str) -> str:
 
 def cell_line(cell: CellResult) -> str:
     """One line of a log: `✓ a-b  accepted  int8  12.3 s`."""
-    parts = [cell.name.id, cell.word.value, cell.recipe or "", took(cell.seconds)]
+    seconds = took(cell.seconds) if cell.seconds else ""  # nothing was begun
+    parts = [cell.name.id, cell.word.value, cell.recipe or "", seconds]
     return f"{MARKS[cell.word.value]} {'  '.join(part for part in parts if part)}"

@@ -35,7 +35,12 @@ _FEW: Final = 3
 _DEEPEST: Final = 6
 """Steps further down stand no further to the right."""
 _WHY: Final = 400
-_STYLES: Final = {StepState.STORED: "green", StepState.TO_MAKE: "", StepState.UNKNOWN: "yellow"}
+_STYLES: Final = {
+    StepState.STORED: "green",
+    StepState.SHARED: "cyan",
+    StepState.TO_MAKE: "",
+    StepState.UNKNOWN: "yellow",
+}
 
 
 def print_step_graph(result: StepGraphResult, console: "Console | None" = None) -> None:
@@ -142,17 +147,21 @@ def _sum(result: StepGraphResult) -> Iterator[tuple[str, str]]:
     left = f"; {result.left_out} of them are not planned here" if result.left_out else ""
     yield "Cells", f"{cells}{left}"
     distinct = len(result.steps)
+    shared = "" if result.share is None else f"{result.shared} shared, "
+    unknown = f", {result.unknown} unknown" if result.unknown else ""
     yield (
         "Steps",
         (
             f"{result.asked} asked for, {distinct} different ones; {result.stored} stored, "
-            f"{result.to_make} to make{f', {result.unknown} unknown' if result.unknown else ''}"
+            f"{shared}{result.to_make} to make{unknown}"
         ),
     )
     if result.build_s is not None:
         band = _band(result.build_s.lower, result.build_s.upper)
         yield "Building", f"takes about {band} here, were each cell built alone, one by one"
     yield "Store", result.store
+    if result.share is not None:
+        yield "Share", result.share
     yield from (("Warning", warning) for warning in result.warnings)
 
 

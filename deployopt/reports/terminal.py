@@ -19,7 +19,7 @@ from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
 from deployopt.reports.candidates import print_candidates, print_checks
-from deployopt.reports.cards import print_cards
+from deployopt.reports.cards import print_cards, watched_words
 from deployopt.reports.cells import generates
 from deployopt.reports.comparison import print_baseline
 from deployopt.reports.engines import print_engines
@@ -84,15 +84,15 @@ def print_build(result: BuildResult, console: "Console | None" = None) -> None:
         console.print(result.plan.fit_reason)
     if result.baseline is not None:
         print_baseline(console, result.baseline)
-    if result.bundle is not None:
-        heading(console, "Bundle")
-        command(console, result.bundle)
-    if result.page is not None:
-        heading(console, "Report")
-        command(console, result.page)
-    if result.settle is not None:
-        heading(console, "To settle on the device what is only predicted here")
-        command(console, result.settle)
+    for title, line in (
+        ("Bundle", result.bundle),
+        ("Report", result.page),
+        ("What the device needs first", result.install),
+        ("To settle on the device what is only predicted here", result.settle),
+    ):
+        if line is not None:
+            heading(console, title)
+            command(console, line)
     _print_end(console, result.stages, result.exit_code)
     if result.verdict is not None and result.verdict.provisional and not result.accept_predicted:
         console.print(styled(_PROVISIONAL_EXIT, "dim"))
@@ -239,6 +239,9 @@ def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
         yield from zip(("Questions", *([""] * (len(told) - 1))), told, strict=True)
     yield from _examples(result.plan.gate_examples, result.plan.gate_examples_needed)
     yield where_words(result.device), machine_words(result.machine)
+    watched = watched_words(None if result.chosen is None else result.chosen.latency)
+    if watched:
+        yield "Card", watched
     if result.device is not None:
         yield "Reached", result.device
     yield from (("Warning", warning) for warning in result.warnings)
@@ -246,6 +249,9 @@ def _build_facts(result: BuildResult) -> Iterator[tuple[str, str]]:
 
 def _verify_facts(result: VerifyResult) -> Iterator[tuple[str, str]]:
     yield "Machine", machine_words(result.machine)
+    watched = watched_words(result.latency)
+    if watched:
+        yield "Card", watched
     if result.device is not None:
         yield "Reached", result.device
     other = f"no: {result.mismatch}" if result.mismatch else "no"

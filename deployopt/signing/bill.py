@@ -16,7 +16,14 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from deployopt.core.bundle import FileEntry, Lineage, Manifest, Origin
-from deployopt.core.interface import ImageInputs, Interface, PromptInputs, TextInputs
+from deployopt.core.interface import (
+    DrawingInputs,
+    ImageInputs,
+    Interface,
+    PairInputs,
+    PromptInputs,
+    TextInputs,
+)
 from deployopt.core.requirements import requirements
 from deployopt.core.signature import Release
 from deployopt.core.target import Target
@@ -154,7 +161,7 @@ def _packages(facts: Facts) -> "Iterator[Component]":
     runtime = facts.manifest.runtime
     wanted = dict(_small_install())
     wanted[runtime] = facts.target.runtime.versions if runtime == "onnxruntime" else ""
-    if not isinstance(facts.manifest.interface.inputs, TextInputs):
+    if not isinstance(facts.manifest.interface.inputs, TextInputs | PairInputs | DrawingInputs):
         wanted.pop("tokenizers", None)
     for name, versions in sorted(wanted.items()):
         yield Component(
@@ -255,8 +262,14 @@ def _input_words(interface: Interface) -> str:
         return f"text, at most {inputs.max_length} tokens"
     if isinstance(inputs, ImageInputs):
         return f"image, {inputs.channels}x{inputs.height}x{inputs.width}"
+    if isinstance(inputs, PairInputs):
+        size = f"{inputs.image.channels}x{inputs.image.height}x{inputs.image.width}"
+        return f"image, {size}, and text, at most {inputs.text.max_length} tokens"
     if isinstance(inputs, PromptInputs):
         return f"text, prompt and answer together at most {inputs.context} tokens"
+    if isinstance(inputs, DrawingInputs):
+        width, height = inputs.width * inputs.pixels, inputs.height * inputs.pixels
+        return f"text, at most {inputs.length} tokens, drawn in {width}x{height} pixels"
     return ", ".join(
         f"{safe_text(one.name, 80)} {one.dtype}{list(one.shape)}" for one in inputs.inputs
     )

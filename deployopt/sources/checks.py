@@ -27,6 +27,7 @@ SMALL_FILES: Final[Mapping[str, int]] = {
     "config.json": CONFIG_MAX_BYTES,
     "generation_config.json": CONFIG_MAX_BYTES,
     "preprocessor_config.json": CONFIG_MAX_BYTES,
+    "processor_config.json": CONFIG_MAX_BYTES,
     "tokenizer.json": JSON_MAX_BYTES,
     "tokenizer_config.json": CONFIG_MAX_BYTES,
     "special_tokens_map.json": CONFIG_MAX_BYTES,

@@ -13,7 +13,7 @@ from deployopt.catalogue.data import SYNTHETIC, find_data
 from deployopt.catalogue.models import DEMO
 from deployopt.core.errors import UsageError
 from deployopt.core.examples import encode_examples
-from deployopt.core.interface import ArrayInputs, ImageInputs, TextInputs
+from deployopt.core.interface import ArrayInputs, DrawingInputs, ImageInputs, PairInputs, TextInputs
 from deployopt.core.source import Dataset, SourceModel
 from deployopt.sources.array_data import find_arrays, make_up
 from deployopt.sources.coco_data import find_detections
@@ -23,15 +23,23 @@ from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.image_data import find_images
 from deployopt.sources.locking import Lock, check_locked
 from deployopt.sources.naming import check_data_name
+from deployopt.sources.pairs import find_pairs
 from deployopt.sources.parts import DataOptions, Found, Parts, Request, split_files
 from deployopt.sources.placing import located
+from deployopt.sources.prompts import find_prompts
 from deployopt.sources.text_data import find_texts
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 from deployopt.store.writing import write_new_file
 
 _VERSION: Final = 1
-_FINDERS: Final = {TextInputs: find_texts, ImageInputs: find_images, ArrayInputs: find_arrays}
+_FINDERS: Final = {
+    TextInputs: find_texts,
+    ImageInputs: find_images,
+    ArrayInputs: find_arrays,
+    DrawingInputs: find_prompts,
+    PairInputs: find_pairs,
+}
 
 
 class _Beside(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +69,11 @@ def load_dataset(
         MissingExtraError: a package to read it is not installed.
     """
     name = spec or model.default_data
+    if name is None and model.interface.draws:
+        raise UsageError(
+            f"{model.name} draws, and brings no prompts to be judged with. Give some as the data: "
+            "a .txt file with one a line, at least 30; what so many can prove is said by the plan."
+        )
     if name is None:
         raise UsageError(
             f"{model.name} brings no evaluation data. Give it as the data: a CSV, JSON-lines or "
@@ -95,6 +108,12 @@ def _find(request: Request) -> Found:
             f"{name} has no boxes that are read. A detector is judged with a folder of images and "
             "annotations in COCO's form: give that folder, or its JSON file, with --data."
         )
+    if request.model.interface.pairs and (known is not None or name.startswith(PREFIX)):
+        raise UsageError(
+            f"{name} has no captions that are read. An image-text model is judged with images and "
+            "a file that has the columns image and caption: give that file with --data."
+        )
+    _require_prompts(request, known=known is not None)
     if known is not None or name.startswith(PREFIX):
         return find_hub_data(request, known)
     if name == DEMO:
@@ -105,6 +124,16 @@ def _find(request: Request) -> Found:
     if request.model.interface.detects:
         return find_detections(request, located(name))
     return _FINDERS[type(request.model.interface.inputs)](request, located(name))
+
+
+def _require_prompts(request: Request, *, known: bool) -> None:
+    name = request.name
+    named = known or name.startswith(PREFIX) or name in (DEMO, SYNTHETIC)
+    if request.model.interface.draws and named:
+        raise UsageError(
+            f"{name} is no file of prompts. A model that draws is judged with a .txt file of one "
+            "prompt a line, or a CSV or JSON-lines file with a column of them: give it with --data."
+        )
 
 
 def _write(parts: Parts, store: Store, key: str) -> StoredObject:

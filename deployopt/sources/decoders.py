@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from deployopt.core.decoders import DECODER_CLASSES, unknown_decoder
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import PromptInputs
 from deployopt.sources.checks import CHAT_TEMPLATE, read_object
@@ -18,6 +19,14 @@ SUFFIX: Final = "ForCausalLM"
 CONTEXT_MIN: Final = 16
 CONTEXT_MAX: Final = 2**24
 _OPTIONS: Final = "tokenizer_config.json"
+
+
+def check_class(config: Mapping[str, object], where: str) -> None:
+    """Raise UsageError where no build makes this class; before the sizes that only others have."""
+    classes = config.get("architectures")
+    name = str(classes[0]) if isinstance(classes, list) and classes else "nothing"
+    if name not in DECODER_CLASSES:
+        raise UsageError(f"{where}: {unknown_decoder(name)}")
 
 
 def prompt_inputs(

@@ -23,11 +23,13 @@ from deployopt.sources.checks import (
     read_vocabulary,
 )
 from deployopt.sources.decoders import SUFFIX as DECODER_SUFFIX
-from deployopt.sources.decoders import prompt_inputs, read_template
+from deployopt.sources.decoders import check_class, prompt_inputs, read_template
 from deployopt.sources.detectors import OUTPUTS as BOX_OUTPUTS
 from deployopt.sources.detectors import SUFFIX as DETECTOR_SUFFIX
 from deployopt.sources.detectors import box_form, check_detector_head, detector_inputs
-from deployopt.sources.preprocessing import read_preprocessor
+from deployopt.sources.image_text import SUFFIX as PAIR_SUFFIX
+from deployopt.sources.image_text import check_towers, image_text_facts
+from deployopt.sources.preprocessing import PROCESSOR, read_preprocessor, write_preprocessor
 from deployopt.sources.tokenizer_files import TOKENIZER, Opener, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
 
@@ -46,6 +48,7 @@ _TASKS: Final[Mapping[str, Task]] = {
     TEXT_SUFFIX: Task.TEXT_CLASSIFICATION,
     IMAGE_SUFFIX: Task.IMAGE_CLASSIFICATION,
     DETECTOR_SUFFIX: Task.OBJECT_DETECTION,
+    PAIR_SUFFIX: Task.IMAGE_TEXT,
     DECODER_SUFFIX: Task.TEXT_GENERATION,
 }
 _OF_IMAGES: Final = frozenset({Task.IMAGE_CLASSIFICATION, Task.OBJECT_DETECTION})
@@ -83,8 +86,13 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 def complete_folder(folder: Path) -> None:
     """Add what the device needs and an older folder lacks; only in a staging folder."""
     config = read_object(folder / ENTRY)
-    if _task(config, folder) not in _OF_IMAGES:
+    task = _task(config, folder)
+    if task not in _OF_IMAGES:
         write_tokenizer(folder, model_type(config))
+    if task in _OF_IMAGES or task is Task.IMAGE_TEXT:
+        write_preprocessor(folder)
+    # What it says of images is taken; for whatever else it may say nobody asks.
+    (folder / PROCESSOR).unlink(missing_ok=True)
 
 
 def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
@@ -97,14 +105,12 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
     names = list_model_folder(folder)
     config = read_object(folder / ENTRY)
     task = _task(config, folder)
-    for name in names:
-        if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
-            (read_vocabulary if name == "vocab.json" else read_object)(folder / name)
-    if CHAT_TEMPLATE in names:
-        read_template(folder / CHAT_TEMPLATE)
+    _check_small(folder, names)
     tensors = folder_tensors(folder, names)
     if task is Task.OBJECT_DETECTION:
         return _detector(folder, names, config, tensors)
+    if task is Task.IMAGE_TEXT:
+        return _image_text(folder, names, config, tensors, opener)
     labels: tuple[str, ...] = ()
     inputs: TextInputs | ImageInputs | PromptInputs
     resample = None
@@ -112,6 +118,7 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
         labels = config_labels(config, str(folder / ENTRY))
         _check_head(tensors, labels, folder)
     if task is Task.TEXT_GENERATION:
+        check_class(config, str(folder / ENTRY))
         inputs = prompt_inputs(folder, config, opener)
     elif task is Task.TEXT_CLASSIFICATION:
         inputs = text_inputs(folder, config, opener)
@@ -123,6 +130,14 @@ def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
         model_type=model_type(config),
         resample=resample,
     )
+
+
+def _check_small(folder: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name.endswith(".json") and name not in (ENTRY, TOKENIZER):
+            (read_vocabulary if name == "vocab.json" else read_object)(folder / name)
+    if CHAT_TEMPLATE in names:
+        read_template(folder / CHAT_TEMPLATE)
 
 
 def _detector(
@@ -151,6 +166,24 @@ def _detector(
     )
 
 
+def _image_text(
+    folder: Path,
+    names: tuple[str, ...],
+    config: Mapping[str, object],
+    tensors: Mapping[str, Tensor],
+    opener: Opener | None,
+) -> FolderFacts:
+    check_towers(tensors, folder)
+    options = read_object(_preprocessor(folder, names))
+    facts = image_text_facts(folder, config, options, opener)
+    return FolderFacts(
+        interface=facts.interface,
+        precision=weight_precision(tensors),
+        model_type=model_type(config),
+        resample=facts.resample,
+    )
+
+
 def _task(config: Mapping[str, object], folder: Path) -> Task:
     classes = config.get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
@@ -160,8 +193,9 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
             f"classifiers (…{TEXT_SUFFIX}), image classifiers (…{IMAGE_SUFFIX}), detectors "
-            f"(…{DETECTOR_SUFFIX}) and language models (…{DECODER_SUFFIX}). A model without its "
-            "classification head has to be fine-tuned first: `deployopt finetune`."
+            f"(…{DETECTOR_SUFFIX}), image-text models ({PAIR_SUFFIX}) and language models "
+            f"(…{DECODER_SUFFIX}). A model without its classification head has to be fine-tuned "
+            "first: `deployopt finetune`."
         )
     task = found[0]
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:

@@ -17,6 +17,8 @@ import msgspec
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.core.weights import StoredWeights
 from deployopt.sources.checks import CONFIG_MAX_BYTES, INDEX, read_vocabulary
+from deployopt.sources.diffusion_files import CONFIGS
+from deployopt.sources.diffusion_files import INDEX as PIPELINE
 from deployopt.sources.headers import counted, index_of, pickled_files, weight_files
 from deployopt.sources.hub import (
     LISTING_TIMEOUT_S,
@@ -49,6 +51,8 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     stored: StoredWeights | None
     pickled: tuple[str, ...]
     """Weights that only code could read."""
+    pipeline: Path | None = None
+    """Of a pipeline in diffusers' form: a folder with the configs of its parts."""
 
 
 def read_hub_model(name: HubName, store: Store) -> HubModel:
@@ -62,6 +66,14 @@ def read_hub_model(name: HubName, store: Store) -> HubModel:
     """
     listing = list_repository(name, store)
     sizes = {file.path: file.size_bytes for file in listing.files}
+    if CONFIG not in sizes and PIPELINE in sizes:
+        return HubModel(
+            commit=listing.commit,
+            config={},
+            stored=None,
+            pickled=(),
+            pipeline=_pipeline(name, listing, store),
+        )
     if CONFIG not in sizes:
         raise UsageError(
             f"{name.written} has no config.json, so nothing tells its shape; it has "
@@ -86,6 +98,13 @@ def _json(name: HubName, listing: HubListing, path: str, store: Store) -> dict[s
     if size > CONFIG_MAX_BYTES:
         raise UsageError(f"{name.written}: {path} has {size} bytes; {CONFIG_MAX_BYTES} are read.")
     return read_vocabulary(fetch_files(name, listing, (path,), store, _nothing).folder / path)
+
+
+def _pipeline(name: HubName, listing: HubListing, store: Store) -> Path:
+    """The configs of its parts, as far as they are listed."""
+    sizes = {file.path: file.size_bytes for file in listing.files}
+    wanted = tuple(path for path in CONFIGS if sizes.get(path, CONFIG_MAX_BYTES) < CONFIG_MAX_BYTES)
+    return fetch_files(name, listing, wanted, store, _nothing).folder
 
 
 def _nothing(_staged: Path) -> None:

@@ -15,12 +15,14 @@ from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.core.interface import Task
 from deployopt.core.source import DeclaredAccuracy, SourceModel
+from deployopt.core.tasks import ModelTask
 from deployopt.sources.adopting import adopt, file_entries, source_key
 from deployopt.sources.checks import list_model_folder, wanted_files
 from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
 from deployopt.sources.demo_card import SHIPPED, read_card
 from deployopt.sources.demo_chat import MODEL, PACKAGE, fetch_demo_chat
 from deployopt.sources.demo_weights import assemble
+from deployopt.sources.diffusion_files import INDEX, is_pipeline
 from deployopt.sources.efficientnet_lite import ALIAS as LITE
 from deployopt.sources.efficientnet_lite import GRAPH, make_efficientnet_lite
 from deployopt.sources.efficientnet_lite import PACKAGE as LITE_WEIGHTS
@@ -33,7 +35,9 @@ from deployopt.sources.locking import Lock, check_locked, locked_commit
 from deployopt.sources.naming import is_path, model_path
 from deployopt.sources.onnx_file import check_graph, onnx_files, onnx_precision, read_onnx
 from deployopt.sources.pickles import convert_pickles
+from deployopt.sources.pipelines import pipeline_from_folder, pipeline_from_hub
 from deployopt.sources.tokenizer_files import tried_before
+from deployopt.sources.zero_shot import with_labels
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 
@@ -47,10 +51,12 @@ def resolve_model(
     revision: str | None = None,
     lock: Lock | None = None,
     pickles: bool = False,
+    labels: Path | None = None,
 ) -> SourceModel:
     """The model as files, checked; `revision` is for a model of the hub.
 
-    `pickles`: weights that are pickles are read too, by a confined process.
+    `pickles`: weights that are pickles are read too, by a confined process. `labels`: a file of
+    those that an image-text model is to choose among.
 
     Raises:
         UsageError: no such model, or it lacks something.
@@ -65,7 +71,9 @@ def resolve_model(
         source = _from_hub(name, wanted, store, pickles=pickles)
     elif is_path(name):
         path = model_path(name)
-        if path.is_dir():
+        if (path / INDEX).is_file():
+            source = pipeline_from_folder(name, path, store)
+        elif path.is_dir():
             source = _from_folder(name, path, store, pickles=pickles)
         elif path.suffix == GGUF:
             source = _from_gguf(name, path, store)
@@ -73,6 +81,8 @@ def resolve_model(
             source = _from_onnx(name, path, store)
     else:
         source = _from_alias(name, find_entry(name), commit or revision, store)
+    if labels is not None:
+        source = with_labels(source, labels, store)
     check_locked(source.origin, lock)
     return source
 
@@ -92,6 +102,8 @@ def _from_folder(name: str, path: Path, store: Store, *, pickles: bool = False) 
 
 def _from_hub(name: str, wanted: HubName, store: Store, *, pickles: bool = False) -> SourceModel:
     listing = list_repository(wanted, store)
+    if is_pipeline(file.path for file in listing.files):
+        return pipeline_from_hub(name, wanted, listing, store)
     names = wanted_files((file.path for file in listing.files), wanted.written, pickles=pickles)
     stored = fetch_files(wanted, listing, names, store, _check_model)
     origin = Origin(
@@ -127,6 +139,12 @@ def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> 
 def _require_buildable(entry: Entry) -> None:
     if entry.buildable:
         return
+    if entry.tasks[0] is ModelTask.TEXT_TO_IMAGE:
+        raise UsageError(
+            f"{entry.alias} ({entry.title}) is not built by its alias, which stands for work and "
+            "memory: `fit`, `plan` and `recommend` know it. Pipelines of Stable Diffusion 1 and 2 "
+            f"are built from their folder, or as hub:{entry.repository}, with prompts as --data."
+        )
     raise UsageError(
         f"{entry.alias} ({entry.title}, {entry.tasks[0]}) cannot be built from: `build` takes "
         "trained classifiers of text or images, and language models of up to ten billion weights "

@@ -29,7 +29,6 @@ from deployopt.core.interface import (
     ArrayInputs,
     ImageInputs,
     Interface,
-    PromptInputs,
     Task,
     TextInputs,
 )
@@ -159,10 +158,10 @@ def _check_names(
         named = set(taken.input_names)
     elif isinstance(taken, ImageInputs):
         named = {taken.input_name}
-    elif isinstance(taken, PromptInputs):
-        raise UsageError(f"{where} says that the graph goes on with texts: give its folder.")
-    else:
+    elif isinstance(taken, ArrayInputs):
         named = {item.name for item in taken.inputs}
+    else:
+        raise UsageError(f"{where} says that the graph is part of a larger model: give its folder.")
     if named != set(inputs):
         raise UsageError(
             f"{where} names the inputs {', '.join(sorted(named))}; the graph takes "

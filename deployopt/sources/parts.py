@@ -50,9 +50,9 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def labelled(self) -> bool:
-        """Whether the gate's examples have labels, or boxes."""
+        """Whether the gate's examples have labels, boxes or captions."""
         gate = self.splits[Split.GATE]
-        return gate.labels is not None or gate.annotated
+        return gate.labels is not None or gate.annotated or gate.captioned
 
 
 @dataclass(frozen=True, kw_only=True)

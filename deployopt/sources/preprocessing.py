@@ -6,13 +6,18 @@ read. Refuses what the record cannot say rather than preprocess in another way t
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import ImageInputs
+from deployopt.sources.checks import read_object
+from deployopt.store.writing import write_new_file
 
+FILE: Final = "preprocessor_config.json"
+PROCESSOR: Final = "processor_config.json"
 PIXEL_MAX: Final = 4096
 CHANNELS: Final = 3
 _BILINEAR: Final = 2
@@ -29,6 +34,15 @@ class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     inputs: ImageInputs
     resample: int
+
+
+def write_preprocessor(folder: Path) -> None:
+    """Take it out of `processor_config.json` in a staging folder, which newer folders have."""
+    if (folder / FILE).exists() or not (folder / PROCESSOR).exists():
+        return
+    options = read_object(folder / PROCESSOR).get("image_processor")
+    if isinstance(options, dict):
+        write_new_file(folder / FILE, msgspec.json.encode(options))
 
 
 def read_preprocessor(

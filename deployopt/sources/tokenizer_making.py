@@ -1,8 +1,8 @@
 """A `tokenizer.json` made from the files that older models have, as transformers makes it.
 
-In: a folder with `vocab.txt` (WordPiece), or `vocab.json` and `merges.txt` (byte-level), and its
-options. Out: the text of `tokenizer.json`. It runs in the confined process: the library that builds
-is native code, and the files are strangers'.
+In: a folder with `vocab.txt` (WordPiece), or `vocab.json` and `merges.txt` (byte-level, or CLIP's,
+whose words end in a mark), and its options. Out: the text of `tokenizer.json`. It runs in the
+confined process: the library that builds is native code, and the files are strangers'.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,10 @@ from deployopt.core.errors import UsageError
 
 WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
 BYTE_LEVEL: Final = frozenset({"roberta"})
+CLIP: Final = frozenset({"clip", "clip_text_model"})
+_CLIP_START: Final = "<|startoftext|>"
+_CLIP_END: Final = "<|endoftext|>"
+_CLIP_WORDS: Final = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 _PAIR: Final = 2
 
 
@@ -24,14 +28,15 @@ def made_from(folder: Path, model_type: str) -> str | None:
         return "vocab.txt"
     if model_type in BYTE_LEVEL and (folder / "vocab.json").exists():
         return "vocab.json"
+    if model_type in CLIP and (folder / "merges.txt").exists():
+        return "merges.txt"
     return None
 
 
 def make_tokenizer(folder: Path, source: str, options: Mapping[str, object]) -> str:
     """The text of `tokenizer.json`; raises UsageError where the words are malformed."""
-    build = _word_piece if source == "vocab.txt" else _byte_level
     try:
-        made: str = build(folder / source, options).to_str()
+        made: str = _BUILDERS[source](folder / source, options).to_str()
     except UsageError:
         raise
     except Exception as error:  # tokenizers raises the bare class
@@ -73,12 +78,7 @@ def _word_piece(path: Path, options: Mapping[str, object]):  # type: ignore[no-u
 def _byte_level(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-    try:
-        vocabulary = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not a vocabulary: {error}.") from error
-    pairs = [line.split(" ") for line in _lines(path.with_name("merges.txt"))]
-    merges = [(pair[0], pair[1]) for pair in pairs if len(pair) == _PAIR and pair[0] != "#version:"]
+    vocabulary, merges = _vocabulary(path), _merges(path.with_name("merges.txt"))
     cls, sep = text_option(options, "cls_token", "<s>"), text_option(options, "sep_token", "</s>")
     _require(vocabulary, (cls, sep), path)
     spaced = _flag(options, "add_prefix_space", default=False)
@@ -95,6 +95,62 @@ def _byte_level(path: Path, options: Mapping[str, object]):  # type: ignore[no-u
     if mask in vocabulary:
         built.add_special_tokens([AddedToken(mask, lstrip=True)])
     return built
+
+
+def _clip(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+    from tokenizers.processors import RobertaProcessing
+
+    vocabulary, merges = _vocabulary(path.with_name("vocab.json")), _merges(path)
+    start = text_option(options, "bos_token", _CLIP_START)
+    end = text_option(options, "eos_token", _CLIP_END)
+    unknown = text_option(options, "unk_token", _CLIP_END)
+    _require(vocabulary, (start, end, unknown), path)
+    built = Tokenizer(
+        models.BPE(
+            vocab=vocabulary,
+            merges=merges,
+            continuing_subword_prefix="",
+            end_of_word_suffix="</w>",
+            fuse_unk=False,
+            unk_token=unknown,
+        )
+    )
+    built.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    words = pre_tokenizers.Split(Regex(_CLIP_WORDS), behavior="removed", invert=True)
+    built.pre_tokenizer = pre_tokenizers.Sequence(
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    built.decoder = decoders.ByteLevel()
+    built.post_processor = RobertaProcessing(
+        (end, vocabulary[end]),
+        (start, vocabulary[start]),
+        trim_offsets=False,
+        add_prefix_space=False,
+    )
+    special = [start, end, unknown, text_option(options, "pad_token", end)]
+    built.add_special_tokens([token for token in special if token in vocabulary])
+    return built
+
+
+_BUILDERS: Final = {"vocab.txt": _word_piece, "vocab.json": _byte_level, "merges.txt": _clip}
+"""By the file that `made_from` names."""
+
+
+def _vocabulary(path: Path) -> dict[str, int]:
+    if not path.exists():
+        raise UsageError(f"{path.name} is missing beside {path.with_name('merges.txt')}.")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not a vocabulary: {error}.") from error
+
+
+def _merges(path: Path) -> list[tuple[str, str]]:
+    pairs = [line.split(" ") for line in _lines(path)]
+    return [(pair[0], pair[1]) for pair in pairs if len(pair) == _PAIR and pair[0] != "#version:"]
 
 
 def _lines(path: Path) -> list[str]:

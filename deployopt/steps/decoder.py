@@ -14,11 +14,11 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.decoders import DECODER_CLASSES, unknown_decoder
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.freeing import release_memory
 from deployopt.core.interface import PromptInputs
 from deployopt.core.recipe import StepContext
-from deployopt.core.text import safe_text
 from deployopt.steps.needs import need_float, need_format, need_packages
 from deployopt.store.writing import copy_new_file
 
@@ -29,13 +29,6 @@ BLOCKS: Final = (16, 32, 64, 128, 256)
 Algorithm = Literal[
     "default", "rtn", "rtn_last", "k_quant", "k_quant_last", "k_quant_mixed", "k_quant_linear"
 ]
-ARCHITECTURES: Final = (
-    "Ernie4_5ForCausalLM", "Gemma2ForCausalLM", "Gemma3ForCausalLM", "GemmaForCausalLM",
-    "GraniteForCausalLM", "HunYuanDenseV1ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM",
-    "NemotronForCausalLM", "Phi3ForCausalLM", "PhiForCausalLM", "Qwen2ForCausalLM",
-    "Qwen3ForCausalLM", "SmolLM3ForCausalLM",
-)  # fmt: skip
-"""Of the builder's those of which its float graph says what torch says of the model."""
 FLOATS: Final = frozenset({"fp32", "fp16"})
 _NO_GRAPHS: Final = frozenset({("fp32", "cuda"), ("fp16", "cpu")})
 """In float32 the builder's attention for CUDA leaves out the cache that its own config asks for."""
@@ -95,8 +88,8 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"{self.provider} that its runtime opens. Take fp16 for cuda and fp32 for cpu."
             )
         found = _architecture(source.folder)
-        if found not in ARCHITECTURES:
-            raise _unknown(found)
+        if found not in DECODER_CLASSES:
+            raise StepError(unknown_decoder(found))
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write the folder."""
@@ -117,7 +110,7 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         try:
             built = build_decoder(source.folder, context.workdir, wanted)
         except UnknownArchitectureError as error:
-            raise _unknown(_architecture(source.folder)) from error
+            raise StepError(unknown_decoder(_architecture(source.folder))) from error
         if self.embeddings and self.precision not in FLOATS:
             context.progress(0.8, "quantizing embeddings")
             _quantize_lookups(context.workdir / GRAPH)
@@ -257,15 +250,6 @@ def _architecture(folder: Path) -> str:
         raise StepError(f"{path} is not JSON: {error}.") from error
     names = found.get("architectures") if isinstance(found, dict) else None
     return str(names[0]) if isinstance(names, list) and names else "nothing"
-
-
-def _unknown(architecture: str) -> StepError:
-    return StepError(
-        "The model builder of onnxruntime-genai does not build "
-        f"{safe_text(architecture, 80)}. It builds {', '.join(ARCHITECTURES)}. Take a model of one "
-        "of these classes: the Llama, SmolLM, Qwen2.5, Qwen3, Mistral, Gemma 2 and 3 and Phi-3 "
-        "models are."
-    )
 
 
 def decoder_artifact(

@@ -11,7 +11,7 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import StepError
 from deployopt.core.freeing import release_memory
-from deployopt.core.interface import ImageInputs, TextInputs
+from deployopt.core.interface import ImageInputs, PairInputs, TextInputs
 from deployopt.core.recipe import StepContext
 from deployopt.core.samples import decode_samples
 from deployopt.steps.needs import need_format, need_packages, need_samples_file
@@ -46,7 +46,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"The {self.exporter} exporter writes opsets {first} to {last}, not {self.opset}. "
                 "Choose one that the target's runtime reads."
             )
-        if not isinstance(context.interface.inputs, TextInputs | ImageInputs):
+        if not isinstance(context.interface.inputs, TextInputs | ImageInputs | PairInputs):
             raise StepError("Export needs a model of texts or images; give an ONNX file instead.")
         need_samples_file(self.name, context, required=False)
 

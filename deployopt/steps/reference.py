@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from deployopt.core.errors import StepError
+from deployopt.core.interface import DrawingInputs
 from deployopt.core.samples import Array, Feed
 from deployopt.core.source import SourceModel
 
@@ -34,4 +36,30 @@ def find_reference_boxes(
 
     return find_boxes(
         source.artifact.folder, source.interface, feeds, threads=threads, progress=progress
+    )
+
+
+def draw_reference_images(
+    source: SourceModel,
+    feeds: Sequence[Feed],
+    threads: int,
+    progress: Callable[[float, str], None],
+) -> list[dict[str, Array]]:
+    """What the pipeline draws, an image a request; raises StepError where one is not finite.
+
+    Raises:
+        MissingExtraError: diffusers is not installed.
+    """
+    from deployopt.modeling.drawing.reference import draw_reference
+
+    interface = source.interface
+    if not isinstance(interface.inputs, DrawingInputs):
+        raise StepError(f"{source.name} draws nothing.")
+    return draw_reference(
+        source.artifact.folder,
+        interface.inputs,
+        feeds,
+        interface.outputs[0],
+        threads=threads,
+        progress=progress,
     )

@@ -2,7 +2,11 @@
 
 from typing import Final
 
+import msgspec
+
 from deployopt.core.artifact import SessionOptions
+from deployopt.core.card import TENSORRT
+from deployopt.core.engine import InputRange
 
 CPU_SESSION: Final = SessionOptions(disabled_optimizers=("SkipLayerNormFusion",))
 """The fused kernel of addition and layer norm is slower on a CPU than the two by themselves."""
@@ -23,3 +27,17 @@ GRAPH_SESSION: Final = SessionOptions(
 
 Sums of products of whole numbers are exact in it, and signed pairs have slow kernels on a CPU.
 """
+
+
+def card_session(provider: str, profile: tuple[InputRange, ...] = ()) -> SessionOptions:
+    """On a card every fusion of the provider is wanted; what was measured of CPUs is no rule there.
+
+    TensorRT takes Q/DQ pairs as they stand, and makes products of whole numbers of them itself.
+    """
+    if provider != TENSORRT:
+        return SessionOptions()
+    return SessionOptions(
+        disabled_optimizers=(REQUANTIZING,),
+        config_entries=GRAPH_SESSION.config_entries,
+        profile=profile or msgspec.UNSET,
+    )

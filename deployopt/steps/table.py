@@ -10,6 +10,7 @@ from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from deployopt.steps.distil import Distil
 from deployopt.steps.engine import BuildEngine
 from deployopt.steps.export import Export
+from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
 from deployopt.steps.optimize import Optimize
@@ -33,6 +34,7 @@ STEPS: Final[dict[str, type[Step]]] = {
     QuantizeSymmetric.name: QuantizeSymmetric,
     ConvertHalf.name: ConvertHalf,
     BuildEngine.name: BuildEngine,
+    OpenOnCard.name: OpenOnCard,
     Configure.name: Configure,
     CalibrateDecoder.name: CalibrateDecoder,
     ExportDecoder.name: ExportDecoder,

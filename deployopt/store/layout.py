@@ -57,6 +57,11 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         """What `emulate` fetched and made; not there before its first use."""
         return self.root / "emulation"
 
+    @property
+    def engines(self) -> Path:
+        """What TensorRT built of graphs on this machine; not there before its first use."""
+        return self.root / "engines"
+
     def folders(self) -> tuple[Path, ...]:
         """All that a store begins with."""
         return (

@@ -38,16 +38,27 @@ class Held(Enum):
     ALONE = "alone"
 
 
-def leases_in(store: Path) -> Path:
+def leases_in(store: Path, given: str | None = None) -> Path:
     """The folder of a store's leases on this machine, where all meet who use the store here.
 
-    It lies in the store, unless other machines may use that as well: a lease says who works on one
-    machine, and must not wait for another's, nor be lost with a server.
+    It is the one that is given, or lies in the store, unless other machines may use that as well: a
+    lease says who works on one machine, and must not wait for another's, nor be lost with a server.
     """
+    if given is not None:
+        return Path(given)
     if not is_of_several_machines(store):
         return Layout(root=store).leases
     digest = hashlib.sha256(str(store).encode()).hexdigest()[:16]
-    return _OWN / f"deployopt-{os.getuid()}" / f"leases-{digest}"
+    return _own_folder() / f"leases-{digest}"
+
+
+def leases_of_nodes() -> Path:
+    """Where all cells meet that nodes of clusters run on this machine, each with its own store."""
+    return _own_folder() / "leases-of-nodes"
+
+
+def _own_folder() -> Path:
+    return _OWN / f"deployopt-{os.getuid()}"
 
 
 def _unheard() -> None:

@@ -25,9 +25,17 @@ from deployopt.core.errors import (
     UsageError,
 )
 from deployopt.core.text import safe_text
+from deployopt.store.digests import entries_digest
 from deployopt.store.layout import checked_key
 from deployopt.store.records import seal, unseal
-from deployopt.store.share_files import AlteredError, bring_files, listing_problems, send_files
+from deployopt.store.share_files import (
+    AlteredError,
+    GoneError,
+    bring_files,
+    listing_problems,
+    require_files,
+    send_files,
+)
 from deployopt.store.share_place import Place, ShareError, open_place
 from deployopt.store.store import Store, StoredObject
 
@@ -35,7 +43,7 @@ RECORD_MAX: Final = 2**20
 _VERSION: Final = 1
 _MARK: Final = "deployopt-share.json"
 _MARK_MAX: Final = 1024
-_KEYS: Final = "keys"
+KEYS: Final = "keys"
 _ID: Final = 12
 
 Check = Callable[[Path, bytes], None]
@@ -55,11 +63,20 @@ class _Shared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     meta: msgspec.Raw
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A result that a share has, as its record tells it."""
+
+    digest: str
+    meta: bytes
+
+
 class Share:
     """A place that was reached once; used by one thread."""
 
-    def __init__(self, place: Place, tell: Callable[[str], None]) -> None:
+    def __init__(self, place: Place, tell: Callable[[str], None], *, begun: bool = True) -> None:
         self.place = place
+        self.begun = begun
+        """Whether anybody has put something there yet."""
         self.said: list[str] = []
         """Each thing that went wrong with it."""
         self._tell = tell
@@ -76,8 +93,10 @@ class Share:
         if not self._reads:
             return None
         try:
-            record = self._record(key)
+            record = _record(self.place, key)
             return None if record is None else self._bring(key, record, store, check)
+        except GoneError as error:
+            self._mend[key] = error.digests  # old files may be removed by anyone
         except (AlteredError, IntegrityError, RefusedInputError, UsageError) as error:
             digests = error.digests if isinstance(error, AlteredError) else frozenset[str]()
             self._mend[key] = digests
@@ -86,9 +105,24 @@ class Share:
                 f"{error}"
             )
         except ShareError as error:
-            self._reads = self._writes = False
-            self._say(f"The share was lost; this goes on without it. Failed {error}")
+            self._lose(error)
         return None
+
+    def listed(self, key: str) -> Listed | None:
+        """What `find` would bring, if its files are what they should be; nothing is fetched."""
+        if not self._reads:
+            return None
+        try:
+            record = _record(self.place, key)
+            if record is None:
+                return None
+            require_files(self.place, record.files)
+        except AlteredError:
+            return None
+        except ShareError as error:
+            self._lose(error)
+            return None
+        return Listed(digest=entries_digest(record.files), meta=bytes(record.meta))
 
     def offer(self, stored: StoredObject) -> None:
         """Put a result there, unless there is one under its key."""
@@ -109,15 +143,6 @@ class Share:
             self._writes = False
             self._say(f"Nothing more is put into the share. Failed {error}")
 
-    def _record(self, key: str) -> _Shared | None:
-        try:
-            data = self.place.read(_name(key), RECORD_MAX)
-            if data is None:
-                return None
-            return msgspec.json.decode(unseal(_label(key), data), type=_Shared)
-        except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-            raise AlteredError([f"its record cannot be used: {error}"]) from error
-
     def _bring(self, key: str, record: _Shared, store: Store, check: Check) -> StoredObject:
         meta = bytes(record.meta)
         with store.stage() as folder:
@@ -128,14 +153,18 @@ class Share:
             check(folder, meta)
             return store.commit(folder, key, meta=meta)
 
+    def _lose(self, error: ShareError) -> None:
+        self._reads = self._writes = False
+        self._say(f"The share was lost; this goes on without it. Failed {error}")
+
     def _say(self, text: str) -> None:
         text = safe_text(text, 1000)
         self.said.append(text)
         self._tell(text)
 
 
-def open_share(url: str, tell: Callable[[str], None]) -> Share:
-    """The share at the URL, reached, and begun where nothing is yet.
+def open_share(url: str, tell: Callable[[str], None], *, begin: bool = True) -> Share:
+    """The share at the URL, reached, and with `begin` begun where nothing is yet.
 
     Raises:
         UsageError: it is no place that can be shared, or is another version's.
@@ -145,6 +174,8 @@ def open_share(url: str, tell: Callable[[str], None]) -> Share:
     place = open_place(url)
     try:
         data = place.read(_MARK, _MARK_MAX)
+        if data is None and not begin:
+            return Share(place, tell, begun=False)
         if data is None:
             place.put(_MARK, encode_json(_Mark(share=_VERSION)))
             data = place.read(_MARK, _MARK_MAX)
@@ -167,8 +198,27 @@ def open_share(url: str, tell: Callable[[str], None]) -> Share:
     return Share(place, tell)
 
 
+def listed_files(place: Place, key: str) -> frozenset[str]:
+    """The digests of the files that a record lists; none of one that nobody could use."""
+    try:
+        record = _record(place, key)
+    except AlteredError:
+        return frozenset()
+    return frozenset() if record is None else frozenset(entry.sha256 for entry in record.files)
+
+
+def _record(place: Place, key: str) -> _Shared | None:
+    try:
+        data = place.read(_name(key), RECORD_MAX)
+        if data is None:
+            return None
+        return msgspec.json.decode(unseal(_label(key), data), type=_Shared)
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise AlteredError([f"its record cannot be used: {error}"]) from error
+
+
 def _name(key: str) -> str:
-    return f"{_KEYS}/{checked_key(key)}"
+    return f"{KEYS}/{checked_key(key)}"
 
 
 def _label(key: str) -> str:

@@ -23,7 +23,7 @@ FILES_MAX: Final = 4096
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _RESERVE_BYTES: Final = 64 * 2**20
 _SHOWN: Final = 3
-_FOLDER: Final = "files"
+FILES: Final = "files"
 
 
 class AlteredError(ValueError):
@@ -33,6 +33,10 @@ class AlteredError(ValueError):
         more = "" if len(problems) <= _SHOWN else f"; and {len(problems) - _SHOWN} more"
         super().__init__("; ".join(problems[:_SHOWN]) + more)
         self.digests = frozenset(digests)
+
+
+class GoneError(AlteredError):
+    """A file that a record lists is not there any more."""
 
 
 def listing_problems(entries: Sequence[FileEntry]) -> list[str]:
@@ -82,33 +86,43 @@ def bring_files(place: Place, entries: Sequence[FileEntry], folder: Path) -> Non
     if needed + _RESERVE_BYTES > free:
         sizes = [show_quantity(size, Dimension.SIZE) for size in (needed, free)]
         raise AlteredError([f"it takes {sizes[0]}, and {folder} has {sizes[1]} to spare"])
-    wrong = {}
     for entry in entries:
-        problem = _bring(place, entry, folder)
-        if problem is not None:
-            wrong[entry.sha256] = f"{entry.path!r} {problem}"
-            break  # nothing more is fetched of what cannot be used
-    if wrong:
-        raise AlteredError(tuple(wrong.values()), wrong)
+        _bring(place, entry, folder)  # nothing more is fetched of what cannot be used
 
 
-def _bring(place: Place, entry: FileEntry, folder: Path) -> str | None:
-    name = _name(entry)
-    there = place.size(name)
+def require_files(place: Place, entries: Sequence[FileEntry]) -> None:
+    """Find out, without fetching any, whether the files are there; raises as `bring_files`."""
+    problems = listing_problems(entries)
+    if problems:
+        raise AlteredError(problems)
+    for entry in entries:
+        _require_size(place, entry)
+
+
+def _require_size(place: Place, entry: FileEntry) -> None:
+    there = place.size(_name(entry))
+    if there is None:
+        raise GoneError([f"{entry.path!r} is not there"], [entry.sha256])
     if there != entry.size_bytes:
-        return "is not there" if there is None else f"has {there} bytes, not {entry.size_bytes}"
+        said = f"{entry.path!r} has {there} bytes, not {entry.size_bytes}"
+        raise AlteredError([said], [entry.sha256])
+
+
+def _bring(place: Place, entry: FileEntry, folder: Path) -> None:
+    _require_size(place, entry)
     target = folder / entry.path
     make_folders(target.parent)
     digest = hashlib.sha256()
     with new_file(target) as stream:
-        for part in place.parts(name, entry.size_bytes):
+        for part in place.parts(_name(entry), entry.size_bytes):
             digest.update(part)
             stream.write(part)
     if digest.hexdigest() != entry.sha256:
-        return "has other bytes"
+        raise AlteredError([f"{entry.path!r} has other bytes"], [entry.sha256])
     foreign = foreign_content(target)
-    return None if foreign is None else f"is {foreign}"
+    if foreign is not None:
+        raise AlteredError([f"{entry.path!r} is {foreign}"], [entry.sha256])
 
 
 def _name(entry: FileEntry) -> str:
-    return f"{_FOLDER}/{entry.sha256}"
+    return f"{FILES}/{entry.sha256}"

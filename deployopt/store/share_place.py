@@ -7,12 +7,15 @@ anything is read, no more than that is read, and whoever reads compares digests.
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from deployopt.core.errors import MissingExtraError, StorageError, UsageError
 from deployopt.core.text import safe_text
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 PART_BYTES: Final = 8 * 2**20
-_INCOMING: Final = "incoming"
+INCOMING: Final = "incoming"
 _LOCAL: Final = frozenset({"file", "local"})
 _STORES: Final = frozenset({"abfs", "adl", "az", "gcs", "gs", "oci", "oss", "s3", "s3a"})
 """Object stores: a name exists when all of its bytes are there, and there are no folders."""
@@ -33,6 +36,16 @@ _SHOWN: Final = 300
 
 class ShareError(StorageError):
     """The share could not be read or written."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that lies there."""
+
+    name: str
+    """Within its folder."""
+    size_bytes: int
+    modified_s: float
+    """When it was written, in seconds since 1970, by the clock of whoever keeps it."""
 
 
 class Place:
@@ -77,6 +90,25 @@ class Place:
             yield part[: end - offset]
             offset += len(part)
 
+    def listed(self, folder: str) -> list[Entry]:
+        """The regular files right below a folder; none where there is no such folder."""
+        with self._said("listing", folder):
+            try:
+                if self._system.info(self._path(folder)).get("islink", False):
+                    raise NotADirectoryError("it is a link, which a share has none of")
+                found = self._system.ls(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return []
+            return [
+                Entry(
+                    name=str(one["name"]).rpartition("/")[2],
+                    size_bytes=int(one["size"] or 0),
+                    modified_s=_modified_s(one),
+                )
+                for one in found
+                if one["type"] == "file" and not one.get("islink", False)
+            ]
+
     def put(self, name: str, data: bytes) -> None:
         """Write a small file: all of it, or no part."""
         with self._whole(name) as path:
@@ -100,8 +132,8 @@ class Place:
             if self._protocol in _STORES:
                 yield path
                 return
-            beside = self._path(f"{_INCOMING}/{secrets.token_hex(16)}")
-            for folder in (self._path(_INCOMING), path.rpartition("/")[0]):
+            beside = self._path(f"{INCOMING}/{secrets.token_hex(16)}")
+            for folder in (self._path(INCOMING), path.rpartition("/")[0]):
                 self._system.makedirs(folder, exist_ok=True)
             try:
                 yield beside
@@ -161,6 +193,19 @@ def open_place(url: str) -> Place:
 def whole_url(url: str) -> str:
     """The URL; of a path, the whole one, so that it means the same in another folder."""
     return url if not url or "://" in url else str(Path(url).expanduser().absolute())
+
+
+def _modified_s(told: Mapping[str, object]) -> float:
+    """As the file systems of fsspec tell it, each by a name of its own."""
+    for name in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        found = told.get(name)
+        if isinstance(found, datetime):
+            return found.timestamp()
+        if isinstance(found, str):
+            return datetime.fromisoformat(found).timestamp()
+        if isinstance(found, int | float):
+            return float(found)
+    raise ValueError("it does not tell when it was written")
 
 
 def _checked(url: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from deployopt.core.result import BuildResult
 from deployopt.core.watching import Watcher
 from deployopt.device.device import Device
 from deployopt.pipeline.matrix import cell as cells
+from deployopt.pipeline.matrix.turns import Turns
 from deployopt.pipeline.matrix.worker import serve
 from deployopt.planning.targets import load_target
 from deployopt.remote import ssh_device
@@ -102,12 +103,14 @@ class Seen:
 _WATCHES: type[MatrixWatcher] = Seen
 
 
-def work(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
+def work(
+    request: CellRequest, watcher: Watcher, lease: Lease, turns: Turns | None = None
+) -> CellResult:
     """Do what the model's name says."""
     what, _, rest = request.model.partition(" ")
     watcher.stage(f"Build {os.getpid()}")
     if what == "board":
-        return _on_board(request, watcher, lease, *map(float, rest.split()))
+        return _on_board(request, watcher, (lease, turns), rest.split())
     if what == "measure":
         _measure(float(rest), request, lease)
     if what in {"die", "hang", "flood"}:
@@ -126,10 +129,12 @@ def work(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
     return result_of(request)
 
 
-def serve_or_fail(request: CellRequest, watcher: Watcher, lease: Lease) -> CellResult:
+def serve_or_fail(
+    request: CellRequest, watcher: Watcher, lease: Lease, turns: Turns | None = None
+) -> CellResult:
     """The work, with errors as the real one gives them."""
     try:
-        return work(request, watcher, lease)
+        return work(request, watcher, lease, turns)
     except DeployoptError as error:
         return failed(request, error)
 
@@ -144,9 +149,16 @@ def _pass(what: str, seconds: float) -> None:
 
 
 def _on_board(
-    request: CellRequest, watcher: Watcher, lease: Lease, build_s: float, measure_s: float
+    request: CellRequest,
+    watcher: Watcher,
+    holds: tuple[Lease, Turns | None],
+    words: Sequence[str],
 ) -> CellResult:
-    """A cell of the real kind, whose build sleeps, and then asks the board for something."""
+    """A cell of the real kind, whose build sleeps, and then asks the board for something.
+
+    In: seconds to build, seconds to measure, and cells that are built before it has measured.
+    """
+    (build_s, measure_s), others = map(float, words[:2]), words[2:]
     vars(ssh_device)["DELAYS_S"] = (0.1, 0.2)  # nobody waits for a board here
 
     def built(
@@ -159,13 +171,14 @@ def _on_board(
         stages.stage("Timed", quiet=True)
         with _noted("took", request):
             time.sleep(measure_s)
+            _await([_left("built", request, other) for other in others])
             if device is not None:
                 device.limits()
         stages.stage("Publish")
         return results.build_result("accepted")
 
     vars(cells)["run_build"] = built
-    return cells.run_cell(request, watcher, lease)
+    return cells.run_cell(request, watcher, *holds)
 
 
 def _measure(seconds: float, request: CellRequest, lease: Lease) -> None:
@@ -179,8 +192,17 @@ def _noted(what: str, request: CellRequest) -> Iterator[None]:
     """Leaves a file that says from when to when."""
     began = time.monotonic_ns()
     yield
-    path = Path(request.store).parent / f"{what}-{request.name.id}"
-    path.write_text(f"{began} {time.monotonic_ns()}")
+    _left(what, request, request.name.model).write_text(f"{began} {time.monotonic_ns()}")
+
+
+def _left(what: str, request: CellRequest, model: str) -> Path:
+    return Path(request.store).parent / f"{what}-{model}-{request.name.target}"
+
+
+def _await(files: Sequence[Path]) -> None:
+    end = time.monotonic() + 100
+    while time.monotonic() < end and not all(path.exists() for path in files):
+        time.sleep(0.05)
 
 
 def _misbehave(what: str, rest: str, mark: Path) -> None:

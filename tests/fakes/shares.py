@@ -1,6 +1,7 @@
 """Places to share through: a real S3 server in this process, and a file system that misbehaves."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -36,8 +37,9 @@ def s3_server(patch: pytest.MonkeyPatch) -> Iterator[str]:
             ("AWS_DEFAULT_REGION", "us-east-1"),
         ):
             patch.setenv(name, value)
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir(BUCKET)
-        yield f"s3://{BUCKET}/a/share"
+        with suppress(FileExistsError):  # all servers of a process have the same buckets
+            fsspec.filesystem("s3", skip_instance_cache=True).mkdir(BUCKET)
+        yield f"s3://{BUCKET}/{secrets.token_hex(4)}/share"
     finally:
         with suppress(OSError):
             server.stop()

@@ -211,7 +211,8 @@ def test_a_large_model_on_a_small_board_ends_before_its_data_is_read(
 
 
 def test_a_target_whose_runtime_is_not_built_for(build: Invoke, folder: Path, data: Path) -> None:
-    said(build("-t", "h100", "-m", folder, "-d", data), 2, "h100", "SM90", "What is possible")
+    done = build("-t", "h100", "-m", folder, "-d", data, "--runtime", "tensorrt-rtx")
+    said(done, 2, "h100", "SM90", "Leave --runtime out", "ONNX Runtime on CUDA")
 
 
 def test_foreign_files_at_the_output_stay(invoke: Invoke, tmp_path: Path, mlp: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.decoders import DECODER_CLASSES
 from deployopt.core.errors import StepError
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.recipe import Step, StepContext
@@ -14,7 +15,7 @@ from deployopt.core.samples import Feed, encode_samples
 from deployopt.device.generating.decoder import Decoder, open_decoder
 from deployopt.device.generating.scoring import choices, document_nll
 from deployopt.steps.cache import QuantizeCache
-from deployopt.steps.decoder import ARCHITECTURES, ExportDecoder, QuantizeDecoder
+from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from tests.fakes.chat import END, WORDS, sentences, tiny_tokenizer
 from tests.fakes.decoders import setup_for
 
@@ -94,7 +95,7 @@ def test_a_class_keeps_its_numbers(kind: str, changed: dict[str, object], tmp_pa
     from deployopt.modeling.language.scoring import score
 
     name = random_model(tmp_path / "m", kind, changed)
-    assert name in ARCHITECTURES
+    assert name in DECODER_CLASSES
     tokenizer = Tokenizer.from_str(tiny_tokenizer())
     texts = [np.array(tokenizer.encode(text).ids[:200]) for text in sentences(4, 80)]
     documents: list[Feed] = [{"input_ids": text[None]} for text in texts]

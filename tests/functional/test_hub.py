@@ -11,12 +11,13 @@ import pytest
 from deployopt.core.artifact import Format
 from deployopt.core.errors import IntegrityError, RefusedInputError, SourceError, UsageError
 from deployopt.core.examples import decode_examples
-from deployopt.core.interface import TextInputs
+from deployopt.core.interface import Task, TextInputs
 from deployopt.core.measurement import Split
 from deployopt.sources.data import load_dataset
 from deployopt.sources.locking import encode_lock, lock_of, read_lock
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
+from tests.fakes.clip_folder import write_clip_folder
 from tests.fakes.hub import FakeHub, the_hub, write_sst2
 from tests.fakes.model_folder import sentences, write_text_model
 
@@ -214,3 +215,20 @@ def test_a_hub_that_breaks_off_is_told(hub: FakeHub, store: Store) -> None:
     hub.broken = True
     with pytest.raises(SourceError, match="answered with status 500"):
         resolve_model("distilbert", store=store)
+
+
+def test_clip_of_the_hub_takes_labels_which_a_lock_pins(
+    hub: FakeHub, store: Store, tmp_path: Path
+) -> None:
+    hub.add("models/org/clip", write_clip_folder(tmp_path / "clip"))
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a cat\na dog\n")
+    model = resolve_model("hub:org/clip", store=store, labels=labels)
+    assert model.interface.task is Task.ZERO_SHOT
+    assert model.interface.labels == ("a cat", "a dog")
+    (tmp_path / "lock").write_bytes(encode_lock(lock_of([model.origin])))
+    lock = read_lock(tmp_path / "lock")
+    assert resolve_model("hub:org/clip", store=store, lock=lock, labels=labels) == model
+    labels.write_text("a cat\nthe dog\n")
+    with pytest.raises(IntegrityError, match=r"labels/labels\.txt has sha256"):
+        resolve_model("hub:org/clip", store=store, lock=lock, labels=labels)

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from deployopt.core.errors import UsageError
 from deployopt.core.matrix import CellRequest, CellResult, Word
-from deployopt.pipeline.matrix import ray_executor, ray_share
+from deployopt.pipeline.matrix import ray_crew, ray_share
 from deployopt.pipeline.matrix.ray_executor import RayExecutor
 from deployopt.store.layout import HOME
 from tests.fakes import hurried_matrix, models
@@ -108,7 +109,7 @@ def test_what_is_altered_in_the_share_is_refused(
         system.pipe_file(f"{share.removeprefix('s3://')}/files/{listed.sha256}", b"A page")
         return ray_share.bring_result(share, request, named, files)
 
-    monkeypatch.setattr(ray_executor, "bring_result", altered)
+    monkeypatch.setattr(ray_crew, "bring_result", altered)
     one = results([_cell(apart, tmp_path)], apart)["a"]
     assert (one.word, one.exit_code) == (Word.FAILED, 4)
     assert "was refused: 'a-rpi4.html' has other bytes" in (one.error or "")
@@ -122,6 +123,26 @@ def test_a_share_that_a_node_does_not_reach_is_named(apart: Apart, tmp_path: Pat
     share.mkdir()
     with pytest.raises(UsageError, match=rf"Node \S+ cannot use the share at {share} \("):
         results([_cell(apart, tmp_path, str(share))], apart)
+
+
+def test_two_nodes_of_one_machine_never_measure_at_the_same_time(
+    apart: Apart, tmp_path: Path
+) -> None:
+    """Nor with stores of their own, whose leases neither sees."""
+    given = _cell(apart, tmp_path)
+    cells = [
+        msgspec.structs.replace(
+            given, model="measure 1", key=f"{name:0>64}",
+            name=msgspec.structs.replace(given.name, model=name),
+        ) for name in "ghij"
+    ]  # fmt: skip
+    found = results(cells, apart)
+    assert {one.word for one in found.values()} == {Word.ACCEPTED}
+    assert len({one.node for one in found.values()}) == 2
+    took = [path for home in apart.homes for path in home.glob("took-*")]
+    spans = sorted(tuple(map(int, path.read_text().split())) for path in took)
+    assert len(spans) == len(cells)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
 
 
 def _cell(apart: Apart, folder: Path, share: str | None = None) -> CellRequest:

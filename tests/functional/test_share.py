@@ -8,6 +8,7 @@ import pytest
 
 from deployopt.device.accuracy import Evaluation, evaluate
 from deployopt.pipeline import answering
+from deployopt.store.store import Store
 from tests.fakes.shares import MISSING, s3_server, there_is_s3, wrong_urls
 from tests.fakes.sshd import free_port
 from tests.functional.conftest import Done, Invoke
@@ -171,3 +172,38 @@ def test_the_cells_of_a_matrix_share_with_other_machines(
     assert [one.json["steps_made"] for one in done] == [2, 0], done[1].err
     digests = [one.json["cells"][0]["bundle_digest"] for one in done]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.slow
+def test_a_plan_counts_what_the_share_has_and_fetches_nothing(
+    invoke: Invoke, tmp_path: Path, here: Path, mlp: Path, arrays: Path, share: str
+) -> None:
+    (tmp_path / "m.toml").write_text(
+        f'accept_predicted = true\n[[model]]\nname = "mlp"\nmodel = "{mlp}"\ndata = "{arrays}"\n'
+        f'[[target]]\nname = "here"\ntarget = "{here}"\n'
+    )
+
+    def asked(store: str, *words: object) -> Done:
+        given = ("--store", tmp_path / store, "-o", tmp_path / f"{store}-out-{len(words)}")
+        return invoke("matrix", tmp_path / "m.toml", *given, *words)
+
+    def states(done: Done) -> dict[str, str]:
+        return {step["name"]: step["state"] for step in done.json["steps"]}
+
+    empty = asked("one", "--plan", "--share", share, "--json")
+    assert set(states(empty).values()) == {"to make"}, empty.err
+    assert empty.json["shared"] == 0
+    built = asked("one", "--executor", "inline", "--share", share, "--json")
+    assert built.json["steps_made"] == 2, built.err
+    plan = asked("other", "--plan", "--share", share, "--json")
+    assert set(states(plan).values()) == {"shared"}
+    assert (plan.json["shared"], plan.json["to_make"], plan.json["share"]) == (2, 0, share)
+    # The keys of later steps are those of the one that made them: nothing had to be there.
+    with Store(tmp_path / "one") as one, Store(tmp_path / "other") as other:
+        for step in plan.json["steps"]:
+            assert one.lookup(step["key"]) is not None
+            assert other.lookup(step["key"]) is None
+    words = asked("other", "--plan", "--share", share).err
+    assert "2 shared, 0 to make" in words
+    assert set(states(asked("other", "--plan", "--json")).values()) == {"to make"}
+    assert set(states(asked("one", "--plan", "--share", share, "--json")).values()) == {"stored"}

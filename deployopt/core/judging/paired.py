@@ -1,4 +1,4 @@
-"""The budget on accuracy: right and wrong, or a detector's mAP, on the reference's examples."""
+"""The budget on accuracy: right and wrong, mAP or recall, on the reference's examples."""
 
 import math
 from typing import Final
@@ -9,11 +9,13 @@ from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.budget import Budget
 from deployopt.core.distributions import normal_quantile, proportion_lower
 from deployopt.core.evidence import Evidence
+from deployopt.core.image_drift import ImageDrift
 from deployopt.core.judging.findings import ON_DEVICE, Findings, rejected
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial
 from deployopt.core.paired import LossBounds
 from deployopt.core.precision_loss import LEAST_IMAGES, PrecisionLoss
+from deployopt.core.recall_loss import RecallLoss
 from deployopt.core.sample_size import examples_to_settle
 from deployopt.core.verdict import Check, Outcome
 
@@ -22,7 +24,7 @@ _MOST_IMAGES: Final = 1_000_000
 
 
 def judge_accuracy(budget: Budget, findings: Findings) -> Check:
-    """By Tango's bound, or an exact one where little differs; of mAP by the jackknife's."""
+    """By Tango's bound, or an exact one where little differs; mAP, recall by the jackknife's."""
     trial = findings.accuracy
     if trial is None or not trial.examples:
         return rejected(budget, None, "Accuracy was not measured: there is no evaluation data.")
@@ -66,6 +68,10 @@ def judge_accuracy(budget: Budget, findings: Findings) -> Check:
 def _words(trial: AccuracyTrial) -> str:
     if trial.precision is not msgspec.UNSET:
         return _precision_words(trial, trial.precision)
+    if trial.recall is not msgspec.UNSET:
+        return _recall_words(trial, trial.recall)
+    if trial.drift is not msgspec.UNSET:
+        return _drift_words(trial, trial.drift)
     if not trial.labelled:
         return (
             f"no labels: {trial.lost} of {trial.examples} answers differ from the reference's, "
@@ -78,11 +84,28 @@ def _words(trial: AccuracyTrial) -> str:
     return f"{counts} questions; the reference has {right:.1f} % right, guessing {blind:.1f} %"
 
 
+def _drift_words(trial: AccuracyTrial, drift: ImageDrift) -> str:
+    return (
+        f"{trial.lost} of {trial.examples} images are further than {drift.limit:.0%} from the "
+        f"reference's (relative error of all pixels: median {drift.median:.2%}, worst "
+        f"{drift.worst:.2%}), which says nothing of whether people would mind"
+    )
+
+
 def _precision_words(trial: AccuracyTrial, precision: PrecisionLoss) -> str:
     return (
         f"mAP {precision.reference:.4f} of the reference, {precision.candidate:.4f} of this one, "
         f"{precision.boxes} boxes in {trial.examples} images, of which {precision.unlike} are "
         "found in unlike"
+    )
+
+
+def _recall_words(trial: AccuracyTrial, recall: RecallLoss) -> str:
+    there, back = recall.image_to_text, recall.text_to_image
+    return (
+        f"recall at 1 among {trial.examples} pairs: image to text {there[0]:.1%} of the reference "
+        f"and {there[1]:.1%} of this one, text to image {back[0]:.1%} and {back[1]:.1%}; "
+        f"{recall.unlike} pairs are answered unlike"
     )
 
 
@@ -95,7 +118,7 @@ def _guessed(trial: AccuracyTrial) -> bool:
 
 
 def _more(trial: AccuracyTrial, bounds: LossBounds, limit: float, confidence: float) -> str:
-    if trial.precision is not msgspec.UNSET:
+    if trial.over_all is not None:
         return _more_images(trial, bounds, limit, confidence)
     noun = "examples" if trial.guessing is None else "questions"
     more = examples_to_settle(trial.lost, trial.gained, trial.examples, limit, confidence)

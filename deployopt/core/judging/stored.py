@@ -21,14 +21,22 @@ from deployopt.core.verdict import Check, Outcome
 
 
 def peaks_of(trial: Trial, scores: ScoreTrial | None) -> list[int] | None:
-    """The rounds' peaks in bytes, with a full context; None where that is missing."""
-    peaks = [one.peak_rss_bytes for one in trial.rounds]
+    """The rounds' peaks in bytes, with a full context; None where that is missing, or a card's."""
+    told = [one.memory_bytes for one in trial.rounds]
+    peaks = [peak for peak in told if peak is not None]
+    if len(peaks) < len(told):
+        return None
     if scores is None and not answered(trial):
         return peaks
     if scores is None or scores.full_context_rss_bytes is None:
         return None
     more = max(0, scores.full_context_rss_bytes - round(median(peaks))) if peaks else 0
     return [peak + more for peak in peaks]
+
+
+def memory_untold(trial: Trial) -> bool:
+    """Whether a round ran on a card that does not say what a process has on it."""
+    return any(one.memory_bytes is None for one in trial.rounds)
 
 
 def judge_memory(budget: Budget, findings: Findings) -> Check:
@@ -38,6 +46,8 @@ def judge_memory(budget: Budget, findings: Findings) -> Check:
         return judge_prediction(budget, findings)
     if trial.failure is not None:
         return rejected(budget, trial.evidence, trial.failure)
+    if memory_untold(trial):
+        return _untold(budget, trial.evidence)
     peaks = peaks_of(trial, findings.scores)
     if peaks is None:
         return rejected(budget, trial.evidence, "The memory of a full context was not measured.")
@@ -48,6 +58,17 @@ def judge_memory(budget: Budget, findings: Findings) -> Check:
     # Filled on another machine: what it takes here is not known.
     return msgspec.structs.replace(
         check, outcome=Outcome.UNDECIDED, evidence=scores.evidence, settle=ON_DEVICE
+    )
+
+
+def _untold(budget: Budget, evidence: Evidence) -> Check:
+    return Check(
+        metric=budget.metric,
+        limit=budget.limit,
+        outcome=Outcome.UNDECIDED,
+        evidence=evidence,
+        reason="nobody tells what the process had on the card",
+        settle="pip install nvidia-ml-py there, where the card's driver has NVML",
     )
 
 

@@ -18,6 +18,8 @@ from deployopt.core.metric import METRICS, Kind
 OF_LANGUAGE: Final = frozenset({Kind.FIRST_TOKEN, Kind.DECODE, Kind.SCORE, Kind.AGREEMENT})
 _OF_LABELS: Final = "accuracy_drop"
 _OF_BOXES: Final = "map_drop"
+_OF_PAIRS: Final = "recall_drop"
+_ACCURACIES: Final = frozenset({_OF_LABELS, _OF_BOXES, _OF_PAIRS})
 OF_OTHERS: Final = frozenset({Kind.LATENCY, Kind.THROUGHPUT, Kind.ACCURACY})
 
 
@@ -29,20 +31,33 @@ def budgets_that_fit(
     `questions` says whether a language model is asked questions with choices.
     """
     foreign = _foreign(interface, questions=questions)
-    other = _OF_LABELS if interface.detects else _OF_BOXES
-    return tuple(b for b in budgets if b.definition.kind not in foreign and b.metric != other)
+    others = _ACCURACIES - {_own(interface)}
+    return tuple(b for b in budgets if b.definition.kind not in foreign and b.metric not in others)
 
 
 def budgets_in_its_terms(interface: Interface, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
-    """A target's points of accuracy are a detector's points of mAP, unless it has those."""
-    if not interface.detects:
-        return tuple(budgets)
-    own = any(budget.metric == _OF_BOXES for budget in budgets)
-    kept = [b for b in budgets if not (own and b.metric == _OF_LABELS)]
-    named = (
-        msgspec.structs.replace(b, metric=_OF_BOXES) if b.metric == _OF_LABELS else b for b in kept
-    )
+    """A target's points of accuracy are points of mAP, or of recall, unless it has those."""
+    own = _own(interface)
+    return tuple(budgets) if own == _OF_LABELS else _in_terms_of(own, budgets)
+
+
+def budgets_of_pairs(budgets: Sequence[Budget]) -> tuple[Budget, ...]:
+    """The same of an image-text model that is not at hand."""
+    return _in_terms_of(_OF_PAIRS, budgets)
+
+
+def _in_terms_of(own: str, budgets: Sequence[Budget]) -> tuple[Budget, ...]:
+    told = any(budget.metric == own for budget in budgets)
+    kept = [b for b in budgets if not (told and b.metric == _OF_LABELS)]
+    named = (msgspec.structs.replace(b, metric=own) if b.metric == _OF_LABELS else b for b in kept)
     return tuple(sorted(named, key=lambda budget: budget.metric))
+
+
+def _own(interface: Interface) -> str:
+    """What its accuracy is called."""
+    if interface.detects:
+        return _OF_BOXES
+    return _OF_PAIRS if interface.pairs else _OF_LABELS
 
 
 def _foreign(interface: Interface, *, questions: bool) -> frozenset[Kind]:
@@ -71,13 +86,23 @@ def require_budgets_for(
             '{"question": "…", "choices": ["…", "…"], "answer": 0}.'
         )
     foreign = _foreign(interface, questions=questions)
-    other = _OF_LABELS if interface.detects else _OF_BOXES
-    known = [m.name for m in METRICS.values() if m.kind not in foreign and m.name != other]
-    what = "a language model" if interface.generates else "a model that generates no text"
-    if interface.detects:
-        what = "a detector"
-    elif wrong == [_OF_BOXES] and not interface.generates:
-        what = "a model that finds no boxes"
+    others = _ACCURACIES - {_own(interface)}
+    known = [m.name for m in METRICS.values() if m.kind not in foreign and m.name not in others]
     raise UsageError(
-        f"{' and '.join(wrong)} cannot be judged of {what}. Give budgets on: {', '.join(known)}."
+        f"{' and '.join(wrong)} cannot be judged of {_what(interface, wrong)}. Give budgets on: "
+        f"{', '.join(known)}."
     )
+
+
+def _what(interface: Interface, wrong: Sequence[str]) -> str:
+    if interface.detects:
+        return "a detector"
+    if interface.pairs:
+        return "an image-text model"
+    if interface.generates:
+        return "a language model"
+    lacking = {
+        _OF_BOXES: "a model that finds no boxes",
+        _OF_PAIRS: "a model of images or texts alone",
+    }
+    return lacking.get(wrong[0], "a model that generates no text")

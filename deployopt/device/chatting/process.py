@@ -67,7 +67,7 @@ class ModelProcess:
         """Stops the process; also when nobody holds this any more."""
         try:
             self._child = _Child(*stack.enter_context(started(command)), _limits())
-            self._child.bound()
+            self._child.bound(setup)
             opened = self._ask(Open(setup=setup, context=context))
         except BaseException:
             self.close()
@@ -175,9 +175,9 @@ class _Child(Watched):
         super().__init__(process, channel, limits)
         self._talking = channel
 
-    def bound(self) -> None:
+    def bound(self, setup: Setup) -> None:
         """Set the kernel's limits on it."""
-        self._bound()
+        self._bound(on_card=setup.provider != "cpu")
 
     def tell(self, question: Question) -> None:
         """Send a question, or that no more is wanted."""

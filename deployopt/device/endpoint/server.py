@@ -58,6 +58,18 @@ def serve_bundle(
                 "graphs. `deployopt chat` talks with it; `deployopt export BUNDLE OUT --as vllm` "
                 "writes it for a server."
             )
+        if predictor.interface.pairs:
+            raise UsageError(
+                f"{bundle} holds an image-text model, which takes images and texts together, and "
+                "`serve` answers with models of one input. `deployopt run` answers with it; built "
+                "with --labels it is a classifier that can be served."
+            )
+        if predictor.interface.draws:
+            raise UsageError(
+                f"{bundle} draws images, which takes far longer than a request may, and `serve` "
+                "answers with classifiers, detectors and plain graphs. `deployopt run BUNDLE "
+                '"a prompt" --output FILE.png` draws with it.'
+            )
         manifest = predictor.bundle.manifest
         result = ServeResult(
             url=_url(taken),

@@ -15,6 +15,7 @@ from deployopt.core.choices import decode_questions
 from deployopt.core.errors import UsageError
 from deployopt.core.samples import Array, decode_samples
 from deployopt.core.scores import Scored, encode_scored
+from deployopt.device.card_watch import watch_card
 from deployopt.device.generating.answering import Asker, prompts_of
 from deployopt.device.generating.choosing import Chooser
 from deployopt.device.generating.decoder import Decoder, import_genai, open_decoder
@@ -84,9 +85,12 @@ def score_texts(request: ScoreRequest, say: Say) -> Evaluated:
     texts = Texts(request)
     import_genai()
     base = psutil.Process().memory_info().rss
+    card = watch_card(request.setup.provider)
     decoder = open_decoder(request.setup, stops=False)
     start = time.perf_counter_ns()
     full = _filled(decoder, request, texts, say) if request.fill else None
+    if full is not None and request.setup.provider != "cpu":
+        full = None if card is None else card.memory_now()
     scored = _scored(decoder, texts, Signs(say, texts.tokens), full)
     seconds = (time.perf_counter_ns() - start) * _S
     with storage_errors("writing scores", request.result):

@@ -12,6 +12,7 @@ import psutil
 
 from deployopt.core.measurement import Round
 from deployopt.core.samples import decode_samples
+from deployopt.device.card_watch import watch_card, with_card
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
 from deployopt.device.generating.answering import (
     AnswerPlan,
@@ -48,6 +49,7 @@ def answer_round(request: AnswerRequest, say: Say, wait: Wait) -> Timed:
     import_genai()
     base = psutil.Process().memory_info().rss
     start = time.perf_counter_ns()
+    card = watch_card(request.setup.provider)
     decoder = open_decoder(request.setup, stops=False)
     load_s = (time.perf_counter_ns() - start) * _S
     say(Working(share=0.1, what="model loaded"))
@@ -55,7 +57,7 @@ def answer_round(request: AnswerRequest, say: Say, wait: Wait) -> Timed:
     warm = warmed_up(
         asker, prompts, request.seed, lambda _: say(Working(share=0.2, what="warming up"))
     )
-    turns = Turns(request.turn_s, warm.token_s, wait)
+    turns = Turns(request.turn_s, warm.token_s, wait, card=card)
     asker.take_turns(turns)
     plan = AnswerPlan(
         answering=answering, requests=request.requests, min_s=request.min_s, seed=request.seed
@@ -64,7 +66,8 @@ def answer_round(request: AnswerRequest, say: Say, wait: Wait) -> Timed:
     timed = timed_answers(asker, prompts, plan, warm, _signs(request, say))
     spent_j, after = turns.energy_j(), read_conditions()
     threads = request.setup.threads
-    conditions = conditions_between(before, after, threads, turns.outside)
+    seen = conditions_between(before, after, threads, turns.outside)
+    conditions = with_card(seen, request.setup.provider, card)
     return Timed(
         round=Round(
             load_s=load_s,

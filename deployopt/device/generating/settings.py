@@ -17,6 +17,7 @@ from deployopt.core.answers import AnswerTimes
 from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Round
 from deployopt.core.samples import Array, decode_samples
+from deployopt.device.card_watch import watch_card, with_card
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
 from deployopt.device.generating.answering import prompts_of
 from deployopt.device.generating.batches import Batch
@@ -49,6 +50,7 @@ def answer_setting(request: SettingRequest, say: Say) -> Timed:
     import_genai()
     base = psutil.Process().memory_info().rss
     start = time.perf_counter_ns()
+    card = watch_card(request.setup.provider)
     decoder = open_decoder(request.setup, stops=False)
     load_s = (time.perf_counter_ns() - start) * _S
     batches = [_rows(prompts, number, request.batch) for number in range(len(prompts))]
@@ -59,11 +61,12 @@ def answer_setting(request: SettingRequest, say: Say) -> Timed:
     say(Working(share=0.1, what="model loaded"))
     first = answer(batches[0])
     say(Working(share=0.2, what="warmed up"))
-    turns = Turns()
+    turns = Turns(card=card)
     before = read_conditions()
     answered = _timed(answer, batches, request, turns, say)
     spent_j, after = turns.energy_j(), read_conditions()
-    conditions = conditions_between(before, after, request.setup.threads, turns.outside)
+    seen = conditions_between(before, after, request.setup.threads, turns.outside)
+    conditions = with_card(seen, request.setup.provider, card)
     peak = peak_rss_bytes()
     mismatched, compared = _apart(answer, batches[1 % len(batches)], answered[0][0])
     return Timed(

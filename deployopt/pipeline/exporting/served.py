@@ -101,6 +101,18 @@ def open_served(request: ExportRequest) -> Served:
             f"`deployopt export {request.source} OUT --as vllm --target NAME` writes it for vLLM, "
             "--as gguf for llama.cpp; `deployopt chat` talks with it here."
         )
+    if bundle.manifest.interface.pairs:
+        raise UsageError(
+            f"{request.source} holds an image-text model, which takes images and texts together; "
+            f"--as {request.form} serves models of one input. Build it again with --labels, and "
+            "serve the classifier that it then is."
+        )
+    if bundle.manifest.interface.draws:
+        raise UsageError(
+            f"{request.source} draws images with three graphs and a loop between them, and --as "
+            f"{request.form} serves models of one graph. Its folder `model` holds the graphs as "
+            "plain ONNX files; `deployopt run` draws with them."
+        )
     if bundle.manifest.interface.detects and request.form == "triton":
         raise UsageError(
             f"{request.source} holds a detector, whose boxes are worked out of its outputs, and "

@@ -16,7 +16,7 @@ import msgspec
 
 from deployopt.core.errors import UsageError
 from deployopt.core.exporting import Exported, ExportRequest
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
+from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, TextInputs
 from deployopt.core.text import safe_text
 from deployopt.device.tensors import Tensor, Tensors, read_tensors
 from deployopt.pipeline.exporting import triton_models
@@ -99,7 +99,7 @@ def _chosen(interface: Interface, tensors: Tensors) -> Tensors:
     Raises:
         UsageError: one of them is not declared, or has no shape.
     """
-    inputs = _declared(_names(interface.inputs), tensors.inputs)
+    inputs = _declared(_names(interface), tensors.inputs)
     return Tensors(inputs=inputs, outputs=_declared(interface.outputs, tensors.outputs))
 
 
@@ -114,7 +114,8 @@ def _declared(names: Sequence[str], tensors: Sequence[Tensor]) -> tuple[Tensor, 
     return tuple(by_name[name] for name in names)
 
 
-def _names(inputs: TextInputs | ImageInputs | ArrayInputs | PromptInputs) -> tuple[str, ...]:
+def _names(interface: Interface) -> tuple[str, ...]:
+    inputs = interface.inputs
     if isinstance(inputs, TextInputs):
         return inputs.input_names
     if isinstance(inputs, ImageInputs):

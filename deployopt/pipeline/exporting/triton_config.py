@@ -226,11 +226,16 @@ def _optimization(told: Repository) -> list[Field]:
         return []
     # 0 is every optimization, as it was measured.
     fields: list[Field] = [("graph", Message((("level", 0),)))]
-    if told.session.accelerator is not None:
-        named = Message((("name", told.session.accelerator),))
-        gpu = Message((("gpu_execution_accelerator", named),))
-        fields.append(("execution_accelerators", gpu))
+    if told.session.accelerators:
+        named = (_accelerator(*one) for one in told.session.accelerators.items())
+        every = tuple(("gpu_execution_accelerator", one) for one in named)
+        fields.append(("execution_accelerators", Message(every)))
     return [("optimization", Message(tuple(fields)))]
+
+
+def _accelerator(name: str, parameters: dict[str, str]) -> Message:
+    given = (("parameters", _pair(key, value)) for key, value in parameters.items())
+    return Message((("name", name), *given))
 
 
 def _parameter(key: str, value: str) -> Message:

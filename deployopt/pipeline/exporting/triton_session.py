@@ -11,6 +11,8 @@ import msgspec
 
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.bundle import Manifest
+from deployopt.core.card import CUDA, TENSORRT
+from deployopt.core.card_options import CUDA_OPTIONS, profile_options
 from deployopt.core.errors import UsageError
 from deployopt.core.target import Target
 from deployopt.core.text import name_list
@@ -18,7 +20,10 @@ from deployopt.core.text import name_list
 _HEEDED: Final = frozenset({"session.use_device_allocator_for_initializers"})
 """Session entries that onnxruntime_backend passes on."""
 _BACKENDS: Final = ("onnxruntime", "openvino")
-_ACCELERATORS: Final = ("cpu", "cuda", "tensorrt")
+_ACCELERATORS: Final = ("cpu", CUDA, TENSORRT)
+_SEARCHES: Final = ("EXHAUSTIVE", "HEURISTIC", "DEFAULT")
+_ARENAS: Final = ("kNextPowerOfTwo", "kSameAsRequested")
+"""Options of CUDA by the backend's numbers for them (`onnxruntime.cc`)."""
 
 
 class TritonSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +31,8 @@ class TritonSession(msgspec.Struct, frozen=True, kw_only=True):
 
     backend: str
     parameters: dict[str, str]
-    accelerator: str | None = None
-    """Of gpu_execution_accelerator; None: the provider is the kind of instance's own."""
+    accelerators: dict[str, dict[str, str]] = {}
+    """Of gpu_execution_accelerator, in order, each with its parameters; none on a CPU."""
     heeded: SessionOptions
     """The bundle's options, those that Triton is told."""
     untold: tuple[str, ...] = ()
@@ -72,11 +77,33 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
             "inter_op_thread_count": "1",
             "execution_mode": "0",
             **heeded,
+            **_cuda_parameters(provider),
         },
-        accelerator="tensorrt" if provider == "tensorrt" else None,
+        accelerators=_accelerators(provider, options),
         heeded=SessionOptions(config_entries=heeded),
         untold=tuple(untold),
     )
+
+
+def _cuda_parameters(provider: str) -> dict[str, str]:
+    """What the backend reads among a model's parameters, by its numbers for what is measured with.
+
+    It takes its own defaults where they are not here, whatever an accelerator says.
+    """
+    if provider == "cpu":
+        return {}
+    return {
+        "cudnn_conv_algo_search": str(_SEARCHES.index(CUDA_OPTIONS["cudnn_conv_algo_search"])),
+        "arena_extend_strategy": str(_ARENAS.index(CUDA_OPTIONS["arena_extend_strategy"])),
+    }
+
+
+def _accelerators(provider: str, options: SessionOptions) -> dict[str, dict[str, str]]:
+    """TF32 can be told to the accelerator alone; what TensorRT has no layer for CUDA does."""
+    if provider == "cpu":
+        return {}
+    first = {TENSORRT: profile_options(options)} if provider == TENSORRT else {}
+    return {**first, CUDA: {"use_tf32": CUDA_OPTIONS["use_tf32"]}}
 
 
 def _openvino(manifest: Manifest) -> TritonSession:

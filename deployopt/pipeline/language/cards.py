@@ -33,8 +33,6 @@ from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.decoder import Algorithm, ExportDecoder
 
 STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
-SHOWN: Final = ("ttft_p50", "decode_tps_min", "memory_peak")
-"""Metrics that are predicted of every form, whether there is a budget on them or not."""
 _BUILDER: Final = "onnxruntime-genai"
 
 

@@ -19,7 +19,7 @@ from deployopt.core.request import FitRequest
 from deployopt.core.standing import Standing, standing_between
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.pipeline.language.cards import SHOWN, on_card
+from deployopt.pipeline.language.cards import on_card
 from deployopt.pipeline.language.forms import Form
 from deployopt.pipeline.language.requests import Requests
 from deployopt.pipeline.language.walking import walked
@@ -33,6 +33,9 @@ _TOKENIZER_BYTES: Final = 4e6
 _GRAPH_BYTES: Final = 1e6
 _SIZE_BAND: Final = 0.15
 """Builders differ in what they leave in 16 or 32 bits."""
+_SHOWN: Final = ("ttft_p50", "decode_tps_min", "memory_peak")
+"""Metrics that are predicted of every form, whether there is a budget on them or not."""
+_TOO_BIG: Final = "it does not fit: "
 
 
 def language_plan(
@@ -89,9 +92,9 @@ def language_predictions(
     budgets: Sequence[Budget],
     requests: Requests,
 ) -> dict[str, Estimate]:
-    """An estimate for every budget that has one: speed, memory at a full context, size.
+    """An estimate for every budget that has one, and for what everybody asks of a language model.
 
-    For a card, where nothing is measured, of the usual metrics without a budget too.
+    That is its speed, and the memory of a full context.
     """
     speed = predict_generation(
         target,
@@ -113,9 +116,7 @@ def language_predictions(
         ).total,
         Kind.SIZE: _size(architecture, form.precision),
     }
-    metrics = dict.fromkeys(b.metric for b in budgets)
-    if on_card(target):
-        metrics |= dict.fromkeys(SHOWN)
+    metrics = dict.fromkeys((*(b.metric for b in budgets), *_SHOWN))
     found = {metric: known.get(METRICS[metric].kind) for metric in metrics}
     return {metric: estimate for metric, estimate in found.items() if estimate is not None}
 
@@ -164,9 +165,6 @@ def worth_trying(
     left = [f for f in forms if f.recipe.name in hopeless]
     kept = tuple(f for f in forms if f.recipe.name not in hopeless)
     return kept, tuple(f"{f.recipe.name} was not tried: {why[f.recipe.name]}." for f in left)
-
-
-_TOO_BIG: Final = "it does not fit: "
 
 
 def _forecast(

@@ -29,7 +29,8 @@ from deployopt.pipeline.matrix.exclusive import (
     place_name,
 )
 from deployopt.pipeline.matrix.messages import WAITING
-from deployopt.pipeline.matrix.on_board import BoardStages, Connecting, OnBoard
+from deployopt.pipeline.matrix.on_board import BoardStages, Connecting, OnBoard, Reach
+from deployopt.pipeline.matrix.turns import LeasedTurns, Turns
 from deployopt.pipeline.reaching import reached, runtimes_here
 from deployopt.sources.placing import placed
 from deployopt.store.leases import Held, Lease, leases_in
@@ -38,12 +39,19 @@ SIZE: Final = "artifact_size"
 MEMORY: Final = "memory_peak"
 
 
-def run_cell(request: CellRequest, watcher: Watcher, lease: Lease | None = None) -> CellResult:
-    """Build it; `lease` is one that is held already, of the machine that builds."""
+def run_cell(
+    request: CellRequest, watcher: Watcher, lease: Lease | None = None, turns: Turns | None = None
+) -> CellResult:
+    """Build it; `lease` is one that is held already, of the machine that builds.
+
+    `turns` are those of its boards, by default the leases of cells on this machine.
+    """
     began = time.perf_counter_ns()
     with ExitStack() as stack:
-        lease = stack.enter_context(lease or Lease(leases_in(Path(request.store))))
-        board = _board(request, watcher, lease) if request.boards else None
+        lease = stack.enter_context(lease or Lease(_leases(request)))
+        turns = turns or LeasedTurns(_leases(request))
+        reach = _reach(request, watcher)
+        board = OnBoard(request.boards, turns, lease, reach) if request.boards else None
         try:
             result = _result(request, _built(request, watcher, lease, board), _since(began))
         except DeployoptError as error:
@@ -65,6 +73,7 @@ def build_request(request: CellRequest) -> BuildRequest:
         data=request.data,
         columns=request.columns,
         questions=request.questions,
+        labels=None if request.labels is None else Path(request.labels),
         output=Path(request.output),
         accept_predicted=request.accept_predicted,
         effort=request.effort,
@@ -90,13 +99,17 @@ def _built(
         return run_build(build_request(request), stages, None, device)
 
 
-def _board(request: CellRequest, watcher: Watcher, lease: Lease) -> OnBoard:
+def _reach(request: CellRequest, watcher: Watcher) -> Reach:
     def reach(board: Board) -> AbstractContextManager[Device | None]:
         watcher.advance(0.0, f"measured by {board.name}")
         runtimes = runtimes_here(request.target)
         return reached(board.address, request.target, runtimes, Connecting(watcher), board.claim)
 
-    return OnBoard(request.boards, leases_in(Path(request.store)), lease, reach)
+    return reach
+
+
+def _leases(request: CellRequest) -> Path:
+    return leases_in(Path(request.store), request.leases)
 
 
 @contextmanager
@@ -116,7 +129,7 @@ def _device(
         yield MachineAlone(lease), LeasedStages(watcher, lease, waits)
         return
     target = request.target
-    there = Lease(leases_in(Path(request.store)), place_name(request.device))
+    there = Lease(_leases(request), place_name(request.device))
     with there:
         # Whoever is measured there is not disturbed by the self-check of a connection.
         there.on_wait = waits

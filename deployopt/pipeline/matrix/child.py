@@ -20,7 +20,7 @@ from deployopt.core.errors import DeployoptError, IntegrityError
 from deployopt.core.matrix import CellRequest, CellResult
 from deployopt.core.text import safe_text
 from deployopt.device.strays import MARK, new_mark, stop_strays
-from deployopt.pipeline.matrix.messages import Hearing, Message, Share
+from deployopt.pipeline.matrix.messages import Hearing, Message, Share, Wants
 from deployopt.store.writing import write_new_file
 
 WORKER: Final = (sys.executable, "-P", "-m", "deployopt.pipeline.matrix.worker")
@@ -52,8 +52,12 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 class Child:
     """One attempt at a cell, running in `folder`, which is its own."""
 
-    def __init__(self, cell: CellRequest, folder: Path, lease: int, start: Start) -> None:
+    def __init__(
+        self, cell: CellRequest, folder: Path, lease: int, start: Start, answers: int | None = None
+    ) -> None:
+        """`answers` is where it reads what it is told of its turns; None: nobody keeps them."""
         self.cell = cell
+        passed = [lease] if answers is None else [lease, answers]
         self._bounds = start.bounds
         self._result = folder / "result.json"
         self._mark = new_mark()
@@ -72,12 +76,15 @@ class Child:
         try:
             with request.open("rb") as stdin:
                 self._process = subprocess.Popen(  # noqa: S603 -- an argument list of ours, no shell
-                    [*start.command, str(theirs), str(self._result), str(os.getpid()), str(lease)],
+                    [
+                        *(*start.command, str(theirs), str(self._result), str(os.getpid())),
+                        *map(str, passed),
+                    ],
                     stdin=stdin,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     bufsize=0,
-                    pass_fds=[theirs, lease],
+                    pass_fds=[theirs, *passed],
                     start_new_session=True,
                     env=_environment(start) | {MARK: self._mark},
                 )
@@ -111,7 +118,7 @@ class Child:
         if messages:
             self._heard_s = time.monotonic()
             last = messages[-1]
-            self._waits = isinstance(last, Share) and last.waits
+            self._waits = last.waits if isinstance(last, Share | Wants) else False
         return messages
 
     def drain(self) -> bool:

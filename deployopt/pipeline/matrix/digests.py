@@ -27,7 +27,7 @@ from deployopt.store.listing import list_folder
 _VERSION: Final = 1
 TOOLS: Final = (
     *("onnx", "onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx-cu13"),
-    *("torch", "transformers"),
+    *("torch", "transformers", "diffusers"),
 )
 
 
@@ -89,8 +89,7 @@ class Inputs:
 
     def of(self, request: CellRequest) -> dict[str, str]:
         """The digest of each path; of what cannot be read or may not be, none."""
-        paths = [text for text in _named(request).values() if Path(text).is_absolute()]
-        found = {path: self.digest(path) for path in paths}
+        found = {path: self.digest(path) for path in named_paths(request)}
         return {path: cache_key({"input": one}) for path, one in found.items() if one is not None}
 
     def digest(self, path: str) -> JsonValue:
@@ -109,6 +108,11 @@ class Inputs:
         return {name: self._memo.sha256(path.parent / name) for name in input_files(path)}
 
 
+def named_paths(request: CellRequest) -> list[str]:
+    """What of its model and data is named by a path."""
+    return [text for text in _named(request).values() if Path(text).is_absolute()]
+
+
 def input_files(path: Path) -> Sequence[str]:
     """Names of the files that belong to it, relative to the folder that holds it."""
     if path.is_dir():
@@ -122,6 +126,7 @@ def _named(request: CellRequest) -> dict[str, str]:
         "model": request.model,
         "data": request.data,
         "questions": request.questions,
+        "labels": request.labels,
         "train_data": request.train_data,
         "unlabelled": request.unlabelled,
         "lock": request.lock,

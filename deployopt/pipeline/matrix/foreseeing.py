@@ -21,6 +21,7 @@ from deployopt.core.step_graph import (
 from deployopt.pipeline.matrix.admission import machine_bytes
 from deployopt.pipeline.matrix.graphing import Grapher
 from deployopt.pipeline.matrix.memory import too_large
+from deployopt.pipeline.sharing import seen_share
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
 
@@ -35,11 +36,12 @@ def graph_of(
     """The graph of these cells, which use one store; `done` tells those that need nothing.
 
     Raises:
-        StorageError: the store cannot be read or written.
+        StorageError: the store cannot be read or written, or the share not reached.
     """
     root = Path(cells[0].store)
+    share = seen_share(cells[0].share)
     with Store(root) as store, storage_errors("planning", root):
-        grapher = Grapher(store)
+        grapher = Grapher(store, share)
         planned = tuple(_planned(cell, grapher, done) for cell in cells[:MOST])
         steps = grapher.steps()
     to_build = [one for one in planned if not one.finished and one.refused is None]
@@ -47,14 +49,17 @@ def graph_of(
     states = Counter(step.state for step in steps)
     return StepGraphResult(
         store=str(root),
+        share=None if share is None else share.place.shown,
         cells=planned,
         left_out=len(cells) - len(planned),
         steps=steps,
         asked=grapher.asked,
         stored=states[StepState.STORED],
+        shared=states[StepState.SHARED],
         to_make=states[StepState.TO_MAKE],
         unknown=states[StepState.UNKNOWN],
         build_s=total_estimate(estimates),
+        warnings=() if share is None else tuple(share.said),
         exit_code=int(worst(one.exit_code for one in planned)),
     )
 

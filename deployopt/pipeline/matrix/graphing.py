@@ -1,8 +1,9 @@
 """Cells become one graph of steps: every recipe of every cell, each shared step once.
 
-In: requests for cells. Out: steps with their keys and whether the store has them, and what each
-cell would try. Nothing is built and nothing fetched; a model and data at hand are prepared as
-`build` does it, and where they are not the graph is known, but not what lies in the store.
+In: requests for cells. Out: steps with their keys and whether the store or a share has them, and
+what each cell would try. Nothing is built and nothing fetched; a model and data at hand are
+prepared as `build` does it, and where they are not the graph is known, but not what lies in the
+store.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,10 +22,11 @@ from deployopt.core.source import SourceModel
 from deployopt.core.step_graph import PlannedCell, PlannedStep, StepState
 from deployopt.core.watching import SILENT
 from deployopt.pipeline.ground import Ground
-from deployopt.pipeline.making import Workbench, step_key, stored_artifact, tool_versions
+from deployopt.pipeline.making import shared_artifact, step_key, stored_artifact, tool_versions
 from deployopt.pipeline.matrix.cell import build_request
 from deployopt.sources.staying import nothing_fetched
 from deployopt.store.keys import cache_key
+from deployopt.store.share import Share
 from deployopt.store.store import Store
 
 _ID: Final = 16
@@ -51,8 +53,9 @@ class _Node(msgspec.Struct, kw_only=True):
 class Grapher:
     """Collects the steps of cells; `nodes` are in topological order."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, share: Share | None = None) -> None:
         self._store = store
+        self._share = share
         self._sources: dict[tuple[str, str | None, bool], SourceModel | SourceError] = {}
         self._nodes: dict[str, _Node] = {}
         self._known: dict[str, Artifact | None] = {}
@@ -174,9 +177,8 @@ class Grapher:
         node, before = place
         key, state = None, StepState.UNKNOWN if ground is None else StepState.TO_MAKE
         if ground is not None and source is not None:
-            key, found = self._looked_up(step, source, ground.bench)
-            self._known[node] = found
-            state = StepState.TO_MAKE if found is None else StepState.STORED
+            key = step_key(step, source, ground.bench, tool_versions(step.tools))
+            state, self._known[node] = self._looked_up(step, key)
         return _Node(
             step=PlannedStep(
                 id=node,
@@ -191,12 +193,12 @@ class Grapher:
             )
         )
 
-    def _looked_up(
-        self, step: Step, source: Artifact, bench: Workbench
-    ) -> tuple[str, Artifact | None]:
-        key = step_key(step, source, bench, tool_versions(step.tools))
+    def _looked_up(self, step: Step, key: str) -> tuple[StepState, Artifact | None]:
         stored = self._store.lookup(key)
-        return key, None if stored is None else stored_artifact(stored)
+        if stored is not None:
+            return StepState.STORED, stored_artifact(stored)
+        shared = None if self._share is None else shared_artifact(step, key, self._share)
+        return (StepState.TO_MAKE if shared is None else StepState.SHARED), shared
 
 
 def _searches(request: BuildRequest, ground: Ground) -> bool:

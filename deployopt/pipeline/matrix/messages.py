@@ -35,7 +35,19 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     text: str
 
 
-Message = Stage | Share | Note
+class Wants(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="wants"):
+    """It asks for its turn on this board, or on any of its cell's; `waits`: stands in the line."""
+
+    board: str | None = None
+    waits: bool = False
+
+
+class LetsGo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="lets-go"):
+    """Its turn is over."""
+
+
+Told = Stage | Share | Note
+Message = Told | Wants | LetsGo
 _DECODER: Final[msgspec.json.Decoder[Message]] = msgspec.json.Decoder(Message)
 
 
@@ -57,6 +69,14 @@ class Speaker:
     def note(self, text: str) -> None:
         """One sentence that stays on the screen."""
         self._say(Note(text=safe_text(text, _TEXT_MAX)))
+
+    def want(self, board: str | None, *, waits: bool) -> None:
+        """It asks for a turn; whoever runs it answers."""
+        self._say(Wants(board=board, waits=waits))
+
+    def let_go(self) -> None:
+        """Its turn is over."""
+        self._say(LetsGo())
 
     def _say(self, message: Message) -> None:
         # Shorter than a pipe's atomic write, so that it is whole or not there.
@@ -88,5 +108,5 @@ def tell(cell: str, message: Message, watcher: MatrixWatcher) -> None:
         watcher.stage(cell, message.name, quiet=message.quiet)
     elif isinstance(message, Share):
         watcher.advance(cell, message.share, message.words)
-    else:
+    elif isinstance(message, Note):
         watcher.note(cell, message.text)

@@ -1,6 +1,6 @@
 """A board of a fleet as the device of a cell: taken to measure, and let go while the cell builds.
 
-In: boards that are alike, the leases by which a call's cells share them, the builder's lease. Out:
+In: boards that are alike, the turns by which a call's cells share them, the builder's lease. Out:
 a device that takes the first board that is free when something is first asked of it, and from then
 on this one. Whoever waits for a board builds nothing, and keeps nobody from measuring here.
 """
@@ -8,9 +8,8 @@ on this one. Whoever waits for a board builds nothing, and keeps nobody from mea
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from deployopt.core.errors import DeviceError, UnreachableError
 from deployopt.core.fleet import Board
@@ -19,20 +18,18 @@ from deployopt.core.watching import Watcher
 from deployopt.device.device import Device, Signs, unheard
 from deployopt.device.protocol import Evaluated, Request, Timed, Timing
 from deployopt.device.setup import Limits
-from deployopt.pipeline.matrix.exclusive import place_name
-from deployopt.store.leases import Held, Lease
+from deployopt.pipeline.matrix.turns import Turns
+from deployopt.store.leases import Lease
 
 Reach = Callable[[Board], AbstractContextManager[Device | None]]
-_LOOK_S: Final = 0.25
-"""Between looks at which of several boards is free."""
 
 
 class OnBoard:
     """One cell's; `board` is the one that measures it, None until then."""
 
-    def __init__(self, boards: Sequence[Board], leases: Path, builder: Lease, reach: Reach) -> None:
+    def __init__(self, boards: Sequence[Board], turns: Turns, builder: Lease, reach: Reach) -> None:
         self._boards = tuple(boards)
-        self._leases = {one.name: Lease(leases, place_name(one.address)) for one in boards}
+        self._turns = turns
         self._builder = builder
         self._reach = reach
         self._stack = ExitStack()
@@ -86,45 +83,28 @@ class OnBoard:
         Raises:
             UnreachableError: it cannot be reached, or is another machine than before.
         """
-        if not self._has_one() and not self._found_free():
-            self._wait()
+        if not self._turns.has_one:
+            wanted = self._boards if self.board is None else (self.board,)
+            self.board = self._turns.found_free(wanted) or self._waited_for(wanted)
         if self._device is None:
-            self._device = self._reached()
+            self._device = self._reached(self.board)
         return self._device
 
     def let_go(self) -> None:
         """Others may measure there until something is asked again."""
-        for lease in self._leases.values():
-            lease.drop()
+        self._turns.let_go()
 
-    def _has_one(self) -> bool:
-        return any(lease.held is Held.ALONE for lease in self._leases.values())
-
-    def _found_free(self) -> bool:
-        """Take one without waiting; whether one was free."""
-        for board in self._boards if self.board is None else (self.board,):
-            if self._leases[board.name].try_alone():
-                self.board = board
-                return True
-        return False
-
-    def _wait(self) -> None:
+    def _waited_for(self, wanted: Sequence[Board]) -> Board:
         """Who holds a board may be waiting for the builder, so that is let go first."""
         self._builder.drop()
         self.on_wait()
         began = time.perf_counter_ns()
-        known = self._boards[0] if len(self._boards) == 1 else self.board
-        if known is None:
-            while not self._found_free():
-                time.sleep(_LOOK_S)
-        else:
-            self._leases[known.name].alone()
-            self.board = known
+        board = self._turns.waited_for(wanted)
         self.waited_s += (time.perf_counter_ns() - began) / 1e9
         self._builder.share()
+        return board
 
-    def _reached(self) -> Device:
-        board = self.board
+    def _reached(self, board: Board | None) -> Device:
         device = None if board is None else self._stack.enter_context(self._reach(board))
         if board is None or device is None:
             raise ValueError("a board without an address was taken")

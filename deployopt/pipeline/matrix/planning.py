@@ -21,6 +21,7 @@ from deployopt.pipeline.matrix.digests import Keys
 from deployopt.pipeline.matrix.memory import predicted_bytes
 from deployopt.planning.targets import load_target
 from deployopt.remote.address import parse_address
+from deployopt.sources.captions import read_captions
 from deployopt.sources.choice_lines import read_choice_lines
 from deployopt.sources.hub_names import PREFIX, parse_hub_name
 from deployopt.sources.naming import check_data_name, is_path, model_path
@@ -52,6 +53,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     data: str | None
     questions: str | None
+    labels: str | None
     train_data: str | None
     memory_bytes: int
 
@@ -105,6 +107,7 @@ def _cell(
         data=row.data,
         columns=row.entry.columns,
         questions=row.questions,
+        labels=row.labels,
         train_data=row.train_data,
         effort=file.effort,
         time_limit_s=places.time_limit_s,
@@ -143,11 +146,15 @@ def _row(entry: ModelEntry, places: Places) -> _Row:
         if entry.questions is not None:
             questions = _absolute(entry.questions, places.folder)
             read_choice_lines(Path(questions))
+        labels = None if entry.labels is None else _absolute(entry.labels, places.folder)
+        if labels is not None:
+            read_captions(Path(labels))
         return _Row(
             entry=entry,
             model=model,
             data=data,
             questions=questions,
+            labels=labels,
             train_data=train_data,
             memory_bytes=predicted_bytes(model),
         )

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from deployopt.pipeline.matrix.ray_cluster import (
     first_line,
     nodes_now,
 )
+from deployopt.pipeline.matrix.ray_keeping import Keeping
 from deployopt.pipeline.matrix.ray_node import build
 from deployopt.pipeline.matrix.ray_words import (
     Began,
@@ -77,6 +78,7 @@ class Cluster:
         """Not begun by any node yet."""
         self._unfitting: set[str] = set()
         """Cancelled, because the nodes that they fit are gone."""
+        self._turns = Keeping()
         self._over = asyncio.Event()
         self._fault: BaseException | None = None
 
@@ -89,7 +91,8 @@ class Cluster:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._over.set)
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._watch())]
+        work = (self._listen(), self._watch(), self._turns.watched())
+        tasks = [asyncio.create_task(one) for one in work]
         for task in tasks:
             task.add_done_callback(self._failed)
         await self._over.wait()
@@ -108,12 +111,14 @@ class Cluster:
     async def _listen(self) -> None:
         reader = asyncio.StreamReader(limit=_LINE_MAX)
         protocol = asyncio.StreamReaderProtocol(reader)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-        while line := await reader.readline():
-            run = decode(line, Run)
-            name = run.cell.name.id
-            self._running[name] = asyncio.create_task(self._follow(run))
-            self._running[name].add_done_callback(self._failed)
+        loop = asyncio.get_running_loop()
+        lines, _ = await loop.connect_read_pipe(lambda: protocol, sys.stdin)
+        with closing(lines):
+            while line := await reader.readline():
+                run = decode(line, Run)
+                name = run.cell.name.id
+                self._running[name] = asyncio.create_task(self._follow(run))
+                self._running[name].add_done_callback(self._failed)
         self._over.set()
 
     async def _watch(self) -> None:
@@ -137,10 +142,11 @@ class Cluster:
         name, stream = run.cell.name.id, None
         reason = self._unfit(run.cell)
         if reason is None:
-            stream = self._submitted(run)
+            turn = self._turns.begin(run.cell)
+            stream = self._submitted(run, turn)
             self._streams[name] = stream
             self._pending[name] = run.cell
-            ended = await self._followed(name, stream)
+            ended = await self._followed(name, stream, turn)
             reason = self._unfit(run.cell) if name in self._unfitting else None
         for one in (self._streams, self._pending, self._running):
             one.pop(name, None)
@@ -149,9 +155,9 @@ class Cluster:
         elif stream is not None and not self._over.is_set():
             self.say(ended)
 
-    async def _followed(self, name: str, stream: ray.ObjectRefGenerator) -> Event:
+    async def _followed(self, name: str, stream: ray.ObjectRefGenerator, turn: str) -> Event:
         """Its last word."""
-        node = "the cluster"
+        node, lost = "the cluster", None
         try:
             async for ref in stream:
                 word = decode_word(await ref)
@@ -167,11 +173,14 @@ class Cluster:
                 else:
                     return Lost(cell=name, node=node, reason=word.reason)
         except (RayError, IntegrityError) as error:
+            lost = error
             words = _LOST.get(type(error)) or first_line(error).rstrip(".")
             return Lost(cell=name, node=node, reason=f"{words}.")
+        finally:
+            self._turns.end(turn, lost)
         return Lost(cell=name, node=node, reason="its task ended without a word.")
 
-    def _submitted(self, run: Run) -> ray.ObjectRefGenerator:
+    def _submitted(self, run: Run, turn: str) -> ray.ObjectRefGenerator:
         wish = self._wish
         job = Job(
             cell=run.cell,
@@ -180,6 +189,7 @@ class Cluster:
             shared=wish.shared,
             inputs=run.inputs,
             files=run.files,
+            turn=turn,
             niceness=wish.niceness,
         )
         options: dict[str, object] = {"memory": run.cell.memory_bytes}

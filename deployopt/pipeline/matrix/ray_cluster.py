@@ -5,6 +5,7 @@ time or has other versions, and a node that does not share our folders or lacks 
 """
 
 import os
+import re
 import socket
 import time
 from typing import Final
@@ -24,6 +25,7 @@ _LOOK_S: Final = 60.0
 _GONE_S: Final = 20.0
 _OBJECTS_BYTES: Final = 80 * 2**20
 _SHOWN: Final = 600
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 ID_SHOWN: Final = 6
 """Characters of a node's number."""
 
@@ -224,7 +226,7 @@ def _is_gone(name: str) -> bool:
 
 def first_line(error: BaseException) -> str:
     """Of what Ray says, the last line of a traceback, without colours."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
     chosen = (lines[-1] if isinstance(error, RayTaskError) else lines[0]) if lines else ""
     text = safe_text(chosen.strip(), _SHOWN) or type(error).__name__
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -13,7 +13,7 @@ from typing import Final
 from deployopt.core.bundle import FileEntry
 from deployopt.core.errors import IntegrityError, MissingExtraError, RefusedInputError, StorageError
 from deployopt.core.matrix import CellRequest
-from deployopt.pipeline.matrix.digests import Inputs, input_files
+from deployopt.pipeline.matrix.digests import Inputs, input_files, named_paths
 from deployopt.store.digests import file_entry
 from deployopt.store.faults import storage_errors
 from deployopt.store.keys import JsonValue, cache_key
@@ -33,6 +33,11 @@ class Sender:
         self._place = None if share is None else open_place(share)
         self._inputs = Inputs()
         self._sent: Listed = {}
+        self._told: set[str] = set()
+
+    def is_ready(self, cell: CellRequest) -> bool:
+        """Whether all that it names was read, and sent where it is to be: nothing takes long."""
+        return all(path in self._told for path in named_paths(cell))
 
     def digests(self, cell: CellRequest) -> dict[str, str]:
         """Of what it names by path."""
@@ -44,9 +49,10 @@ class Sender:
         Raises:
             StorageError: it cannot be written.
         """
-        if self._place is None:
-            return {}
         paths = self._inputs.of(cell)
+        if self._place is None:
+            self._told.update(named_paths(cell))
+            return {}
         for path in paths:
             if path in self._sent:
                 continue
@@ -57,6 +63,7 @@ class Sender:
                     f"{path} could not be put into the share: failed {error} What was finished is "
                     "in the log, and the same command goes on after it."
                 ) from error
+        self._told.update(named_paths(cell))
         return {path: self._sent[path] for path in paths if self._sent[path]}
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.bundle import FileEntry
 from deployopt.core.codec import encode_json
 from deployopt.core.errors import DeployoptError
 from deployopt.core.matrix import CellResult
@@ -23,8 +24,17 @@ from deployopt.core.version import VERSION
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.matrix.child import Child, Start
 from deployopt.pipeline.matrix.digests import Inputs
-from deployopt.pipeline.matrix.messages import WAITING, Message, Note, Share, Stage
+from deployopt.pipeline.matrix.messages import (
+    WAITING,
+    LetsGo,
+    Note,
+    Share,
+    Stage,
+    Told,
+    Wants,
+)
 from deployopt.pipeline.matrix.ray_share import own_folders, seen_in_share, send_result
+from deployopt.pipeline.matrix.ray_turns import CellTurns
 from deployopt.pipeline.matrix.ray_words import (
     Began,
     Done,
@@ -37,12 +47,14 @@ from deployopt.pipeline.matrix.ray_words import (
     decode,
 )
 from deployopt.store.layout import HOME, Layout
-from deployopt.store.leases import Lease, leases_in
+from deployopt.store.leases import Lease, leases_in, leases_of_nodes
 from deployopt.store.staging import staged_folder
 from deployopt.store.writing import make_folders, write_new_file
 
 _LOOK_S: Final = 0.5
 _LEASE_S: Final = 0.2
+_TURN_S: Final = 0.25
+"""Between two times that a board is asked for."""
 _SHARE_S: Final = 0.5
 """Between two shares of a stage: each is an object of the cluster's."""
 _NONCE_MAX: Final = 256
@@ -82,15 +94,33 @@ def build(asked: bytes) -> Iterator[bytes]:
     try:
         # Not `yield from map(...)`: whoever reads may send, which a map does not take.
         yield from (encode_json(one) for one in _as_nice(name, job.niceness))
-        reason = _unshared(job) or (_other_inputs(job) if job.share is None else None)
-        if reason is not None:
-            yield encode_json(Lost(cell=name, node=node, reason=f"{reason}."))
-            return
-        with own_folders(job) as cell:
-            for word in _ran(msgspec.structs.replace(job, cell=cell), node):
-                yield encode_json(word)
+        yield from (encode_json(one) for one in _built(job, node))
     except DeployoptError as error:
         yield encode_json(Lost(cell=name, node=node, reason=str(error)))
+
+
+def _built(job: Job, node: str) -> Iterator[FromNode]:
+    """Whatever this machine does for the cell is done while nobody measures on it."""
+    name = job.cell.name.id
+    leases = leases_in(Path(job.cell.store)) if job.share is None else leases_of_nodes()
+    with Lease(leases) as lease:
+        yield from _let_in(name, lease)
+        reason = _unshared(job) or (_other_inputs(job) if job.share is None else None)
+        if reason is not None:
+            yield Lost(cell=name, node=node, reason=f"{reason}.")
+            return
+        with own_folders(job, leases) as cell:
+            yield from _ran(msgspec.structs.replace(job, cell=cell), node, lease)
+
+
+def _let_in(name: str, lease: Lease) -> Iterator[FromNode]:
+    """Hold the lease together with others, as soon as nobody measures here."""
+    if lease.try_share():
+        return
+    yield Said(cell=name, message=Share(share=0.0, words=WAITING, waits=True))
+    while not lease.try_share():
+        # A moment at a time, so that the task can be cancelled.
+        time.sleep(_LEASE_S)
 
 
 def _unshared(job: Job) -> str | None:
@@ -117,30 +147,41 @@ def _other_inputs(job: Job) -> str | None:
     return None
 
 
-def _ran(job: Job, node: str) -> Iterator[FromNode]:
-    name, store = job.cell.name.id, Path(job.cell.store)
-    with Lease(leases_in(store)) as lease:
-        if not lease.try_share():
-            yield Said(cell=name, message=Share(share=0.0, words=WAITING, waits=True))
-            while not lease.try_share():
-                # A moment at a time, so that the task can be cancelled.
-                time.sleep(_LEASE_S)
-        staging = Layout(root=store).staging
-        make_folders(staging)
-        with staged_folder(staging) as folder:
-            child = Child(job.cell, folder, lease.hand_over(), _start(job))
-            try:
-                lease.drop()
-                yield from _heard(name, child)
-                found = child.trouble() or child.result()
-                said = child.said()
-            finally:
-                child.stop()
-    if isinstance(found, CellResult):
-        files = () if job.share is None else send_result(job.share, job.cell, found)
-        yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)), files=files)
-    else:
+def _ran(job: Job, node: str, lease: Lease) -> Iterator[FromNode]:
+    """Its process, which has the lease from here on; what it left is looked at with it again."""
+    name = job.cell.name.id
+    staging = Layout(root=Path(job.cell.store)).staging
+    make_folders(staging)
+    with staged_folder(staging) as folder, _answering(job) as (turns, answers):
+        child = Child(job.cell, folder, lease.hand_over(), _start(job), answers)
+        try:
+            lease.drop()
+            yield from _heard(name, child, turns)
+            found = child.trouble() or child.result()
+            said = child.said()
+        finally:
+            child.stop()
+            turns.end()
+    if not isinstance(found, CellResult):
         yield Lost(cell=name, node=node, reason=f"{found}.{said}")
+        return
+    files: tuple[FileEntry, ...] = ()
+    if job.share is not None:
+        yield from _let_in(name, lease)
+        files = send_result(job.share, job.cell, found)
+    yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)), files=files)
+
+
+@contextmanager
+def _answering(job: Job) -> Iterator[tuple[CellTurns, int | None]]:
+    """The cell's turns, and where it reads of them; None where it has no boards."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        turns = CellTurns(job.turn, [board.name for board in job.cell.boards], writing)
+        yield turns, reading if job.cell.boards else None
+    finally:
+        for descriptor in (reading, writing):
+            os.close(descriptor)
 
 
 def _as_nice(name: str, wanted: int) -> Iterator[FromNode]:
@@ -169,23 +210,33 @@ def _start(job: Job) -> Start:
     return msgspec.structs.replace(job.start, command=command, environment=environment)
 
 
-def _heard(name: str, child: Child) -> Iterator[FromNode]:
+def _heard(name: str, child: Child, turns: CellTurns) -> Iterator[FromNode]:
     """What it says, until it ends or is in trouble."""
     pace = _Pace()
     with _watching(child) as selector:
         while True:
-            for key, _ in selector.select(_LOOK_S):
+            for key, _ in selector.select(_TURN_S if turns.waits else _LOOK_S):
                 if key.fd == child.messages:
-                    yield from (Said(cell=name, message=m) for m in child.hear() if pace.lets(m))
+                    yield from _passed_on(name, child, turns, pace)
                     open_still = child.speaks
                 else:
                     open_still = key.fd == child.output and child.drain()
                 if not open_still:
                     selector.unregister(key.fd)
+            turns.look()
             if child.trouble() is not None or child.has_ended():
-                yield from (Said(cell=name, message=m) for m in child.hear() if pace.lets(m))
+                yield from _passed_on(name, child, turns, pace)
                 child.drain()
                 return
+
+
+def _passed_on(name: str, child: Child, turns: CellTurns, pace: "_Pace") -> Iterator[FromNode]:
+    """What is for people; what is about turns is answered."""
+    for message in child.hear():
+        if isinstance(message, Wants | LetsGo):
+            turns.hear(message)
+        elif pace.lets(message):
+            yield Said(cell=name, message=message)
 
 
 @contextmanager
@@ -203,7 +254,7 @@ class _Pace:
         self._quiet = False
         self._shared_s = 0.0
 
-    def lets(self, message: Message) -> bool:
+    def lets(self, message: Told) -> bool:
         """Whether it is passed on."""
         if isinstance(message, Stage):
             self._quiet = message.quiet

@@ -25,12 +25,12 @@ from deployopt.store.faults import storage_errors
 from deployopt.store.publishing import publish_bundle
 from deployopt.store.share_files import AlteredError, bring_files, send_files
 from deployopt.store.share_place import open_place
+from deployopt.store.share_sweeping import CHECKS
 from deployopt.store.staging import staged_folder
 from deployopt.store.store import Store
 from deployopt.store.verifying import verify_bundle
 from deployopt.store.writing import atomic_write_bytes
 
-_CHECKS: Final = "checks"
 _NONCE_MAX: Final = 256
 _INPUTS: Final = Inputs()
 """A worker of Ray's runs many cells."""
@@ -40,7 +40,7 @@ _INPUTS: Final = Inputs()
 def check_in_share(url: str) -> Iterator[dict[str, str]]:
     """A file of the driver's there, by which nodes find out that theirs is the same place."""
     place = open_place(url)
-    name, nonce = f"{_CHECKS}/{secrets.token_hex(16)}", secrets.token_hex(32)
+    name, nonce = f"{CHECKS}/{secrets.token_hex(16)}", secrets.token_hex(32)
     place.put(name, nonce.encode())
     try:
         yield {name: nonce}
@@ -70,10 +70,11 @@ def seen_in_share(url: str, name: str, *, answers: bool = False) -> str:
 
 
 @contextmanager
-def own_folders(job: Job) -> Iterator[CellRequest]:
+def own_folders(job: Job, leases: Path) -> Iterator[CellRequest]:
     """The cell with this node's store, a folder for its bundle, and its inputs at hand.
 
-    The folder is gone afterwards; what was brought stays in the store.
+    `leases` is where the cells of all stores meet on this machine. The folder is gone afterwards;
+    what was brought stays in the store.
     """
     if job.share is None:
         yield job.cell
@@ -81,8 +82,13 @@ def own_folders(job: Job) -> Iterator[CellRequest]:
     with Store() as store, store.stage() as folder:
         found = _INPUTS.of(job.cell)
         places = bring_inputs(job.share, found, job.inputs, job.files, store)
-        root, output = store.layout.root, folder / job.cell.name.id
-        yield msgspec.structs.replace(job.cell, store=str(root), output=str(output), places=places)
+        yield msgspec.structs.replace(
+            job.cell,
+            store=str(store.layout.root),
+            output=str(folder / job.cell.name.id),
+            leases=str(leases),
+            places=places,
+        )
 
 
 def send_result(share: str, cell: CellRequest, result: CellResult) -> tuple[FileEntry, ...]:

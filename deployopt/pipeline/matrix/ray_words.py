@@ -11,7 +11,7 @@ from deployopt.core.bundle import FileEntry
 from deployopt.core.codec import decode_json
 from deployopt.core.matrix import CellRequest
 from deployopt.pipeline.matrix.child import Start
-from deployopt.pipeline.matrix.messages import Note, Share, Stage
+from deployopt.pipeline.matrix.messages import Told
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +54,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     shared: dict[str, str]
     inputs: dict[str, str]
     files: dict[str, tuple[FileEntry, ...]] = {}
+    turn: str = ""
+    """By which the cell's turns on its boards are kept; empty where it has none."""
     niceness: int
     """The driver's: a measurement must not yield to everybody because Ray's workers do."""
 
@@ -100,7 +102,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What the cell's process said."""
 
     cell: str
-    message: Stage | Share | Note
+    message: Told
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="done"):

@@ -33,6 +33,7 @@ from deployopt.pipeline.matrix.planning import checked_data, checked_model
 from deployopt.pipeline.matrix.run import finish_cells
 from deployopt.pipeline.matrix.summing import summed_up
 from deployopt.pipeline.sharing import require_share
+from deployopt.sources.captions import read_captions
 from deployopt.sources.choice_lines import read_choice_lines
 from deployopt.store.layout import default_root
 
@@ -105,6 +106,8 @@ def _check_named(asked: BuildRequest) -> None:
         checked_data(name, Path.cwd())
     if asked.questions is not None:
         read_choice_lines(Path(asked.questions).expanduser())
+    if asked.labels is not None:
+        read_captions(asked.labels.expanduser())
     if asked.baseline is not None:
         raise UsageError(
             f"--baseline {asked.baseline} is one target's bundle, and several targets were given. "
@@ -124,6 +127,7 @@ def _cell(asked: BuildRequest, target: Target, memory_bytes: int) -> CellRequest
         data=asked.data,
         columns=asked.columns,
         questions=asked.questions,
+        labels=None if asked.labels is None else str(asked.labels),
         train_data=asked.train_data,
         unlabelled=None if asked.unlabelled is None else str(asked.unlabelled),
         effort=asked.effort,

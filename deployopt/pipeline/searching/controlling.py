@@ -161,9 +161,9 @@ def _too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:
     if trial is None:
         return False
     gate = prepared.dataset.splits[Split.GATE].examples
-    if trial.precision is not msgspec.UNSET:
+    if trial.over_all is not None:
         bounds = accuracy_bounds(trial)
-        # Too few images to bound mAP by say as much by the loss alone.
+        # Too few images to bound mAP or recall by say as much by the loss alone.
         reach = bounds.upper - bounds.estimate if math.isfinite(bounds.upper) else limit / 2
         return bounds.estimate + reach * math.sqrt(trial.examples / gate) > limit
     discordance = (trial.lost + trial.gained) / trial.examples

@@ -80,12 +80,14 @@ def search(
 
     `place` is the bundle's path; the log lies beside it.
     """
+    if prepared.source.interface.draws:
+        return Searched()
     effort = effort_of(prepared.request)
     alive = tuple(one for one in plain if one.evaluation is not None)
     base = next((one for one in alive if one.candidate.is_float), None)
     if base is None or base.candidate.made is None:
         return Searched()
-    if base.candidate.is_engine:
+    if prepared.request.target.runtime.provider != "cpu":
         controlled = control(prepared, alive, None, watcher)
         return Searched(tried=controlled.tried, result=_quick(prepared, budget, controlled))
     small = shrink(prepared, alive, watcher)

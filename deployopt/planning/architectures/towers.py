@@ -16,6 +16,8 @@ from deployopt.planning.architectures.heads import head_of, heads_divide
 from deployopt.planning.architectures.keys import HEADS, LAYERS, TOKENS, VOCABULARY, Keys, Readers
 from deployopt.planning.operations.counting import gemm
 
+LABELS: Final = "zero_shot_labels"
+"""No key of transformers': so many labels, their captions fixed, in the text tower's place."""
 _NOTHING: Final[Mapping[str, object]] = {}
 
 
@@ -187,8 +189,11 @@ def clip(keys: Keys) -> Architecture:
     image = clip_image(part(keys, "vision_config"))
     if head_of(keys, "base") == "classify":
         return _classifier(keys, "clip", image)
-    text = words(part(keys, "text_config"), _CLIP_WORDS)
     width = keys.whole("projection_dim", 512)
+    labels = keys.whole(LABELS, 0, least=0)
+    if labels:
+        return _choosing(image, width, labels)
+    text = words(part(keys, "text_config"), _CLIP_WORDS)
     operations = (gemm(1, text.hidden, width), gemm(1, image.hidden, width))
     extra = (text.hidden + image.hidden) * width + 1
     return _both("clip", (text, image), extra, operations)
@@ -213,6 +218,17 @@ def _classifier(keys: Keys, model_type: str, image: Half) -> Architecture:
         image,
         extra=linear(image.hidden, labels),
         operations=(gemm(1, image.hidden, labels),),
+    )
+    return msgspec.structs.replace(found, labels=labels)
+
+
+def _choosing(image: Half, width: int, labels: int) -> Architecture:
+    """CLIP's image encoder and a constant matrix of labels."""
+    found = alone(
+        "clip",
+        image,
+        extra=(image.hidden + labels) * width,
+        operations=(gemm(1, image.hidden, width), gemm(1, width, labels)),
     )
     return msgspec.structs.replace(found, labels=labels)
 

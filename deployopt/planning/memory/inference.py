@@ -71,7 +71,8 @@ def inference_need(  # noqa: PLR0913 -- what runs, where, and how it is kept
     stored = architecture.parameters * BITS[precision] / 8
     elements = graph_elements(architecture, batch=batch, tokens=tokens)
     width = 4.0 if on_cpu or precision in FULL else 2.0
-    return _graph_parts(stored, elements * width, architecture.basis, on_cpu=on_cpu)
+    beside = architecture.cpu_bytes * batch
+    return _graph_parts(stored, elements * width, architecture.basis, beside, on_cpu=on_cpu)
 
 
 def graph_need(target: Target, facts: Facts, precision: Precision, *, batch: int = 1) -> MemoryNeed:
@@ -79,7 +80,8 @@ def graph_need(target: Target, facts: Facts, precision: Precision, *, batch: int
     full = precision in FULL
     stored = float(facts.weight_bytes) if full else facts.parameters * BITS[precision] / 8
     on_cpu = target.runtime.provider == "cpu"
-    return _graph_parts(stored, facts.peak_activation_bytes * batch, facts.basis, on_cpu=on_cpu)
+    alive = facts.peak_activation_bytes * batch
+    return _graph_parts(stored, alive, facts.basis, facts.cpu_bytes * batch, on_cpu=on_cpu)
 
 
 def usual_context(architecture: Architecture) -> int:
@@ -88,13 +90,17 @@ def usual_context(architecture: Architecture) -> int:
     return min(usual, architecture.positions or usual)
 
 
-def _graph_parts(stored: float, activations: float, basis: str, *, on_cpu: bool) -> MemoryNeed:
+def _graph_parts(
+    stored: float, activations: float, basis: str, beside: float, *, on_cpu: bool
+) -> MemoryNeed:
+    """`beside`: what a CPU runtime holds of a pipeline of graphs in any precision."""
     parts: tuple[Part, ...]
     if on_cpu:
         parts = (
             Part(name="weights", bytes=stored),
             Part(name="loading", bytes=(_LOADED - 1) * stored),
             Part(name="activations", bytes=activations),
+            *([Part(name="packing and arenas", bytes=beside)] if beside else []),
             Part(name=RUNTIME, bytes=_FLOOR_BYTES),
         )
         said = f"runtime, weights and activations; {basis}"

@@ -8,6 +8,8 @@ earlier positions; those are read as activations.
 import math
 from typing import Final
 
+import msgspec
+
 from deployopt.core.architecture import Architecture, Stack
 from deployopt.core.errors import UsageError
 from deployopt.core.plan import Facts, Operation
@@ -90,10 +92,11 @@ def _first_pass(
             operations.append(elementwise(4 * at.rows * stack.hidden))
         before = count
     operations += _head(architecture, batch)
-    return _facts(
+    found = _facts(
         architecture, operations, peak + batch * _answers(architecture), tokens if read else None,
         _said(architecture, tokens if read else None, image_size),
     )  # fmt: skip
+    return msgspec.structs.replace(found, cpu_bytes=batch * architecture.cpu_bytes)
 
 
 def _require(batch: int, length: int) -> None:

@@ -8,7 +8,6 @@ import shlex
 from typing import Final
 
 from deployopt.core.card import CUDA
-from deployopt.core.engine import RTX_CAPABILITIES
 from deployopt.core.judging.suitable import OF_OTHERS
 from deployopt.core.recommendation import TrainingAdvice
 from deployopt.core.tasks import ModelTask
@@ -29,10 +28,9 @@ def building(
 ) -> tuple[tuple[str, ...], str]:
     """The lines and a note; one of the two is empty."""
     entry, target = candidate.entry, wants.target
-    if on_gpu(target) and not _engines(wants) and not _graphs(wants):
-        made = "engines for this card" if wants.task in BUILT else f"{wants.task} models"
+    if on_gpu(target) and not _graphs(wants):
         return (), (
-            f"`deployopt build` makes no {made} ({target.runtime.provider}); export the model to "
+            f"`deployopt build` makes no {wants.task} models for a card; export the model to "
             f"ONNX or the runtime's own format and build its engine on {target.name}"
         )
     if wants.task is ModelTask.OBJECT_DETECTION:
@@ -59,16 +57,10 @@ def building(
     return (f"{line} {entry.alias}{data}{budgets}",), ""
 
 
-def _engines(wants: Wants) -> bool:
-    """Whether an engine is built for the target's card, which takes no card."""
-    gpu = wants.target.hardware.gpu
-    known = gpu is not None and gpu.compute_capability in RTX_CAPABILITIES
-    return known and wants.task in BUILT
-
-
 def _graphs(wants: Wants) -> bool:
-    """Whether it is a language model's graph that any card of the provider opens."""
-    return wants.task is ModelTask.TEXT_GENERATION and wants.target.runtime.provider == CUDA
+    """Whether an engine or a graph for a card is built of such a model, which takes no card."""
+    generates = wants.task is ModelTask.TEXT_GENERATION
+    return wants.target.runtime.provider == CUDA if generates else wants.task in BUILT
 
 
 def written_budget(limit: float, dimension: Dimension) -> str:

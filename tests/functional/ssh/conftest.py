@@ -3,6 +3,7 @@
 import random
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.fakes.ssh_rounds import (
     ASSETS,
 )
 from tests.fakes.sshd import Sshd, running_sshd
+from tests.functional.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +38,41 @@ def client(sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sshd:
     monkeypatch.setenv("DEPLOYOPT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(ssh_device, "DELAYS_S", (0.1, 0.2, 0.5))
     return sshd
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Sshd]]:
+    """Two boards: what two users of one would share, the lock's folder, each has for itself."""
+    with ExitStack() as stack:
+        found = []
+        for name in ("one", "two"):
+            folder = tmp_path_factory.mktemp(name)
+            (folder / "tmp").mkdir()
+            environment = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "tmp")}
+            found.append(stack.enter_context(running_sshd(folder, environment)))
+        yield found[0], found[1]
+
+
+@pytest.fixture
+def boards(
+    servers: tuple[Sshd, Sshd], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Sshd, Sshd]:
+    """Both, reachable with one configuration."""
+    one, two = servers
+    for server in servers:
+        if not server.listens():
+            server.start()
+    known = "".join((server.folder / "known").read_text() for server in servers)
+    (tmp_path / "known").write_text(known)
+    (tmp_path / "client.conf").write_text(
+        f"IdentityFile {one.folder}/user\nIdentityFile {two.folder}/user\nIdentitiesOnly yes\n"
+        f"IdentityAgent none\nUserKnownHostsFile {tmp_path}/known\nGlobalKnownHostsFile /dev/null\n"
+    )
+    monkeypatch.setenv(SSH_CONFIG, str(tmp_path / "client.conf"))
+    monkeypatch.setenv(DEVICE_PYTHON, sys.executable)
+    monkeypatch.setenv("DEPLOYOPT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return one, two
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import platform
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,12 +17,12 @@ from deployopt.pipeline.matrix.fleet import OnFleet
 from deployopt.pipeline.matrix.processes import Processes
 from deployopt.planning.targets import load_target
 from deployopt.remote.holding import Hold
-from deployopt.remote.ssh import DEVICE_PYTHON, SSH_CONFIG
+from deployopt.remote.ssh import DEVICE_PYTHON
 from deployopt.remote.ssh_device import connected
 from tests.fakes import hurried_matrix, models, troubled_serving
 from tests.fakes.cells import COMMAND, Seen, cell
-from tests.fakes.sshd import MISSING, Sshd, running_sshd, there_is_sshd
-from tests.functional.conftest import ROOT, Done, invoke_here
+from tests.fakes.sshd import MISSING, Sshd, there_is_sshd
+from tests.functional.conftest import Done, invoke_here
 
 pytestmark = [pytest.mark.skipif(not there_is_sshd(), reason=MISSING)]
 
@@ -54,41 +52,6 @@ name = "two"
 address = "{two}"
 target = "here"
 """
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sshd, Sshd]]:
-    """Two boards: what two users of one would share, the lock's folder, each has for itself."""
-    with ExitStack() as stack:
-        found = []
-        for name in ("one", "two"):
-            folder = tmp_path_factory.mktemp(name)
-            (folder / "tmp").mkdir()
-            environment = {"XDG_CACHE_HOME": str(folder / "cache"), "TMPDIR": str(folder / "tmp")}
-            found.append(stack.enter_context(running_sshd(folder, environment)))
-        yield found[0], found[1]
-
-
-@pytest.fixture
-def boards(
-    servers: tuple[Sshd, Sshd], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Sshd, Sshd]:
-    """Both, reachable with one configuration."""
-    one, two = servers
-    for server in servers:
-        if not server.listens():
-            server.start()
-    known = "".join((server.folder / "known").read_text() for server in servers)
-    (tmp_path / "known").write_text(known)
-    (tmp_path / "client.conf").write_text(
-        f"IdentityFile {one.folder}/user\nIdentityFile {two.folder}/user\nIdentitiesOnly yes\n"
-        f"IdentityAgent none\nUserKnownHostsFile {tmp_path}/known\nGlobalKnownHostsFile /dev/null\n"
-    )
-    monkeypatch.setenv(SSH_CONFIG, str(tmp_path / "client.conf"))
-    monkeypatch.setenv(DEVICE_PYTHON, sys.executable)
-    monkeypatch.setenv("DEPLOYOPT_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return one, two
 
 
 @pytest.fixture
@@ -124,7 +87,7 @@ def test_cells_are_spread_over_the_boards_of_their_kind(folder: Path) -> None:
     assert again.json["reused"] == 2, again.err
 
 
-class _Watched(Seen):
+class Watched(Seen):
     """Switches a board off as soon as something is timed there."""
 
     def __init__(self, board: Sshd) -> None:
@@ -197,7 +160,7 @@ def test_a_cell_is_built_while_another_is_measured_on_its_board(
 def test_a_board_that_vanishes_is_taken_out_and_its_cells_go_to_the_other(
     tmp_path: Path, boards: tuple[Sshd, Sshd]
 ) -> None:
-    seen = _Watched(boards[1])
+    seen = Watched(boards[1])
     found = on_boards(tmp_path, both(boards), seen, dict.fromkeys("abc", "board 0 1"))
     assert not boards[1].listens()
     assert {name: (one.word, one.device) for name, one in found.items()} == dict.fromkeys(

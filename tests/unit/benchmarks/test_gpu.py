@@ -23,7 +23,14 @@ def test_a_machine_without_a_card_is_told_what_it_lacks(
     assert gpu.main() == 0
     said = capsys.readouterr().out
     assert said.startswith("skipped:")
-    for lacking in ("there is no NVIDIA driver", "nvidia-ml-py", "tensorrt-rtx", "torch"):
+    needs = (
+        "there is no NVIDIA driver",
+        "nvidia-ml-py",
+        "tensorrt-rtx",
+        "onnxruntime-gpu",
+        "torch",
+    )
+    for lacking in needs:
         assert lacking in said
     assert not (tmp_path / "results").exists()
 
@@ -35,7 +42,21 @@ def test_a_card_that_no_engine_is_built_for_is_said(
     monkeypatch.setattr(gpu, "driver_missing", lambda: None)
     monkeypatch.setattr(gpu, "find_spec", lambda _name: True)
     monkeypatch.setattr(gpu, "_torch_sees_a_card", lambda: True)
+    monkeypatch.setattr(gpu, "providers", lambda: ["CPUExecutionProvider"])
     assert len(gpu.missing([card])) == count
+    monkeypatch.setattr(gpu, "providers", lambda: ["CUDAExecutionProvider"])
+    assert gpu.missing([card]) == []
+
+
+def test_what_can_be_opened_is_built_an_engine_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(gpu, "find_spec", lambda _name: True)
+    monkeypatch.setattr(gpu, "providers", lambda: both)
+    assert gpu.routes(A2000) == ["tensorrt-rtx", "onnxruntime", "onnxruntime-tensorrt"]
+    assert gpu.routes(V100) == ["onnxruntime", "onnxruntime-tensorrt"]
+    assert set(gpu.routes(A2000)) == set(gpu.NAMES)
+    monkeypatch.setattr(gpu, "providers", list)
+    assert gpu.routes(V100) == []
 
 
 def test_the_target_has_the_cards_capability() -> None:
@@ -65,15 +86,16 @@ def test_an_aim_is_judged_by_its_bound(
         gpu.Outcome(
             card=A2000,
             environment={},
-            bundle="d",
-            verify_exit=0,
-            verdict=None,
+            base=gpu.ON_CUDA,
+            bundles={gpu.ON_CUDA: gpu.Verified(artifact="d", exit_code=0, result=None)},
             rounds={},
             ratios=ratios,
         )
     )
     printed = capsys.readouterr().out
     assert all(words in printed for words in said)
+    assert "graph on CUDA: verified with exit 0" in printed
+    assert "x the time of the graph on CUDA" in printed
 
 
 def test_ratios_are_times_over_the_engines() -> None:

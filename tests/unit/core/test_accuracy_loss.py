@@ -1,4 +1,4 @@
-"""One bound for right and wrong and for mAP."""
+"""One bound for right and wrong, for mAP and for recall."""
 
 import math
 
@@ -10,6 +10,7 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.measurement import AccuracyTrial, Split
 from deployopt.core.paired import loss_bounds, loss_p_value
 from deployopt.core.precision_loss import PrecisionLoss, precision_loss_bounds
+from deployopt.core.recall_loss import RecallLoss, recall_loss_bounds, recall_loss_p_value
 
 LABELS = AccuracyTrial(
     artifact="a",
@@ -45,3 +46,20 @@ def test_too_few_images_settle_nothing() -> None:
     assert (bounds.lower, bounds.upper) == (-math.inf, math.inf)
     assert bounds.estimate == pytest.approx(0.01)
     assert accuracy_p_value(trial, 0.5) == 1.0
+
+
+def test_pairs_are_judged_by_their_recall() -> None:
+    recall = RecallLoss(
+        reference=0.7,
+        candidate=0.68,
+        image_to_text=(0.6, 0.6),
+        text_to_image=(0.8, 0.76),
+        unlike=40,
+        pulls=(0.2, -0.2) * 200,
+    )
+    trial = msgspec.structs.replace(LABELS, recall=recall)
+    assert accuracy_bounds(trial) == recall_loss_bounds(recall, 0.95)
+    assert accuracy_p_value(trial, 0.03) == recall_loss_p_value(recall, 0.03)
+    assert (trial.reference_accuracy, trial.candidate_accuracy) == (0.7, 0.68)
+    few = msgspec.structs.replace(recall, pulls=recall.pulls[:60])
+    assert accuracy_p_value(msgspec.structs.replace(LABELS, recall=few), 0.5) == 1.0

@@ -58,3 +58,9 @@ def test_the_unit_does_not_matter(durations: list[float], unit: float) -> None:
 def test_a_broken_clock_is_refused(duration: float) -> None:
     with pytest.raises(ValueError, match="finite and positive"):
         WarmUpWatch().add(duration)
+
+
+def test_requests_of_many_passes_are_windows_by_themselves() -> None:
+    watch = WarmUpWatch(1)
+    assert [watch.add(duration) for duration in (3.0, 1.05, 1.0, 1.02)] == [False] * 3 + [True]
+    assert (watch.result.requests, watch.result.stable) == (4, True)

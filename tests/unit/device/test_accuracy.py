@@ -11,10 +11,13 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.examples import Examples, encode_examples
 from deployopt.core.interface import ArrayInput, ArrayInputs, Interface, Task
 from deployopt.core.measurement import Split
+from deployopt.core.pairs import captioned_example
+from deployopt.core.samples import Feed
 from deployopt.core.workload import Workload
 from deployopt.device.accuracy import (
     Evaluation,
     Judged,
+    annotations,
     compare_with_reference,
     evaluate,
     timing_inputs,
@@ -23,6 +26,8 @@ from deployopt.device.device import ThisMachine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.session import open_session
 from deployopt.device.setup import EvaluationSet, Setup
+from deployopt.sources.folder import read_folder
+from tests.fakes.clip_folder import write_clip_folder
 
 
 def _judged(interface: Interface, labels: tuple[int, ...] | None) -> Judged:
@@ -118,6 +123,48 @@ def test_not_a_number_is_never_right(interface: Interface) -> None:
     reference = Reference(classes=np.array([-1]))
     trial = compare_with_reference(_judged(interface, None), reference, evaluation)
     assert (trial.lost, trial.non_finite) == (1, 1)
+
+
+def test_pairs_are_judged_by_who_finds_whom(tmp_path: Path) -> None:
+    interface = read_folder(write_clip_folder(tmp_path / "clip")).interface
+    captions = ("a cat", "a dog", "a photo")
+
+    def embedded(images: list[list[float]]) -> tuple[Feed, ...]:
+        return tuple(
+            {
+                "image_embeds": np.array([image], np.float32),
+                "text_embeds": np.eye(3, dtype=np.float32)[[at]],
+                "logits_per_image": np.zeros((1, 1), np.float32),
+            }
+            for at, image in enumerate(images)
+        )
+
+    reference = Reference(results=embedded([[1, 0, 0], [0, 1, 0], [0, 1, 0.5]]))
+    here = embedded([[1, 0, 0], [1, 0.5, 0], [0, 0, 1]])
+    evaluation = msgspec.structs.replace(_evaluation([0, 0, 0]), outputs=here)
+    judged = msgspec.structs.replace(_judged(interface, None), truth=captions)
+    trial = compare_with_reference(judged, reference, evaluation)
+    assert trial.recall is not msgspec.UNSET
+    # In each two of three images find their texts, and every text its image.
+    assert list(trial.recall.image_to_text) == pytest.approx([2 / 3, 2 / 3])
+    assert list(trial.recall.text_to_image) == [1.0, 1.0]
+    assert (trial.examples, trial.lost, trial.gained, trial.recall.unlike) == (3, 1, 1, 2)
+    assert trial.labelled
+    with pytest.raises(IntegrityError, match="not of the same data"):
+        compare_with_reference(
+            msgspec.structs.replace(judged, truth=captions[:2]), reference, evaluation
+        )
+
+
+def test_captions_are_read_from_the_split(tmp_path: Path) -> None:
+    interface = read_folder(write_clip_folder(tmp_path / "clip")).interface
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    examples = Examples(
+        inputs=[captioned_example(pixels, one) for one in ("a cat", "a dog")], labels=None
+    )
+    suffix, content = encode_examples(examples)
+    (tmp_path / f"gate{suffix}").write_bytes(content)
+    assert annotations(interface, tmp_path / f"gate{suffix}") == ("a cat", "a dog")
 
 
 def test_other_data_is_refused(interface: Interface) -> None:

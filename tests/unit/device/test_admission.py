@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from deployopt.core.card import CardNote
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
@@ -106,3 +107,38 @@ def test_an_engine_has_no_stand_in_and_does_not_travel(opened: OpenBundle) -> No
     assert "--proxy" not in str(refused.value)
     with pytest.raises(UsageError, match="not sent to a device"):
         require_target(engine, MadeUpDevice(idle), None, "verify BUNDLE")
+
+
+@pytest.mark.parametrize(
+    ("ran", "words"),
+    [
+        (False, "Its graph was built without the card and has not run yet; it is opened on that"),
+        (True, "Its graph has run on the card where it was built; it is opened on that card only"),
+    ],
+)
+def test_a_graph_for_a_card_says_whether_it_has_run(
+    opened: OpenBundle, words: str, *, ran: bool
+) -> None:
+    note = CardNote(
+        provider="cuda", compute_capability="9.0", runtime="onnxruntime-gpu", version="1", ran=ran
+    )
+    bundle = msgspec.structs.replace(
+        opened,
+        manifest=msgspec.structs.replace(opened.manifest, card=note),
+        target=load_target("h100"),
+    )
+    assert bundle.needs_card
+    with pytest.raises(UsageError, match=words) as refused:
+        require_target(bundle, ThisMachine(), "the machine has no card", "verify BUNDLE")
+    assert "nothing can stand in for it" in str(refused.value)
+    with pytest.raises(UsageError, match=r"holds a graph for .* not sent to a device"):
+        require_target(bundle, MadeUpDevice(idle), None, "verify BUNDLE")
+
+
+def test_on_a_card_the_runtime_to_install_is_the_one_for_cards(
+    opened: OpenBundle, machine: Machine
+) -> None:
+    bundle = msgspec.structs.replace(opened, target=load_target("h100"))
+    old = msgspec.structs.replace(machine, packages={"onnxruntime-gpu": "1.2.0"})
+    with pytest.raises(DeviceError, match=r"pip install 'onnxruntime-gpu>=1\.20\.1,<2'"):
+        runtime_warnings(bundle, old, None)

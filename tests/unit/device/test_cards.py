@@ -1,5 +1,7 @@
 """What the doctor says of GPUs: a driver, cards, and what their lack prevents."""
 
+import onnxruntime
+
 from deployopt.core.diagnosis import State
 from deployopt.device.cards import look_at_cards
 from deployopt.device.gpu import GpuFound
@@ -18,14 +20,27 @@ def test_no_driver_prevents_running_and_not_building() -> None:
 
 
 def test_a_card_that_engines_are_built_for() -> None:
-    found = look_at_cards(lambda: None, lambda: (card("8.6"),))
+    found = look_at_cards(lambda: None, lambda: (card("8.6"),), lambda: True)
     assert (found.state, found.says) == (State.GOOD, "NVIDIA Card (SM86)")
 
 
 def test_a_card_that_they_are_not_built_for() -> None:
-    found = look_at_cards(lambda: None, lambda: (card("8.6"), card("9.0")))
-    assert found.state is State.NOTE
-    assert "builds no engine for 1 of them" in found.says
+    found = look_at_cards(lambda: None, lambda: (card("8.6"), card("9.0")), lambda: True)
+    assert found.state is State.GOOD
+    assert "graphs for ONNX Runtime, and no engines, are built for 1 of them" in found.says
+
+
+def test_a_card_and_the_runtime_for_cpus() -> None:
+    found = look_at_cards(lambda: None, lambda: (card("8.6"),), lambda: False)
+    assert found.state is State.WARNING
+    assert "has no CUDA" in found.says
+    assert found.mend.startswith("pip uninstall -y onnxruntime onnxruntime-gpu && pip install")
+
+
+def test_the_runtime_itself_says_whether_it_has_cuda() -> None:
+    found = look_at_cards(lambda: None, lambda: (card("8.6"),))
+    cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    assert found.state is (State.GOOD if cuda else State.WARNING)
 
 
 def test_cards_that_cannot_be_named() -> None:

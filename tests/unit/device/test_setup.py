@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from deployopt.core.artifact import Artifact, Format, SessionOptions
-from deployopt.core.target import Target
+from deployopt.core.target import Gpu, Target
 from deployopt.device.machine import describe_machine
-from deployopt.device.setup import setup_of, threads_here
+from deployopt.device.setup import engines_for, setup_of, threads_here
 
 HERE = describe_machine(runtime=False)
 
@@ -41,3 +42,22 @@ def test_the_files_decide_the_runtime(target: Target) -> None:
 
 def test_threads_are_never_more_than_asked() -> None:
     assert threads_here(1) == 1
+
+
+def test_what_tensorrt_builds_is_kept_in_the_store_and_nowhere_else(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYOPT_HOME", str(tmp_path))
+    assert engines_for(target, "d") is None
+    runtime = msgspec.structs.replace(target.runtime, provider="tensorrt")
+    card = msgspec.structs.replace(
+        target,
+        runtime=runtime,
+        hardware=msgspec.structs.replace(
+            target.hardware, gpu=Gpu(model="A card", compute_capability="8.0")
+        ),
+    )
+    # A manifest says its own digest, which may be anything.
+    found = [engines_for(card, digest) for digest in ("d", "../../etc", "/etc")]
+    assert {None if one is None else one.parent for one in found} == {tmp_path / "store-1/engines"}
+    assert len(set(found)) == 3

@@ -139,6 +139,27 @@ def test_a_child_that_eats_memory_is_stopped(request_: EvaluateRequest) -> None:
         _ask(request_, code, limits)
 
 
+@pytest.mark.parametrize(("provider", "said"), [("cpu", "no"), ("cuda", "all")])
+def test_addresses_that_a_cards_driver_reserves_are_no_memory(
+    request_: EvaluateRequest, provider: str, said: str
+) -> None:
+    asked = msgspec.structs.replace(
+        request_, setup=msgspec.structs.replace(request_.setup, provider=provider)
+    )
+    code = """
+        import mmap
+        try:
+            mmap.mmap(-1, 2**40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+        except (OSError, MemoryError):
+            say(type='failed', message='no addresses')
+        else:
+            say(type='failed', message='all addresses')
+    """
+    limits = Limits(memory_bytes=2**28, address_headroom_bytes=2**28, quiet_s=10)
+    with pytest.raises(DeviceError, match=f"{said} addresses"):
+        _ask(asked, code, limits)
+
+
 def test_address_space_is_bounded_by_the_kernel(request_: EvaluateRequest) -> None:
     code = """
     try:

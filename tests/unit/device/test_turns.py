@@ -3,8 +3,10 @@
 import pytest
 
 from deployopt.device import energy, turns
+from deployopt.device.card_watch import CardWatch
 from deployopt.device.energy import Counter
 from deployopt.device.turns import WARMING_S, Turns
+from tests.fakes.nvml import GIB, FakeCard, nvml_of
 
 MS = 1_000_000
 
@@ -106,3 +108,27 @@ def test_where_nothing_counts_there_is_no_energy(monkeypatch: pytest.MonkeyPatch
     mine = stage.turns()
     mine.come(stage.send)
     assert mine.energy_j() is None
+
+
+def test_the_card_is_watched_in_ones_own_turns_only() -> None:
+    stage, card = Stage(), FakeCard()
+    card.holds(GIB)
+
+    def wait() -> None:
+        card.reasons = 64
+        card.processes[1] = GIB
+        card.utilization.append((1, stage.now + 1, 99))
+        stage.wait()
+        card.reasons = 0
+        del card.processes[1]
+
+    watch = CardWatch(nvml_of(card), "", stage.clock)
+    mine = Turns(0.1, 0.001, wait, stage.clock, watch)
+    for _ in range(30):
+        mine.come(stage.send)
+        stage.now += 10 * MS
+    mine.energy_j()
+    seen = watch.conditions()
+    assert stage.waits > 1
+    assert (seen.throttled, seen.others, seen.others_share) == (False, 0, 0.0)
+    assert seen.clock_mhz == card.clock

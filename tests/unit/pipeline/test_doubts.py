@@ -8,6 +8,7 @@ import pytest
 from deployopt.core.bundle import Origin
 from deployopt.core.examples import Examples, encode_examples
 from deployopt.core.measurement import AccuracyTrial, Split
+from deployopt.core.recall_loss import RecallLoss
 from deployopt.core.source import Dataset, DeclaredAccuracy, SplitFile
 from deployopt.pipeline.doubts import accuracy_doubts
 from tests.fakes.candidates import source
@@ -86,3 +87,21 @@ def test_the_reference_is_doubted_not_the_candidate(dataset: Dataset) -> None:
         right(0.87), both_right=0, lost=round(0.87 * COUNT), both_wrong=round(0.13 * COUNT)
     )
     assert accuracy_doubts(source(), dataset, trial) == ()
+
+
+@pytest.mark.parametrize(("recall", "doubts"), [(0.4, 0), (0.004, 1)])
+def test_pairs_that_never_find_each_other_are_doubted(
+    dataset: Dataset, recall: float, doubts: int
+) -> None:
+    loss = RecallLoss(
+        reference=recall,
+        candidate=recall,
+        image_to_text=(recall, recall),
+        text_to_image=(recall, recall),
+        unlike=0,
+        pulls=(0.0,) * COUNT,
+    )
+    trial = msgspec.structs.replace(right(0.9), recall=loss)
+    found = accuracy_doubts(source(), dataset, trial)
+    assert len(found) == doubts
+    assert all("captions" in doubt for doubt in found)

@@ -12,6 +12,9 @@ from deployopt.core.errors import RefusedInputError
 from deployopt.core.interface import (
     ArrayInputs,
     ImageInputs,
+    Interface,
+    PairInputs,
+    Task,
     TextInputs,
 )
 from deployopt.core.plan import Facts, Operation
@@ -23,13 +26,15 @@ from deployopt.pipeline.facts import (
     request_shapes,
     source_facts,
 )
+from deployopt.sources.folder import read_folder
 from tests.fakes.candidates import source
+from tests.fakes.clip_folder import write_clip_folder
 from tests.fakes.model_folder import text_config
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
-def taking(inputs: TextInputs | ImageInputs | ArrayInputs, model: SourceModel | None = None) -> SourceModel:  # fmt: skip  # noqa: E501
+def taking(inputs: TextInputs | ImageInputs | ArrayInputs | PairInputs, model: SourceModel | None = None) -> SourceModel:  # fmt: skip  # noqa: E501
     model = model or source()
     return msgspec.structs.replace(
         model, interface=msgspec.structs.replace(model.interface, inputs=inputs)
@@ -132,3 +137,34 @@ def test_a_net_is_what_most_of_its_work_is(shares: dict[str, float], expected: b
 def test_an_image_model_of_no_known_form_is_taken_for_a_convolution_net() -> None:
     assert is_convolutional(taking(ImageInputs(input_name="x", height=8, width=8)), None)
     assert not is_convolutional(taking(TextInputs(max_length=8)), None)
+
+
+def test_a_fixed_length_is_of_the_texts_of_pairs_alone() -> None:
+    inputs = PairInputs(
+        image=ImageInputs(input_name="pixel_values", height=8, width=8),
+        text=TextInputs(max_length=77),
+    )
+    pairs = taking(inputs)
+    feed: Feed = {"pixel_values": np.zeros((1, 3, 8, 8), np.float32), **texts_of([5])[0]}
+    found = request_shapes([feed], pairs, Workload(length=12), 0.5)
+    assert found == {"pixel_values": (1, 3, 8, 8), "input_ids": (1, 12)}
+
+
+def test_fixed_labels_cost_the_image_tower_alone(tmp_path: Path) -> None:
+    folder = write_clip_folder(tmp_path / "clip")
+    interface = read_folder(folder).interface
+    assert isinstance(interface.inputs, PairInputs)
+    both = located(msgspec.structs.replace(source(), interface=interface), folder, "config.json")
+    chosen = Interface(
+        task=Task.ZERO_SHOT,
+        inputs=interface.inputs.image,
+        outputs=("logits",),
+        labels=("cat", "dog"),
+    )
+    whole = source_facts(both, Workload(), {"input_ids": (1, 8)})
+    half = source_facts(msgspec.structs.replace(both, interface=chosen), Workload(), None)
+    assert whole is not None
+    assert half is not None
+    assert half.parameters < whole.parameters
+    assert whole.length == 8
+    assert half.length is None

@@ -16,6 +16,8 @@ from deployopt.catalogue.models import DEMO, entries
 from deployopt.core.errors import MissingExtraError, RefusedInputError, UsageError
 from deployopt.core.request import ByHand
 from deployopt.pipeline.looking import look_up
+from deployopt.planning.architectures import read_architecture
+from tests.fakes.clip_folder import clip_config, write_clip_folder
 from tests.fakes.model_folder import write_json, write_safetensors
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -109,7 +111,6 @@ def test_without_headers_the_config_stands_alone_and_it_is_said(
     ("name", "said"),
     [
         ("model.onnx", r"name .*/model\.onnx"),
-        ("model_index.json", "pipeline of several models"),
         ("adapter_config.json", "is an adapter"),
         ("notes.txt", "--params 7B"),
     ],
@@ -302,3 +303,23 @@ def test_no_family_of_the_catalogue_is_told_that_its_sizes_are_missing(tmp_path:
             continue
         write_json(tmp_path / "config.json", entry.config)
         assert not [w for w in look_up(str(tmp_path)).warnings if "does not say" in w], entry.alias
+
+
+def test_of_fixed_labels_the_text_tower_is_not_counted(tmp_path: Path) -> None:
+    folder = write_clip_folder(tmp_path / "clip")
+    whole, chosen = (look_up(f"{folder}/", labels=count).architecture for count in (0, 5))
+    assert whole is not None
+    assert chosen is not None
+    assert [stack.name for stack in whole.stacks] == ["text", "vision"]
+    assert [stack.name for stack in chosen.stacks] == ["vision"]
+    assert chosen.labels == 5
+    # The image tower, its projection from 8 to 4, and 5 labels of 4.
+    vision = read_architecture({"model_type": "clip_vision_model"} | clip_config()["vision_config"])
+    assert vision.parameters is not None
+    assert chosen.parameters == vision.parameters + 8 * 4 + 5 * 4
+
+
+def test_labels_are_no_part_of_another_model(tmp_path: Path) -> None:
+    write_json(tmp_path / "config.json", CONFIG)
+    with pytest.raises(UsageError, match=r"--labels is for image-text models.*'llama'"):
+        look_up(f"{tmp_path}/", labels=3)

@@ -15,6 +15,7 @@ from deployopt.pipeline.making import (
     Workbench,
     check_recipes,
     make,
+    shared_artifact,
     step_key,
     tool_versions,
 )
@@ -148,23 +149,40 @@ def test_what_one_machine_made_another_takes(
     assert len(list((tmp_path / "late" / "keys").iterdir())) == 2
 
 
+FORGED: dict[str, tuple[bytes, str]] = {
+    "another format": (b'"openvino","session":{}', "It is openvino, and append makes onnx."),
+    "session options": (
+        b'"onnx","session":{"config_entries":{"ep.context_file_path":"/etc/passwd"}}',
+        "The session entry 'ep.context_file_path' is not one that a bundle may set.",
+    ),
+    "more": (
+        b'"onnx","session":{},"more":1',
+        "What was kept beside it cannot be read: unknown key 'more'",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
 def test_a_result_of_another_kind_is_refused_and_made_here(
-    source: Artifact, bench: Workbench, tmp_path: Path
+    source: Artifact, bench: Workbench, tmp_path: Path, how: str
 ) -> None:
+    meta, reason = FORGED[how]
     (tmp_path / "share").mkdir()
     one, _ = shared(bench, "one", tmp_path / "share")
     key = step_key(Append(), source, bench, tool_versions(Append.tools))
     with one.store.stage() as folder:
         (folder / "model.onnx").write_text("forged")
-        forged = one.store.commit(folder, key, meta=b'{"format":"openvino","entry":"model.onnx",'
-            b'"precision":"fp32","session":{},"notes":[]}')  # fmt: skip
+        forged = one.store.commit(folder, key, meta=b'{"entry":"model.onnx","precision":"fp32",'
+            b'"notes":[],"format":' + meta + b"}")  # fmt: skip
     assert one.store.share is not None
     one.store.share.offer(forged)
     other, said = shared(bench, "other", tmp_path / "share")
+    # A plan does not count on it, either.
+    assert shared_artifact(Append(), key, one.store.share) is None
     made = make(Recipe(name="a", steps=(Append(),)), source, other, silent)
     assert RUNS == ["a"]
     assert made.artifact.path.read_text() == ">a"
-    assert "It is openvino, and append makes onnx." in said[0]
+    assert reason in said[0]
 
 
 def test_a_step_that_leaves_nothing_is_an_error(source: Artifact, bench: Workbench) -> None:

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from deployopt.core.artifact import Format
+from deployopt.core.artifact import Format, SessionOptions
 from deployopt.core.errors import RefusedInputError
-from deployopt.pipeline.received import check_received, may_be_shared
+from deployopt.pipeline.received import check_received, check_session, may_be_shared
 from tests.fakes import models
 
 
 def test_engines_are_native_code_and_never_come() -> None:
-    assert [form for form in Format if not may_be_shared(form)] == [Format.ENGINE]
+    kept = {form for form in Format if not may_be_shared(form)}
+    # Nor does what draws, for which there is no such look yet.
+    assert kept == {Format.ENGINE, Format.DIFFUSERS, Format.DRAWING}
 
 
 def test_a_graph_is_opened_by_a_confined_process(tmp_path: Path) -> None:
@@ -73,3 +75,15 @@ def test_an_openvino_model_is_two_files(tmp_path: Path) -> None:
     (tmp_path / "extension.so").write_bytes(b"0")
     with pytest.raises(RefusedInputError, match=r"'extension\.so' is no part of an OpenVINO"):
         check_received(Format.OPENVINO, tmp_path, "model.xml")
+
+
+def test_a_stranger_does_not_say_what_the_runtime_opens() -> None:
+    """Entries that name files or libraries would only fail later, and again in every build."""
+    ours = SessionOptions(config_entries={"session.disable_quant_qdq": "1"})
+    check_session(Format.ONNX, ours)
+    check_session(Format.OPENVINO, SessionOptions())
+    wrong = SessionOptions(config_entries={"ep.context_file_path": "/etc/passwd"})
+    with pytest.raises(RefusedInputError, match=r"'ep\.context_file_path' is not one"):
+        check_session(Format.ONNX, wrong)
+    with pytest.raises(RefusedInputError, match="names settings of OpenVINO"):
+        check_session(Format.OPENVINO, SessionOptions(config_entries={"CACHE_DIR": "/x"}))

@@ -8,9 +8,9 @@ import pytest
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe
+from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.pipeline import recipes as module
-from deployopt.pipeline.engines import place_of
 from deployopt.pipeline.recipes import (
     Arithmetic,
     Form,
@@ -19,6 +19,7 @@ from deployopt.pipeline.recipes import (
     missing_runtimes,
     recipes_for,
 )
+from deployopt.pipeline.runtimes import place_of, with_provider
 from deployopt.planning.targets import load_target
 from deployopt.steps.export import Export
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
@@ -115,12 +116,23 @@ def test_no_newer_opset_than_the_runtime_reads() -> None:
     assert plain.steps[0] == Export(opset=13)
 
 
-def test_a_gpu_target_gets_engines_and_nothing_else() -> None:
-    target = load_target("rtx3060")
+@pytest.mark.parametrize(
+    ("runtime", "names", "last"),
+    [
+        ("tensorrt-rtx", ["float", "fp16", "int8"], "build-engine"),
+        ("onnxruntime", ["float", "fp16"], "open-on-card"),
+        ("onnxruntime-tensorrt", ["float", "fp16", "int8"], "open-on-card"),
+    ],
+)
+def test_a_gpu_target_gets_what_its_runtime_opens_and_nothing_else(
+    runtime: str, names: list[str], last: str
+) -> None:
+    asked = BuildRequest(model="m", target=load_target("rtx3060"), runtime=runtime)
+    target = with_provider(asked).target
     found = forms_for(source().artifact, target, EIGHT, convolutional=False, place=place_of(target))
-    assert [form.name for form in found] == ["float", "fp16", "int8"]
+    assert [form.name for form in found] == names
     plain, *_ = recipes_for(source().artifact, target, found)
-    assert [step.name for step in plain.steps] == ["export", "optimize", "build-engine"]
+    assert [step.name for step in plain.steps] == ["export", "optimize", last]
 
 
 def forms(

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from deployopt.core.errors import IntegrityError, RefusedInputError, StorageError
-from deployopt.core.interface import Interface, Task, TextInputs
+from deployopt.core.interface import ImageInputs, Interface, PairInputs, Task, TextInputs
 from deployopt.device.protocol import (
     AnswerRequest,
     EvaluateRequest,
@@ -83,6 +83,22 @@ def test_the_tokenizer_lies_in_the_folder_that_the_request_names(tmp_path: Path)
     assert str(tmp_path) not in repr(ask)
 
 
+def test_the_tokenizer_of_an_image_text_model_goes_too(tmp_path: Path) -> None:
+    asked = _evaluate(tmp_path)
+    pairs = Interface(
+        task=Task.IMAGE_TEXT,
+        inputs=PairInputs(
+            image=ImageInputs(input_name="pixel_values", height=8, width=8),
+            text=TextInputs(max_length=8),
+        ),
+        outputs=("image_embeds", "text_embeds", "logits_per_image"),
+    )
+    data = msgspec.structs.replace(asked.data, interface=pairs)
+    found = made_ready(msgspec.structs.replace(asked, data=data), DigestMemo())
+    assert isinstance(found.request, EvaluateRequest)
+    assert found.request.data.folder / "tokenizer.json" in found.files
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "", "."])
 def test_a_tokenizer_elsewhere_is_not_sent(name: str, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="is not a plain one"):
@@ -136,3 +152,11 @@ def test_a_language_model_brings_the_graph_that_its_settings_name(tmp_path: Path
     (tmp_path / "model" / "manifest.json").write_text("{}")
     with pytest.raises(RefusedInputError):
         made_ready(answers, DigestMemo())
+
+
+def test_a_pipeline_brings_its_graphs(tmp_path: Path) -> None:
+    graphs = ("text_encoder.onnx", "unet.onnx", "unet.onnx.data", "vae_decoder.onnx")
+    setup = _setup(tmp_path, "drawing.json", *graphs, "other.onnx")
+    found = made_ready(_time(setup, tmp_path), DigestMemo())
+    assert {path.name for path in found.files} == {"drawing.json", *graphs, "feeds-0.npz"}
+    assert len({path.parent for path in found.files if path.name != "feeds-0.npz"}) == 1

@@ -108,3 +108,12 @@ def test_a_context_ends_where_a_window_does(
     folder = write_tiny_llama(tmp_path / "m", **said)
     config = json.loads((folder / "config.json").read_text())
     assert prompt_inputs(folder, config).context == context
+
+
+def test_a_class_that_is_not_built_is_named_before_its_sizes(tmp_path: Path, store: Store) -> None:
+    folder = write_tiny_llama(tmp_path / "m", max_position_embeddings=None)
+    config = folder / "config.json"
+    changed = json.loads(config.read_text()) | {"architectures": ["MambaForCausalLM"]}
+    config.write_text(json.dumps(changed))
+    with pytest.raises(UsageError, match=r"does not build MambaForCausalLM\. It builds .*LlamaFor"):
+        resolve_model(str(folder), store=store)

@@ -12,11 +12,12 @@ import onnxruntime
 import pytest
 
 from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.decoders import DECODER_CLASSES
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.recipe import StepContext
 from deployopt.steps import decoder
-from deployopt.steps.decoder import ARCHITECTURES, ExportDecoder, QuantizeDecoder
+from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from tests.fakes.chat import write_tiny_llama
 
 CHAT = Interface(
@@ -191,6 +192,6 @@ def test_the_builder_and_transformers_know_every_architecture() -> None:
     assert spec is not None
     assert spec.origin is not None
     text = (Path(spec.origin).parent / "models" / "builder.py").read_text("utf-8")
-    for name in ARCHITECTURES:
+    for name in DECODER_CLASSES:
         assert f'"{name}"' in text, name
         assert hasattr(transformers, name), name

@@ -20,6 +20,7 @@ def test_every_step_stands_under_its_name_and_has_defaults() -> None:
         "quantize-symmetric",
         "convert-half",
         "build-engine",
+        "open-on-card",
         "configure",
         "calibrate-decoder",
         "export-decoder",

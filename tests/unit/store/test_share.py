@@ -60,6 +60,48 @@ def test_what_one_offers_another_finds(store: Store, other: Store, shared: Path)
     assert share.said == []
 
 
+def test_what_is_listed_is_known_without_a_byte_of_it(
+    store: Store, shared: Path, tmp_path: Path
+) -> None:
+    made = put(store)
+    share_at(shared).offer(made)
+    place, faults = wrong_place(shared)
+
+    def unread(what: str, path: str) -> None:
+        assert (what, "/files/" in path) != ("read", True)
+        assert what in {"info", "read"}
+
+    faults[0] = unread
+    share = Share(place, lambda _: None)
+    listed = share.listed(KEY)
+    assert listed is not None
+    assert (listed.digest, listed.meta) == (made.digest, META)
+    assert share.listed(OTHER) is None
+    assert not (tmp_path / "other").exists()
+
+
+def test_one_that_is_lost_lists_nothing(store: Store, shared: Path) -> None:
+    share_at(shared).offer(put(store))
+    place, faults = wrong_place(shared)
+    share = Share(place, lambda _: None)
+
+    def lost(what: str, path: str) -> None:
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer", f"{what} {path}")
+
+    faults[0] = lost
+    assert [share.listed(KEY), share.listed(KEY)] == [None, None]
+    assert len(share.said) == 1
+
+
+def test_a_look_begins_nothing(shared: Path) -> None:
+    share = open_share(str(shared), lambda _: None, begin=False)
+    assert not share.begun
+    assert share.listed(KEY) is None
+    assert not list(shared.iterdir())
+    share_at(shared)
+    assert open_share(str(shared), lambda _: None, begin=False).begun
+
+
 def test_files_are_there_before_their_record(store: Store, shared: Path) -> None:
     place, faults = wrong_place(shared)
     order: list[str] = []
@@ -125,9 +167,14 @@ def test_what_was_altered_is_said_made_here_and_mended(
     altered(shared, how)
     said: list[str] = []
     share = open_share(str(shared), said.append)
+    # By its bytes alone a file of the same size is not known to be another.
+    assert (share.listed(KEY) is None) == (how != "a file")
     assert share.find(KEY, other, willing) is None
-    assert len(said) == 1
-    assert f"under {KEY[:12]} was refused, and is made here" in said[0]
+    if how == "no file":
+        assert said == []  # whoever cleans a share alters nothing
+    else:
+        assert len(said) == 1
+        assert f"under {KEY[:12]} was refused, and is made here" in said[0]
     assert share.said == said
     assert other.lookup(KEY) is None
     assert not list(other.layout.root.glob("staging/*"))

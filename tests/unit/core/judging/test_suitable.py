@@ -4,7 +4,14 @@ import pytest
 
 from deployopt.core.budget import Budget
 from deployopt.core.errors import UsageError
-from deployopt.core.interface import ImageInputs, Interface, PromptInputs, Task, TextInputs
+from deployopt.core.interface import (
+    ImageInputs,
+    Interface,
+    PairInputs,
+    PromptInputs,
+    Task,
+    TextInputs,
+)
 from deployopt.core.judging.suitable import (
     budgets_in_its_terms,
     budgets_that_fit,
@@ -24,6 +31,15 @@ FINDS = Interface(
     outputs=("logits", "pred_boxes"),
     labels=("cat",),
 )
+MATCHES = Interface(
+    task=Task.IMAGE_TEXT,
+    inputs=PairInputs(
+        image=ImageInputs(input_name="pixel_values", height=64, width=64),
+        text=TextInputs(max_length=77),
+    ),
+    outputs=("image_embeds", "text_embeds", "logits_per_image"),
+)
+ACCURACIES = {"accuracy_drop", "map_drop", "recall_drop"}
 OF_TEXTS = {"ttft_p50", "ttft_p95", "decode_tps_min", "nll_increase", "agreement"}
 OF_ANY = {"memory_peak", "artifact_size", "energy"}
 ALL = tuple(Budget(metric=name, limit=0.5) for name in METRICS)
@@ -31,9 +47,10 @@ ALL = tuple(Budget(metric=name, limit=0.5) for name in METRICS)
 
 def test_every_metric_is_of_one_or_of_both() -> None:
     assert {b.metric for b in budgets_that_fit(TALKS, ALL)} == OF_TEXTS | OF_ANY
-    of_others = set(METRICS) - OF_TEXTS
-    assert {b.metric for b in budgets_that_fit(TELLS, ALL)} == of_others - {"map_drop"}
-    assert {b.metric for b in budgets_that_fit(FINDS, ALL)} == of_others - {"accuracy_drop"}
+    of_others = set(METRICS) - OF_TEXTS - ACCURACIES
+    assert {b.metric for b in budgets_that_fit(TELLS, ALL)} == of_others | {"accuracy_drop"}
+    assert {b.metric for b in budgets_that_fit(FINDS, ALL)} == of_others | {"map_drop"}
+    assert {b.metric for b in budgets_that_fit(MATCHES, ALL)} == of_others | {"recall_drop"}
 
 
 def test_a_targets_points_of_accuracy_are_a_detectors_points_of_map() -> None:
@@ -47,11 +64,22 @@ def test_a_targets_points_of_accuracy_are_a_detectors_points_of_map() -> None:
     assert [b.limit for b in budgets_in_its_terms(FINDS, own)] == [1.0, 0.02]
 
 
+def test_they_are_an_image_text_models_points_of_recall() -> None:
+    theirs = (Budget(metric="accuracy_drop", limit=0.01),)
+    assert budgets_in_its_terms(MATCHES, theirs) == (Budget(metric="recall_drop", limit=0.01),)
+    own = (*theirs, Budget(metric="recall_drop", limit=0.02))
+    assert [b.limit for b in budgets_in_its_terms(MATCHES, own)] == [0.02]
+
+
 def test_boxes_and_labels_have_each_a_budget_of_their_own() -> None:
     with pytest.raises(UsageError, match=r"accuracy_drop cannot be judged of a detector.*map_drop"):
         require_budgets_for(FINDS, (Budget(metric="accuracy_drop", limit=0.01),))
     with pytest.raises(UsageError, match=r"map_drop cannot be judged of a model that finds no box"):
         require_budgets_for(TELLS, (Budget(metric="map_drop", limit=0.01),))
+    with pytest.raises(UsageError, match=r"accuracy_drop cannot .* an image-text model.*recall"):
+        require_budgets_for(MATCHES, (Budget(metric="accuracy_drop", limit=0.01),))
+    with pytest.raises(UsageError, match=r"recall_drop cannot .* of images or texts alone"):
+        require_budgets_for(TELLS, (Budget(metric="recall_drop", limit=0.01),))
 
 
 @pytest.mark.parametrize("metric", sorted(set(METRICS) - OF_TEXTS - OF_ANY - {"accuracy_drop"}))

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 
 from deployopt.core.artifact import SessionOptions
+from deployopt.core.engine import InputRange
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.exporting import ExportRequest, ExportResult
 from deployopt.core.quiet import imported_quietly
@@ -296,6 +297,28 @@ def _with_key(bundle: Path, out: Path, folder: Path) -> None:
     export(bundle, out, key=folder / "k.pub")
 
 
+def test_tensorrt_is_told_the_shapes_that_were_judged_and_no_precision(tmp_path: Path) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=4, compute_capability="8.0")
+    profile = (InputRange(name="x", least=(1, 4), usual=(1, 4), most=(8, 4)),)
+    bundle = served_bundle(
+        tmp_path,
+        target=target_of(gpu=gpu, provider="tensorrt"),
+        session=SessionOptions(profile=profile),
+        name="shaped",
+    )
+    export(bundle, tmp_path / "out")
+    config = configs(tmp_path / "out")["shaped"]
+    first, _ = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert dict(first.parameters) == {
+        "trt_profile_min_shapes": "x:1x4",
+        "trt_profile_opt_shapes": "x:1x4",
+        "trt_profile_max_shapes": "x:8x4",
+    }
+    assert [list(one.gpus) for one in config.instance_group] == [[0, 1, 2, 3]]
+
+
 def test_gpus_are_named_and_what_triton_cannot_open_is_refused(tmp_path: Path) -> None:
     from deployopt.core.target import Gpu
 
@@ -308,7 +331,11 @@ def test_gpus_are_named_and_what_triton_cannot_open_is_refused(tmp_path: Path) -
         config = configs(tmp_path / f"{provider}-out")[provider]
         assert [(g.kind, list(g.gpus), g.count) for g in config.instance_group] == [(1, [0, 1], 1)]
         named = config.optimization.execution_accelerators.gpu_execution_accelerator
-        assert [one.name for one in named] == ([] if provider == "cuda" else ["tensorrt"])
+        first = [] if provider == "cuda" else ["tensorrt"]
+        assert [one.name for one in named] == [*first, "cuda"]
+        assert dict(named[-1].parameters) == {"use_tf32": "0"}
+        said = {key: one.string_value for key, one in config.parameters.items()}
+        assert said["cudnn_conv_algo_search"] == said["arena_extend_strategy"] == "1"
         with pytest.raises(UsageError, match="one for CPUs"):
             export(bundle, tmp_path / "docker", form="docker")
     bundle = served_bundle(tmp_path, target=target_of(gpu=gpu, provider="tensorrt-rtx"), name="rtx")

@@ -13,6 +13,7 @@ from deployopt.core.fleet import Board
 from deployopt.core.watching import SILENT
 from deployopt.device.device import Device, ThisMachine
 from deployopt.pipeline.matrix.on_board import BoardStages, OnBoard
+from deployopt.pipeline.matrix.turns import LeasedTurns
 from deployopt.store.leases import Held, Lease
 
 HERE = ThisMachine()
@@ -36,7 +37,7 @@ class Cells:
         builder.share()
         boards = [board(name) for name in names]
         return self._stack.enter_context(
-            OnBoard(boards, self._folder, builder, self._reach)
+            OnBoard(boards, LeasedTurns(self._folder), builder, self._reach)
         ), builder
 
     @contextmanager
@@ -126,7 +127,7 @@ def test_another_machine_than_was_looked_at_measures_nothing(tmp_path: Path) -> 
 
     with (
         Lease(tmp_path) as builder,
-        OnBoard([changed], tmp_path, builder, reach) as cell,
+        OnBoard([changed], LeasedTurns(tmp_path), builder, reach) as cell,
         pytest.raises(UnreachableError, match="ssh://one is another machine than when the fleet"),
     ):
         cell.limits()

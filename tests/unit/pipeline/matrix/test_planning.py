@@ -8,6 +8,7 @@ import pytest
 from deployopt.core.errors import UsageError
 from deployopt.core.matrix import CellRequest
 from deployopt.core.measurement import Machine
+from deployopt.pipeline.matrix.cell import build_request
 from deployopt.pipeline.matrix.planning import Places, plan_cells
 from deployopt.pipeline.matrix.run import read_matrix
 
@@ -54,6 +55,22 @@ def test_variants_and_exceptions(folder: Path, places: Places, machine: Machine)
     ]  # fmt: skip
     limits = {b.metric: b.limit for b in cells["a-here-tight"].budgets}
     assert limits["artifact_size"] == 2**20
+
+
+def test_an_image_text_model_has_its_labels_in_a_file(
+    folder: Path, places: Places, machine: Machine
+) -> None:
+    (folder / "labels.txt").write_text("a cat\na dog\n")
+    change = ('"./a.csv"', '"./a.csv"\nlabels = "./labels.txt"')
+    cell = planned(folder, places, machine, change)["a-here"]
+    assert cell.labels == f"{folder}/labels.txt"
+    assert build_request(cell).labels == folder / "labels.txt"
+    before = cell.key
+    (folder / "labels.txt").write_text("a cat\na cow\n")
+    assert key(folder, places, machine, change) != before
+    (folder / "labels.txt").write_text("a cat\n")
+    with pytest.raises(UsageError, match=r"model a:.*has 1 label"):
+        planned(folder, places, machine, change)
 
 
 TIGHT = '[[variant]]\nname = "tight"\nbudgets = { latency_p95 = "20 ms" }\n[[target]]'

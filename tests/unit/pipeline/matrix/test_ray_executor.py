@@ -1,157 +1,53 @@
-"""The driver's side of a cluster: words become results, and a lost link is made again."""
+"""What cells on a cluster are given of this process, and what all nodes must see."""
 
-from collections.abc import Callable, Iterator
+import os
+from contextlib import ExitStack
 from pathlib import Path
-from typing import ClassVar
 
-import msgspec
 import pytest
 
-from deployopt.core.codec import encode_json
-from deployopt.core.errors import UnreachableError, UsageError
-from deployopt.core.matrix import CellRequest, CellResult, Word
+from deployopt.core.errors import MissingExtraError, UsageError
+from deployopt.device.strays import MARK
 from deployopt.pipeline.matrix import ray_executor
-from deployopt.pipeline.matrix.ray_executor import RayExecutor
-from deployopt.pipeline.matrix.ray_words import (
-    Began,
-    Done,
-    Event,
-    Lost,
-    Ready,
-    Refused,
-    Run,
-    Unfit,
-    Wish,
-)
-from tests.fakes.cells import Seen, cell, result_of
-
-Answer = Callable[[Run], list[Event]]
+from deployopt.pipeline.matrix.ray_executor import check_ray
+from tests.fakes.cells import cell
 
 
-class FakeLink:
-    """Answers every cell as it is told; `ends` after so many."""
-
-    answer: ClassVar[Answer]
-    first: Event = Ready(nodes=("n1", "n2"), cores=1)
-    ends_after: int | None = None
-    made = 0
-
-    def __init__(self, wish: Wish) -> None:
-        type(self).made += 1
-        self.wish = wish
-        self._events: list[Event] = [self.first]
-        self._asked = 0
-
-    def say(self, word: Run) -> None:
-        self._asked += 1
-        if not self.has_ended():
-            self._events += type(self).answer(word)
-
-    def events(self, seconds: float) -> Iterator[Event]:
-        del seconds
-        found, self._events = self._events, []
-        yield from found
-
-    def has_ended(self) -> bool:
-        return self.ends_after is not None and self._asked > self.ends_after
-
-    def said(self) -> str:
-        return "it burst."
-
-    def stop(self) -> None:
-        pass
-
-
-def done(run: Run, node: str = "n1", found: CellResult | None = None) -> Done:
-    result = result_of(run.cell) if found is None else found
-    return Done(cell=run.cell.name.id, node=node, result=msgspec.Raw(encode_json(result)))
-
-
-@pytest.fixture
-def link(monkeypatch: pytest.MonkeyPatch) -> type[FakeLink]:
-    class Mine(FakeLink):
-        answer: ClassVar[Answer] = lambda run: [done(run)]
-
-    monkeypatch.setattr(ray_executor, "Link", Mine)
+def test_an_address_is_looked_at_before_anything_is_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(ray_executor, "find_spec", lambda _: object())
-    monkeypatch.setattr(ray_executor, "_RECONNECTS", (0.0, 0.0, 0.0))
-    return Mine
+    for address in (None, "auto", "host:6379", "[::1]:6379"):
+        check_ray(address)
+    with pytest.raises(UsageError, match="write `auto`, or HOST:PORT"):
+        check_ray("ray://host:10001/x")
+    monkeypatch.setattr(ray_executor, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match="--executor ray"):
+        check_ray("auto")
 
 
-def results(cells: list[CellRequest], seen: Seen | None = None) -> dict[str, CellResult]:
-    executor = RayExecutor("h:1")
-    return {one.name.model: one for one in executor.results(cells, seen or Seen())}
-
-
-@pytest.fixture
-def cells(tmp_path: Path) -> list[CellRequest]:
-    return [cell(name=name, store=tmp_path / "store") for name in "ab"]
-
-
-def test_what_a_node_did_is_a_result_with_its_name(
-    link: type[FakeLink], cells: list[CellRequest]
+def test_a_cell_has_the_driver_s_settings_and_no_mark_of_its_processes(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    link.answer = lambda run: [Began(cell=run.cell.name.id, node="n2"), done(run, "n2")]
-    seen = Seen()
-    found = results(cells, seen)
-    assert {(one.word, one.node, one.attempts) for one in found.values()} == {
-        (Word.ACCEPTED, "n2", 1)
-    }
-    assert ("began", "a-rpi4", "n2") in seen.events
+    monkeypatch.setenv("DEPLOYOPT_SETTING", "1")
+    monkeypatch.setenv(MARK, "mark")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = ray_executor._environment()
+    assert found["DEPLOYOPT_SETTING"] == "1"
+    assert (found["OMP_NUM_THREADS"], found["CUDA_VISIBLE_DEVICES"]) == ("3", None)
+    assert not {MARK, "AWS_SECRET_ACCESS_KEY"} & found.keys()
 
 
-def test_a_cell_that_was_lost_avoids_the_node_and_is_given_up_in_the_end(
-    link: type[FakeLink], cells: list[CellRequest]
-) -> None:
-    runs: list[Run] = []
-
-    def answer(run: Run) -> list[Event]:
-        runs.append(run)
-        if run.cell.name.model == "b":
-            return [done(run, found=result_of(run.cell, key="f" * 64))]
-        if len(run.avoid) < 2:
-            return [Lost(cell=run.cell.name.id, node=f"n{len(run.avoid)}", reason="it died.")]
-        return [done(run, "n2")]
-
-    link.answer = answer
-    found = results(cells)
-    assert (found["a"].word, found["a"].attempts) == (Word.ACCEPTED, 3)
-    assert [run.avoid for run in runs if run.cell.name.model == "a"] == [(), ("n0",), ("n0", "n1")]
-    assert (found["b"].word, found["b"].attempts) == (Word.FAILED, 3)
-    assert "it gave the result of another cell" in (found["b"].error or "")
-
-
-def test_what_fits_no_node_and_what_is_nonsense(
-    link: type[FakeLink], cells: list[CellRequest]
-) -> None:
-    def answer(run: Run) -> list[Event]:
-        name = run.cell.name.id
-        if name.startswith("a"):
-            return [Unfit(cell=name, reason="It is too large."), done(run)]
-        return [Done(cell=name, node="n1", result=msgspec.Raw(b'{"any":1}'))]
-
-    link.answer = answer
-    found = results(cells)
-    assert (found["a"].word, found["a"].error) == (Word.FAILED, "It is too large.")
-    assert found["b"].word is Word.FAILED
-
-
-def test_a_cluster_that_cannot_be_used(link: type[FakeLink], cells: list[CellRequest]) -> None:
-    for ours, kind in ((True, UsageError), (False, UnreachableError)):
-        link.first = Refused(reason="It has other versions.", ours=ours)
-        with pytest.raises(kind, match="It has other versions"):
-            results(cells)
-    assert not list((Path(cells[0].store) / "staging").iterdir())
-
-
-def test_a_link_that_is_lost_is_made_again_three_times(
-    link: type[FakeLink], cells: list[CellRequest]
-) -> None:
-    link.ends_after = 1
-    found = results(cells)
-    assert {one.word for one in found.values()} == {Word.ACCEPTED}
-    assert link.made == 2
-    link.ends_after, link.made = 0, 0
-    with pytest.raises(UnreachableError, match=r"was lost .* times: it burst\..*goes on after it"):
-        results([cell(name=n, store=Path(cells[0].store)) for n in "abcdefgh"])
-    assert link.made == 4
+def test_every_folder_that_nodes_must_share_has_a_file_while_it_lasts(tmp_path: Path) -> None:
+    cells = [cell(name=name, store=tmp_path / "store") for name in "ab"]
+    with ExitStack() as stack:
+        files = ray_executor._shared(cells, None, stack)
+        assert {Path(path).parent.parent for path in files} == {
+            tmp_path / "store" / "staging",
+            tmp_path / "out",
+        }
+        assert all(Path(path).read_text() == nonce for path, nonce in files.items())
+        assert len(set(files.values())) == len(files)
+    assert not any(os.path.lexists(path) for path in files)

@@ -150,10 +150,11 @@ def test_a_node_has_folders_of_its_own(
 ) -> None:
     monkeypatch.setenv(HOME, str(tmp_path / "home"))
     job = Job(cell=driver, start=Start(), shared={}, inputs={}, niceness=0)
-    with own_folders(job) as same:
+    with own_folders(job, tmp_path / "leases") as same:
         assert same is driver
     assert not (tmp_path / "home").exists()
-    with own_folders(msgspec.structs.replace(job, share=share)) as own:
+    with own_folders(msgspec.structs.replace(job, share=share), tmp_path / "leases") as own:
+        assert own.leases == str(tmp_path / "leases")
         assert own.store == str(tmp_path / "home" / "store-1")
         assert Path(own.output).parent.is_dir()
         assert Path(own.output).is_relative_to(own.store)

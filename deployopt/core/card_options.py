@@ -1,0 +1,40 @@
+"""How ONNX Runtime opens a graph on a card: options by the names of its providers.
+
+The same wherever it is opened, so that what serves is what was measured.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import SessionOptions
+
+CUDA_OPTIONS: Final = {
+    # As much as is asked for: the peak is then the model's, and not that of doubling an arena.
+    "arena_extend_strategy": "kSameAsRequested",
+    # A search by time may end differently in every process, and answers are compared among them.
+    "cudnn_conv_algo_search": "HEURISTIC",
+    # fp32 is fp32; what may be shorter is float16 in the graph.
+    "use_tf32": "0",
+}
+
+
+def profile_options(session: SessionOptions) -> dict[str, str]:
+    """The shapes that TensorRT builds for; none where it is not told any.
+
+    Precisions are the graph's own: without a flag for fp16 or int8 its network is strongly typed.
+    """
+    profile = session.profile
+    if profile is msgspec.UNSET or not profile:
+        return {}
+    return {
+        "trt_profile_min_shapes": _shapes((one.name, one.least) for one in profile),
+        "trt_profile_opt_shapes": _shapes((one.name, one.usual) for one in profile),
+        "trt_profile_max_shapes": _shapes((one.name, one.most) for one in profile),
+    }
+
+
+def _shapes(inputs: Iterable[tuple[str, tuple[int, ...]]]) -> str:
+    """`input_ids:1x1,attention_mask:1x1`."""
+    return ",".join(f"{name}:{'x'.join(map(str, sizes))}" for name, sizes in inputs)

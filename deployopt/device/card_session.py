@@ -1,0 +1,223 @@
+"""ONNX Runtime on an NVIDIA card, and on nothing else.
+
+In: a setup whose provider is a card's. Out: a session whose first answer shows where every node
+ran. Refuses, each with a paragraph: machines without a driver or a card, an ONNX Runtime without
+the provider, libraries or a driver that do not fit, and a model of which ONNX Runtime worked out
+more than shapes on the CPU.
+"""
+
+import atexit
+import ctypes
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
+from typing import Final
+
+import onnxruntime
+
+from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, ORT_GPU, TENSORRT
+from deployopt.core.card_options import CUDA_OPTIONS, profile_options
+from deployopt.core.errors import DeviceError
+from deployopt.core.samples import Array
+from deployopt.core.text import safe_text
+from deployopt.device.cuda_driver import driver_missing, driver_version
+from deployopt.device.onnx_header import read_onnx_header
+from deployopt.device.onnxruntime_session import (
+    ORT_FAILURES,
+    OnnxruntimeSession,
+    explain_failure,
+    session_options,
+)
+from deployopt.device.placement import read_placement, require_on_card
+from deployopt.device.session import Named
+from deployopt.device.setup import Setup
+from deployopt.store.staging import scratch_folder, staged_folder
+from deployopt.store.writing import make_folders
+
+_LIBRARIES: Final = {
+    CUDA: "libonnxruntime_providers_cuda.so",
+    TENSORRT: "libonnxruntime_providers_tensorrt.so",
+}
+_DEVICE: Final = {"device_id": "0"}
+_WARNING: Final = 2
+"""As ONNX Runtime begins."""
+_FATAL: Final = 4
+_OF_TENSORRT: Final = "libnvinfer"
+_CUDA_VERSION: Final = 1000
+"""The driver counts 12.8 as 12080."""
+
+
+class CardSession:
+    """An open model; not for several threads at once."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, provider: str, scratch: ExitStack
+    ) -> None:
+        self._session = session
+        self._inner = OnnxruntimeSession(session)
+        self._provider = provider
+        self._scratch = scratch
+        self._looked = False
+
+    def get_outputs(self) -> Sequence[Named]:
+        """The graph's outputs, in order."""
+        return self._inner.get_outputs()
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
+    ) -> list[Array]:
+        """Answer one request.
+
+        Raises:
+            DeviceError: the runtime fails on it, or the first one shows that the card did not do
+                the work.
+        """
+        answer = self._inner.run(output_names, input_feed)
+        if not self._looked:
+            self._look()
+        return answer
+
+    def _look(self) -> None:
+        """Where the nodes ran; from here on nothing is recorded any more."""
+        with self._scratch:
+            profile = Path(self._session.end_profiling()).read_bytes()
+        require_on_card(read_placement(profile), self._provider)
+        self._looked = True
+
+
+def open_on_card(setup: Setup) -> CardSession:
+    """Open the model; raises as `open_session` does."""
+    provider = CARD_PROVIDERS[setup.provider]
+    _require_runtime(setup, provider)
+    with ExitStack() as stack:
+        folder = stack.enter_context(staged_folder(scratch_folder()))
+        session = _opened(setup, folder)
+        if provider not in session.get_providers():
+            raise DeviceError(_why_not(setup.provider, provider))
+        scratch = stack.pop_all()
+    atexit.register(scratch.close)
+    return CardSession(session, provider, scratch)
+
+
+def _opened(setup: Setup, folder: Path) -> onnxruntime.InferenceSession:
+    """With a profile of the first request, which goes into the folder.
+
+    A provider that lacks a kernel, or cannot start, leaves the work to the CPU and says nothing:
+    only the profile tells what ran where.
+    """
+    header = read_onnx_header(setup.model)
+    options = session_options(setup)
+    options.enable_profiling = True
+    options.profile_file_prefix = str(folder / "first")
+    # What it prints of a provider that does not start is said in words.
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        return onnxruntime.InferenceSession(
+            str(setup.model),
+            options,
+            providers=_providers(setup),
+            disabled_optimizers=list(setup.session.disabled_optimizers),
+            enable_fallback=0,
+        )
+    except ORT_FAILURES as error:
+        if _library_missing(setup.provider) is not None:
+            told = _why_not(setup.provider, CARD_PROVIDERS[setup.provider])
+            raise DeviceError(told) from error
+        raise explain_failure(error, setup, header) from error
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
+
+
+def _require_runtime(setup: Setup, provider: str) -> None:
+    """Raise DeviceError where there is no card, or nothing here that could use it."""
+    missing = driver_missing()
+    if missing is not None:
+        raise DeviceError(
+            f"The model is a graph for an NVIDIA card ({provider}), and it cannot be opened here: "
+            f"{missing}. On a CPU it would run all the same, and nothing that it did there would "
+            "count. Copy the bundle to a machine with such a card."
+        )
+    there = onnxruntime.get_available_providers()
+    if provider not in there:
+        raise DeviceError(
+            f"The model is for {provider}, which the onnxruntime {onnxruntime.__version__} that is "
+            f"installed here does not have: it was built for {', '.join(there)}. Install the one "
+            f"for NVIDIA cards in its place: {EXCHANGE}. On a Jetson it comes from NVIDIA's own "
+            "package index."
+        )
+    preload = getattr(onnxruntime, "preload_dlls", None)
+    if preload is not None:
+        # Of what it does not find it prints a line each; what matters of that is said below.
+        with redirect_stdout(io.StringIO()):
+            preload()
+    folder = _engines(setup)
+    if folder is not None:
+        make_folders(folder)
+
+
+def _providers(setup: Setup) -> list[tuple[str, dict[str, str]]]:
+    """The target's first; where that is TensorRT, CUDA does what TensorRT has no layer for."""
+    cuda = (CARD_PROVIDERS[CUDA], _DEVICE | CUDA_OPTIONS)
+    if setup.provider == CUDA:
+        return [cuda]
+    return [(CARD_PROVIDERS[TENSORRT], tensorrt_options(setup)), cuda]
+
+
+def tensorrt_options(setup: Setup) -> dict[str, str]:
+    """What it built is kept, so that every process of a measurement runs the same kernels."""
+    options = _DEVICE | profile_options(setup.session)
+    folder = _engines(setup)
+    if folder is not None:
+        options |= {
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": str(folder),
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": str(folder),
+        }
+    return options
+
+
+def _engines(setup: Setup) -> Path | None:
+    """One folder for each version of the runtime, which takes no engine of another."""
+    return None if setup.engines is None else setup.engines / onnxruntime.__version__
+
+
+def _why_not(name: str, provider: str) -> str:
+    """A provider did not start though it is there: the driver is too old, or libraries lack."""
+    have = f"{ORT_GPU} {onnxruntime.__version__}"
+    begins = f"{provider} does not start, and on the CPU nothing would count"
+    needed = str(getattr(onnxruntime, "cuda_version", "") or "")
+    driver = driver_version()
+    major = needed.partition(".")[0]
+    if driver is not None and major.isdigit() and driver // _CUDA_VERSION < int(major):
+        shown = f"{driver // _CUDA_VERSION}.{driver % _CUDA_VERSION // 10}"
+        return (
+            f"{begins}: the NVIDIA driver here is for CUDA {shown}, and {have} was built for CUDA "
+            f"{needed}. Install a driver for CUDA {major}.0 or later, or an {ORT_GPU} for CUDA "
+            f"{shown}."
+        )
+    lacks = _library_missing(name)
+    if lacks is None:
+        return (
+            f"{begins}: {have} gives no reason that can be told. Look at the card with nvidia-smi, "
+            "and see whether its memory is free and its driver answers."
+        )
+    remedy = EXCHANGE
+    if _OF_TENSORRT in lacks:
+        remedy = (
+            "install TensorRT 10 and put the folder of its libraries into LD_LIBRARY_PATH, or "
+            "build for --runtime onnxruntime, which needs none"
+        )
+    return f"{begins}: {lacks}. To mend it: {remedy}"
+
+
+def _library_missing(name: str) -> str | None:
+    """What the loader says of the provider's library; None where it has nothing to say."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    try:
+        ctypes.CDLL(str(folder / "libonnxruntime_providers_shared.so"), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(folder / _LIBRARIES[name]))
+    except OSError as error:
+        return safe_text(str(error).removeprefix(f"{folder}/"), 200)
+    return None

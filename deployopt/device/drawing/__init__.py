@@ -1,0 +1,1 @@
+"""Images from texts: a pipeline of three graphs and the loop between them, in numpy."""

@@ -1,0 +1,1 @@
+"""Pipelines that draw: opened by diffusers, asked as the reference, exported part by part."""

@@ -1,0 +1,110 @@
+"""Graphs that ONNX Runtime opens on a card, made on a machine that need not have one.
+
+In: a target whose provider is a card's, a plain float graph. Out: the forms of the graph, and what
+is said of them: any card of the provider opens such a graph, and none has.
+"""
+
+from importlib import metadata
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.card import CARD_PROVIDERS, CUDA, ORT_GPU, TENSORRT, CardNote, CardSummary
+from deployopt.core.engine import InputRange
+from deployopt.core.recipe import Step
+from deployopt.core.target import Target
+from deployopt.pipeline.engines import HALF
+from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.half import ConvertHalf
+from deployopt.steps.symmetric import QuantizeSymmetric
+
+STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
+_NAMES: Final = {CUDA: "ONNX Runtime on CUDA", TENSORRT: "ONNX Runtime on TensorRT"}
+
+
+class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Which provider opens a graph, and the shapes of requests."""
+
+    provider: str
+    profile: tuple[InputRange, ...] = ()
+
+    @property
+    def step(self) -> OpenOnCard:
+        """The last step of every form."""
+        # CUDA's kernels take any shape; TensorRT builds for those that it is told.
+        profile = self.profile if self.provider == TENSORRT else ()
+        return OpenOnCard(provider=self.provider, profile=profile)
+
+
+def graph_steps(
+    place: GraphPlace, source: Artifact, *, convolutional: bool
+) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
+    """Name, steps behind the plain float graph, and reason of each form of a graph for a card.
+
+    int8 is for TensorRT alone: ONNX Runtime's own kernels for CUDA have no products of Q/DQ pairs,
+    so that each would be worked out in float between two more passes over memory.
+    """
+    where = _NAMES[place.provider]
+    whole = (
+        "float",
+        (place.step,),
+        f"the graph in fp32 for {where}, TF32 off; others have to beat it",
+    )
+    if source.precision in {Precision.INT8, Precision.MIXED}:
+        return (whole,)
+    half = ConvertHalf()
+    halved = (
+        HALF,
+        (half, place.step),
+        f"the graph in fp16 for {where}, ranges checked on real inputs",
+    )
+    if place.provider != TENSORRT:
+        return (whole, halved)
+    pairs = QuantizeSymmetric(calibration="percentile" if convolutional else "minmax")
+    return (
+        whole,
+        halved,
+        (
+            "int8",
+            (pairs, half, place.step),
+            f"static int8 products for {where} (signed, symmetric), the rest in fp16",
+        ),
+    )
+
+
+def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
+    """What a report shows of a form that is not run where it is built."""
+    return CardSummary(compute_capability=_capability(target), version=_version(), notes=notes)
+
+
+def graph_note(target: Target, artifact: Artifact, *, ran: bool) -> CardNote | None:
+    """What the manifest of a graph for a card says; None of an engine, and for a CPU."""
+    if artifact.format is not Format.ONNX or target.runtime.provider not in CARD_PROVIDERS:
+        return None
+    return CardNote(
+        provider=target.runtime.provider,
+        compute_capability=_capability(target),
+        runtime=ORT_GPU,
+        version=_version(),
+        ran=ran,
+    )
+
+
+def _capability(target: Target) -> str:
+    gpu = target.hardware.gpu
+    return "" if gpu is None else gpu.compute_capability
+
+
+def _version() -> str:
+    """Of the ONNX Runtime here, which was asked in the card's place."""
+    found = next((name for name in ("onnxruntime", ORT_GPU) if _installed(name)), None)
+    return "" if found is None else metadata.version(found)
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

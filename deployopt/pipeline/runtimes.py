@@ -1,0 +1,198 @@
+"""Which runtime builds for a target: what a CPU's allows, or an NVIDIA card's engine or graph.
+
+In: a request. Out: the request with the target as that runtime sees it, and what is made for it.
+Refuses a runtime that is not the target's, a card that the builder of engines does not know, and a
+builder that is not installed; says what is possible instead. Light: `plan` asks it too.
+"""
+
+from typing import Final
+
+import msgspec
+
+from deployopt.core.artifact import Artifact
+from deployopt.core.card import CARD_PROVIDERS, CUDA, TENSORRT
+from deployopt.core.engine import RTX_CAPABILITIES, InputRange, sm_of
+from deployopt.core.errors import UsageError
+from deployopt.core.explain import nearest_word
+from deployopt.core.measurement import Machine
+from deployopt.core.recipe import Step
+from deployopt.core.request import BuildRequest
+from deployopt.core.search import Effort
+from deployopt.core.target import Target
+from deployopt.device.machine import matches
+from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
+from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
+from deployopt.steps.engine import BuildEngine, builder_installed, need_builder
+from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.half import ConvertHalf
+from deployopt.steps.symmetric import QuantizeSymmetric
+
+ON_CUDA: Final = "onnxruntime"
+ON_TENSORRT: Final = "onnxruntime-tensorrt"
+_PROVIDERS: Final = {RTX: RTX, ON_CUDA: CUDA, ON_TENSORRT: TENSORRT}
+"""Of a GPU target: the runtime that is asked for, and the provider that opens what is built."""
+_RUNTIMES: Final = (ON_CUDA, "openvino", "onnxruntime-genai", RTX, ON_TENSORRT)
+_ANY_CARD: Final = (
+    f"Leave --runtime out, or give --runtime {ON_CUDA}: then a graph is built for ONNX Runtime on "
+    "CUDA, which any card of the kind opens."
+)
+CARD_STEPS: Final = frozenset(
+    {QuantizeSymmetric.name, ConvertHalf.name, BuildEngine.name, OpenOnCard.name}
+)
+"""Those behind the plain float graph."""
+Place = EnginePlace | GraphPlace
+
+
+def with_runtime(request: BuildRequest) -> BuildRequest:
+    """The request with the target as the chosen runtime sees it, ready to be built.
+
+    Raises:
+        UsageError: the runtime is none, or is not the target's, or does not know the card; or
+            something was asked that nothing for a card allows yet.
+        MissingExtraError: it is not installed.
+    """
+    seen = with_provider(request)
+    provider = seen.target.runtime.provider
+    if provider != "cpu":
+        if provider == RTX:
+            need_builder()
+        _require_plain(request)
+    return seen
+
+
+def with_provider(request: BuildRequest) -> BuildRequest:
+    """The request with the target as the chosen runtime sees it, installed or not.
+
+    A GPU target is given to TensorRT for RTX where that knows its card, else to ONNX Runtime on
+    CUDA; of a CPU target other runtimes than the one that was asked for are left out, but ONNX
+    Runtime, whose float graph the others have to beat.
+
+    Raises:
+        UsageError: the runtime is none, or is not the target's, or does not know the card.
+    """
+    target, asked = request.target, request.runtime
+    if asked is not None and asked not in _RUNTIMES:
+        raise UsageError(_unknown(asked))
+    if target.runtime.provider == "cpu":
+        return _on_cpu(request, asked)
+    provider = _usual(target) if asked is None else _PROVIDERS.get(asked)
+    if provider is None:
+        raise UsageError(
+            f"Target {target.name} runs on a GPU, and --runtime {asked} builds for CPUs only. "
+            f"Leave it out, or give one of {', '.join(_PROVIDERS)}."
+        )
+    if provider == RTX and not _known(target):
+        raise UsageError(_no_engine(target))
+    runtime = msgspec.structs.replace(target.runtime, provider=provider)
+    return msgspec.structs.replace(request, target=msgspec.structs.replace(target, runtime=runtime))
+
+
+def place_of(target: Target, profile: tuple[InputRange, ...] = ()) -> Place | None:
+    """What is built for the target's card, of requests of these shapes; None for a CPU target."""
+    provider = target.runtime.provider
+    if provider == RTX:
+        return engine_place(target, profile)
+    return None if provider == "cpu" else GraphPlace(provider=provider, profile=profile)
+
+
+def card_steps(
+    place: Place, source: Artifact, *, convolutional: bool
+) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
+    """Name, steps behind the plain float graph, and reason of each form for a card."""
+    if isinstance(place, GraphPlace):
+        return graph_steps(place, source, convolutional=convolutional)
+    return engine_steps(place, source, convolutional=convolutional)
+
+
+def built_apart(target: Target, machine: Machine) -> bool:
+    """Whether what is built is not run where it is built: an engine, or no such card there.
+
+    A graph is opened by the machine that is the target and has its provider.
+    """
+    provider = CARD_PROVIDERS.get(target.runtime.provider)
+    if provider is None:
+        return target.runtime.provider != "cpu"
+    return provider not in machine.providers or matches(target, machine) is not None
+
+
+def not_built(target: Target) -> str | None:
+    """Why `build` would not start for a GPU target on this machine, in a sentence, or None."""
+    if target.runtime.provider != RTX or builder_installed():
+        return None
+    return (
+        f"`build` for {target.name} needs TensorRT for RTX, which is not installed here. "
+        f"Install it with: pip install 'deployopt[{RTX}]'. A graph for ONNX Runtime on CUDA needs "
+        f"none: --runtime {ON_CUDA}"
+    )
+
+
+def _usual(target: Target) -> str:
+    """Of a GPU target: an engine where one can be built, unless its file says otherwise."""
+    provider = target.runtime.provider
+    return RTX if provider == CUDA and _known(target) else provider
+
+
+def _on_cpu(request: BuildRequest, asked: str | None) -> BuildRequest:
+    target = request.target
+    if asked in {RTX, ON_TENSORRT}:
+        raise UsageError(
+            f"--runtime {asked} builds for NVIDIA cards, and target {target.name} runs on a CPU. "
+            f"Leave it out, or name a GPU target; `deployopt targets` lists them."
+        )
+    if asked == "openvino" and asked not in target.runtime.runtimes:
+        raise UsageError(
+            f"--runtime {asked} is not one that target {target.name} allows "
+            f"({', '.join(target.runtime.runtimes)}). Leave it out, or add it to runtime.runtimes "
+            "of your own target file."
+        )
+    if asked != "onnxruntime":
+        return request
+    runtime = msgspec.structs.replace(target.runtime, runtimes=("onnxruntime",))
+    return msgspec.structs.replace(request, target=msgspec.structs.replace(target, runtime=runtime))
+
+
+def _unknown(asked: str) -> str:
+    if asked == "tensorrt":
+        return (
+            "--runtime tensorrt: this version builds no TensorRT plans, which can be built only on "
+            f"the card itself. --runtime {RTX} builds engines for named cards without one; of what "
+            f"--runtime {ON_TENSORRT} builds, ONNX Runtime makes a plan on the card when it opens "
+            "it."
+        )
+    near = nearest_word(asked, _RUNTIMES)
+    meant = "" if near is None else f" Did you mean {near}?"
+    return f"There is no runtime {asked!r}. There are {', '.join(_RUNTIMES)}.{meant}"
+
+
+def _known(target: Target) -> bool:
+    gpu = target.hardware.gpu
+    return gpu is not None and gpu.compute_capability in RTX_CAPABILITIES
+
+
+def _no_engine(target: Target) -> str:
+    gpu = target.hardware.gpu
+    capability = "" if gpu is None else gpu.compute_capability
+    known = ", ".join(sm_of(one) for one in RTX_CAPABILITIES)
+    return (
+        f"Target {target.name} has compute capability {capability} ({sm_of(capability)}), for "
+        f"which TensorRT for RTX builds no engine; it knows {known}. {_ANY_CARD}"
+    )
+
+
+def _require_plain(request: BuildRequest) -> None:
+    """Refuse what has to run on the card what is built, or to time it."""
+    given = {
+        "--train-data": request.train_data,
+        "--unlabelled": request.unlabelled,
+        "--time-limit": request.time_limit_s,
+        "--effort": request.effort if request.effort is not Effort.QUICK else None,
+        "--baseline": request.baseline,
+    }
+    wrong = [option for option, value in given.items() if value is not None]
+    if wrong:
+        raise UsageError(
+            f"{' and '.join(wrong)} cannot be asked of a GPU target yet: smaller shapes and "
+            "baselines are timed against each other, which needs the card. "
+            "Leave it out; `deployopt finetune` and `deployopt distill` train a model before it is "
+            "built."
+        )

@@ -1,0 +1,57 @@
+"""OpenOnCard: a graph is to be opened by ONNX Runtime on a card.
+
+Takes an ONNX model and gives the same graph back with the options that its session has there, which
+are part of what is measured and shipped: every fusion of the card's provider, and for TensorRT the
+shapes that it builds for. Nothing is run.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from deployopt.core.artifact import Artifact, Format
+from deployopt.core.card import TENSORRT
+from deployopt.core.engine import InputRange
+from deployopt.core.errors import StepError
+from deployopt.core.recipe import StepContext
+from deployopt.steps.needs import need_format, need_samples_file
+from deployopt.steps.session import card_session
+
+
+class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`profile` is for `tensorrt`: the requests that it is built for, input by input."""
+
+    name: ClassVar[str] = "open-on-card"
+    version: ClassVar[int] = 1
+    tools: ClassVar[tuple[str, ...]] = ()
+    consumes: ClassVar[Format] = Format.ONNX
+    produces: ClassVar[Format] = Format.ONNX
+    uses_samples: ClassVar[bool] = False
+    uses_lesson: ClassVar[bool] = False
+
+    provider: str = "cuda"
+    profile: tuple[InputRange, ...] = ()
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        """Refuse other formats, and a profile for a provider that takes none."""
+        need_format(self.name, source, self.consumes)
+        need_samples_file(self.name, context, required=False)
+        if self.profile and self.provider != TENSORRT:
+            raise StepError(
+                f"open-on-card: the provider {self.provider} takes any shape. Leave the profile "
+                f"out, or give provider={TENSORRT}."
+            )
+
+    def run(self, source: Artifact, context: StepContext) -> Artifact:
+        """Copy the files and say how they are opened."""
+        from deployopt.store.writing import copy_new_file
+
+        for path in sorted(source.folder.iterdir()):
+            if path.is_file():
+                copy_new_file(path, context.workdir / path.name)
+        return msgspec.structs.replace(
+            source,
+            folder=context.workdir,
+            digest="",
+            session=card_session(self.provider, self.profile),
+        )

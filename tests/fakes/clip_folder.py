@@ -1,0 +1,57 @@
+"""A folder that says of itself what CLIP's says, written without torch: tiny and easy to spoil."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tests.fakes.model_folder import write_json, write_safetensors
+
+WORDS: Final = ("a", "photo", "of", "cat", "dog", "the")
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+CONTEXT: Final = 8
+SIDE: Final = 16
+
+
+def clip_config(**changed: Any) -> dict[str, Any]:
+    """Of its `config.json`, the sizes of both towers inside."""
+    text = {"vocab_size": len(WORDS) + 2, "max_position_embeddings": CONTEXT, "hidden_size": 8,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}  # fmt: skip
+    vision = {"image_size": SIDE, "patch_size": 8, "hidden_size": 8, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 16}  # fmt: skip
+    return {
+        "architectures": ["CLIPModel"],
+        "model_type": "clip",
+        "projection_dim": 4,
+        "text_config": text,
+        "vision_config": vision,
+    } | changed
+
+
+def write_clip_folder(folder: Path, **changed: Any) -> Path:
+    """The whole folder; its weights are zeros."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", clip_config(**changed))
+    vocabulary = {word: at for at, word in enumerate((BEGIN, END, *WORDS))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=END))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A {END}", special_tokens=[(BEGIN, 0), (END, 1)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    preprocessor = {
+        "size": {"shortest_edge": SIDE},
+        "do_center_crop": True,
+        "crop_size": {"height": SIDE, "width": SIDE},
+        "resample": 3,
+    }
+    write_json(folder / "preprocessor_config.json", preprocessor)
+    weights = {
+        "logit_scale": np.zeros((1,), np.float32),
+        "text_projection.weight": np.zeros((4, 8), np.float32),
+        "visual_projection.weight": np.zeros((4, 8), np.float32),
+    }
+    write_safetensors(folder / "model.safetensors", weights)
+    return folder
