@@ -12,7 +12,14 @@ from deployopt.core.codec import encode_pretty
 from deployopt.core.errors import ExitCode, RefusedInputError, UsageError
 from deployopt.core.flowing_text import escaped_json, safe_lines
 from deployopt.core.generation import GenerateResult, Sampling
-from deployopt.core.interface import ArrayInputs, ImageInputs, Interface, PromptInputs, TextInputs
+from deployopt.core.interface import (
+    ArrayInputs,
+    ImageInputs,
+    Interface,
+    PairInputs,
+    PromptInputs,
+    TextInputs,
+)
 from deployopt.core.plain_arrays import read_arrays_of, read_one_array
 from deployopt.core.text import safe_text
 
@@ -85,7 +92,7 @@ def _match(
     json: bool,
 ) -> int:
     """Each image with every text, the best first."""
-    given = [*texts, *(_lines(file) if file is not None else ())]
+    given = [*texts, *(read_inputs(file, predictor.interface) if file is not None else ())]
     predictions = predictor.match(images, [one for one in given if isinstance(one, str)])
     if json:
         sys.stdout.write(encode_pretty(predictions).decode())
@@ -123,7 +130,7 @@ def read_inputs(path: Path, interface: Interface) -> "list[Given]":
         raise UsageError(f"There is no file {path}. Give one that exists with --input.")
     if path.stat().st_size > _FILE_MAX:
         raise UsageError(f"{path} is larger than {_FILE_MAX // 2**20} MiB. Split it.")
-    if isinstance(interface.inputs, TextInputs | PromptInputs):
+    if isinstance(interface.inputs, TextInputs | PromptInputs | PairInputs):
         return _lines(path)
     if path.suffix in {".npy", ".npz"}:
         return _arrays(path, interface)

@@ -20,11 +20,6 @@ class DrawingSettings(msgspec.Struct, frozen=True, kw_only=True):
     steps: int | None = None
     guidance: float | None = None
 
-    @property
-    def says_something(self) -> bool:
-        """Whether anything was chosen that only a model that draws has."""
-        return bool(self.negative) or self.steps is not None or self.guidance is not None
-
     def check(self) -> None:
         """Raise UsageError where nothing could be drawn so."""
         if not 0 <= self.seed <= SEED_MAX:

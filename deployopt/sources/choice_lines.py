@@ -138,6 +138,11 @@ def _named(at: int, labels: Sequence[str]) -> str:
 def _answer(value: object, choices: Sequence[str], labels: Sequence[str]) -> int:
     """The index of the right choice."""
     if isinstance(value, int) and not isinstance(value, bool):
+        if str(value) in labels and labels.index(str(value)) != value:
+            raise UsageError(
+                f"the answer {value} is one choice's label and another one's index. Give the label "
+                "as a text."
+            )
         if not 0 <= value < len(choices):
             raise UsageError(
                 f"the answer is {value}, and the {len(choices)} choices are counted from 0 to "

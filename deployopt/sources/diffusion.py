@@ -15,7 +15,7 @@ import msgspec
 from deployopt.core.artifact import Precision
 from deployopt.core.drawing import IMAGE
 from deployopt.core.errors import RefusedInputError, UsageError
-from deployopt.core.interface import DrawingInputs, Interface, Task
+from deployopt.core.interface import STEPS, DrawingInputs, Interface, Task
 from deployopt.core.noise_schedule import NoiseSchedule
 from deployopt.core.text import safe_text
 from deployopt.sources.checks import (
@@ -36,9 +36,10 @@ from deployopt.sources.tokenizer_files import (
     Opener,
     in_confinement,
     tokenizer_facts,
+    tokenizer_options,
     write_tokenizer,
 )
-from deployopt.sources.tokenizer_making import text_option
+from deployopt.sources.tokenizer_making import CLIP_END, text_option
 from deployopt.sources.weights import read_header, weight_precision
 from deployopt.store.writing import copy_new_file
 
@@ -70,6 +71,7 @@ _CONDITIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _SIDE_MAX: Final = 512
 _LENGTH_MAX: Final = 1024
 _CHANNELS_MAX: Final = 64
+_COLOURS: Final = 3
 _STAGES_MAX: Final = 16
 _SHOWN: Final = 80
 _WHAT_WORKS: Final = (
@@ -187,7 +189,7 @@ def noise_schedule(config: Mapping[str, object], where: str) -> NoiseSchedule:
             f"are {', '.join(_SCHEDULERS)}."
         )
     try:
-        return msgspec.convert(
+        found = msgspec.convert(
             {
                 "train_steps": config.get("num_train_timesteps", 1000),
                 "beta_start": config.get("beta_start", 0.0001),
@@ -203,6 +205,12 @@ def noise_schedule(config: Mapping[str, object], where: str) -> NoiseSchedule:
         )
     except msgspec.ValidationError as error:
         raise UsageError(f"{where} describes a noise that is not read: {error}.") from error
+    if found.train_steps < STEPS:
+        raise UsageError(
+            f"{where}: num_train_timesteps is {found.train_steps}, and images are judged as drawn "
+            f"in {STEPS} steps."
+        )
+    return found
 
 
 def _inputs(
@@ -226,6 +234,8 @@ def _inputs(
             f"{at['unet']}: cross_attention_dim is {unet.get('cross_attention_dim')!r}, and the "
             f"text encoder gives {hidden} values a token. The parts are not of one pipeline."
         )
+    if vae.get("out_channels", _COLOURS) != _COLOURS:
+        raise UsageError(f"{at['vae']}: out_channels is not {_COLOURS}, red, green and blue.")
     height, width = _sides(unet, at["unet"])
     stages = len(_widths(vae, at["vae"]))
     length = whole(text, "max_position_embeddings", at["text_encoder"], most=_LENGTH_MAX)
@@ -286,15 +296,10 @@ def _pad_id(folder: Path, text: Mapping[str, object], opener: Opener | None) -> 
     path = folder / TOKENIZER
     read_vocabulary(path)
     words = (opener or in_confinement)(path)
-    facts = tokenizer_facts(folder, {"vocab_size": text.get("vocab_size")}, words)
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
-        options = read_object(folder / name) if (folder / name).exists() else {}
-        named = text_option(options, "pad_token", "")
-        if named in words:
-            return words[named]
-        if named:
-            raise UsageError(
-                f"{folder / name}: the padding token {safe_text(named, _SHOWN)!r} is none of the "
-                "words."
-            )
-    return facts.pad_id
+    tokenizer_facts(folder, {"vocab_size": text.get("vocab_size")}, words)
+    named = text_option(tokenizer_options(folder), "pad_token", CLIP_END)
+    if named not in words:
+        raise UsageError(
+            f"{folder}: the padding token {safe_text(named, _SHOWN)!r} is none of the words."
+        )
+    return words[named]

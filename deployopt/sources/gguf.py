@@ -2,7 +2,8 @@
 
 In: the file. Out: config, tokenizer and safetensors in float32, read by a confined process: no
 network, no other files, nothing started. Refuses what `gguf_header` refuses, a file that breaks its
-reader, and more weights than a machine of this kind works with.
+reader, one of which the reader would leave something out or make something up, and more weights
+than a machine of this kind works with.
 """
 
 import importlib.util
@@ -22,8 +23,9 @@ from deployopt.core.errors import (
     RefusedInputError,
     UsageError,
 )
+from deployopt.core.text import safe_text
 from deployopt.sources.checks import SMALL_FILES
-from deployopt.sources.gguf_header import GgufFacts, read_gguf
+from deployopt.sources.gguf_header import GgufFacts, GgufHeader, read_gguf, read_gguf_header
 from deployopt.sources.trying import asked
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -32,7 +34,7 @@ from deployopt.store.writing import copy_new_file, new_file, write_new_file
 CHILD: Final = "deployopt.modeling.language.gguf_child"
 WEIGHTS_MAX: Final = 4 * 10**9
 """As float32 16 GB, which the reader holds at once."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 _GIB: Final = 2**30
 _FLOAT_BYTES: Final = 4
 _TENSORS_MAX: Final = 100_000
@@ -40,6 +42,11 @@ _COPY: Final = "model.gguf"
 _WEIGHTS_FILE: Final = "model.safetensors"
 _ALIGNMENT: Final = 8
 _SECONDS_A_BILLION: Final = 600.0
+_ANGLES: Final = "rope_freqs.weight"
+"""Of Llama 3.1 and later; the reader makes a setting of it."""
+_FACTORS: Final = "rope_factors_"
+_SCALING: Final = "rope.scaling.type"
+_PLAIN: Final = (None, "none")
 
 
 class _Opening(msgspec.Struct, frozen=True, kw_only=True, tag="open"):
@@ -119,9 +126,11 @@ def convert_into(
 
 def convert_gguf(path: Path, staged: Path) -> None:
     """Write the folder's files into `staged`, which is empty; one tensor in memory at a time."""
+    header = read_gguf_header(path)
+    _require_plain_positions(header, path)
     if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers", "gguf")):
         raise MissingExtraError("Reading a GGUF file", "build")
-    facts = read_gguf(path)
+    facts = header.facts
     if facts.weights > WEIGHTS_MAX:
         raise RefusedInputError(
             f"{path} holds {facts.weights:,} weights; at most {WEIGHTS_MAX:,} are read from this "
@@ -130,7 +139,7 @@ def convert_gguf(path: Path, staged: Path) -> None:
     with Reader(CHILD, [path.parent], _bounds(facts)) as reader:
         question = _Opening(path=str(path.absolute()), architecture=facts.architecture)
         answer = asked(reader, msgspec.json.encode(question), path)
-        opened = _checked(answer, facts, path)
+        opened = _checked(answer, header, path)
         for name, text in opened.files.items():
             write_new_file(staged / name, text.encode())
         _write_weights(staged / _WEIGHTS_FILE, opened.tensors, reader, path)
@@ -158,7 +167,19 @@ def _bounds(facts: GgufFacts) -> Bounds:
     )
 
 
-def _checked(answer: bytes, facts: GgufFacts, path: Path) -> _Opened:
+def _require_plain_positions(header: GgufHeader, path: Path) -> None:
+    """Refuse positions that the reader would take for plain ones: the model would be another."""
+    scaling = header.sizes.get(_SCALING)
+    if any(name.startswith(_FACTORS) for name in header.tensors):
+        scaling = "longrope"
+    if scaling not in _PLAIN:
+        raise UsageError(
+            f"{path} holds a model whose positions are stretched ({safe_text(str(scaling), 40)}), "
+            "which is not read from this form. Give it as the folder that it was made from."
+        )
+
+
+def _checked(answer: bytes, header: GgufHeader, path: Path) -> _Opened:
     """The process may have been taken over by the file: only what can be right is written."""
     try:
         opened = msgspec.json.decode(answer, type=_Opened)
@@ -167,8 +188,16 @@ def _checked(answer: bytes, facts: GgufFacts, path: Path) -> _Opened:
     odd = sorted(set(opened.files) - set(SMALL_FILES))
     weights = sum(math.prod(shape) for shape in opened.tensors.values())
     least = min((min(shape, default=1) for shape in opened.tensors.values()), default=0)
-    if odd or least < 1 or weights > 2 * facts.weights or len(opened.tensors) > _TENSORS_MAX:
+    if odd or least < 1 or len(opened.tensors) > _TENSORS_MAX:
         raise RefusedInputError(f"{path}: what its reader makes of it is no model of that file.")
+    # The reader draws at random what a file lacks, and leaves out what it has no place for.
+    found = header.facts.weights - math.prod(header.tensors.get(_ANGLES, (0,)))
+    if weights != found:
+        raise UsageError(
+            f"{path} holds {found:,} weights, and the model that it describes is read with "
+            f"{weights:,}: the file is not whole, or holds what is not read from this form. Fetch "
+            "it again, or give the model as the folder that it was made from."
+        )
     return opened
 
 

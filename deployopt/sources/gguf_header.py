@@ -55,6 +55,7 @@ _FLOATS: Final = frozenset({"F32", "F16", "BF16", "F64"})
 _SHORT: Final = 1_024
 """Characters of a text that is kept."""
 _WORDS: Final = "tokenizer."
+_PARTS: Final = "split.count"
 _GENERAL: Final = ("general.architecture", "general.license", "general.alignment")
 
 
@@ -150,6 +151,7 @@ class _Header:
         if tensors > TENSORS_MAX or keys > KEYS_MAX:
             self._refuse(f"it announces {tensors} tensors and {keys} keys")
         known = self._values(keys)
+        self._require_whole(known.get(_PARTS, 0))
         elements: Counter[str] = Counter()
         ends = []
         shapes: dict[str, tuple[int, ...]] = {}
@@ -183,6 +185,14 @@ class _Header:
             if key in _GENERAL or not (long or key.startswith(_WORDS)):
                 known[key] = value
         return known
+
+    def _require_whole(self, parts: object) -> None:
+        """One file of several has all sizes of the model, and some of its weights."""
+        if isinstance(parts, int) and parts > 1:
+            raise UsageError(
+                f"{self._path} is one of {parts} parts of a model. Make one file of them with "
+                "llama.cpp's `llama-gguf-split --merge`, and give that."
+            )
 
     def _check_end(self, alignment: object, ends: list[int]) -> None:
         """The weights begin at the next multiple of the alignment."""

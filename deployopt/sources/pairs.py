@@ -16,6 +16,7 @@ from deployopt.core.interface import PairInputs
 from deployopt.core.pairs import captioned_example
 from deployopt.core.text import safe_text
 from deployopt.sources.adopting import file_entries
+from deployopt.sources.caption_ids import CaptionIds
 from deployopt.sources.checks import check_regular
 from deployopt.sources.hub_files import is_plain
 from deployopt.sources.image_data import model_resample, within_room
@@ -23,7 +24,6 @@ from deployopt.sources.images import image_reader, read_image
 from deployopt.sources.parts import Found, Parts, Request, one_data_file
 from deployopt.sources.splitting import Labelled, cut, without_duplicates
 from deployopt.sources.tables import SUFFIXES, Row, read_table
-from deployopt.sources.tokenizer_files import open_tokenizer
 
 IMAGE_COLUMN: Final = "image"
 CAPTION_COLUMN: Final = "caption"
@@ -77,12 +77,19 @@ def _check(file: Path, row: Row) -> None:
             f"{file}, line {row.line}: the image {safe_text(name, _SHOWN)!r} is not named as one "
             "below the file's folder. Put the images there, and name them from there."
         )
-    if not (file.parent / name).exists():
+    if not _there(file.parent / name):
         raise UsageError(
             f"{file}, line {row.line}: there is no image {safe_text(name, _SHOWN)!r} in "
             f"{file.parent}. Put it there, or leave the row out."
         )
     check_regular(file.parent / name, file.parent)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _split(file: Path, rows: Sequence[Row], digests: Sequence[str], request: Request) -> Parts:
@@ -115,15 +122,6 @@ def _split(file: Path, rows: Sequence[Row], digests: Sequence[str], request: Req
 
 
 def _check_lengths(file: Path, rows: Sequence[Row], request: Request, inputs: PairInputs) -> None:
-    tokenizer = open_tokenizer(request.model.artifact.folder / inputs.text.tokenizer)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    most = inputs.text.max_length
+    reader = CaptionIds(request.model.artifact.folder, inputs.text)
     for row in rows:
-        tokens = len(tokenizer.encode(row.text).ids)
-        if tokens > most:
-            raise UsageError(
-                f"{file}, line {row.line}: the caption {safe_text(row.text, _SHOWN)!r} has "
-                f"{tokens} tokens, and the model's text tower reads {most} at most. Shorten it, "
-                "or leave the row out."
-            )
+        reader.of(row.text, f"{file}, line {row.line}")

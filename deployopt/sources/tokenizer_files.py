@@ -25,6 +25,7 @@ TOKENIZER: Final = "tokenizer.json"
 _PAD_TOKENS: Final = ("[PAD]", "<pad>")
 CHILD: Final = "deployopt.sources.tokenizer_child"
 BOUNDS: Final = Bounds(wall_s=60.0, memory_bytes=2 * 2**30)
+_ADDED: Final = "added_tokens_decoder"
 _ID_MAX: Final = 2**31 - 1
 Opener = Callable[[Path], Mapping[str, int]]
 """Opens a tokenizer and tells its words with their numbers."""
@@ -73,7 +74,8 @@ def write_tokenizer(folder: Path, model_type: str) -> None:
 
 def made_with(folder: Path, source: str, reader: Reader) -> bytes:
     """What a confined process makes of the file `source`."""
-    question = Making(folder=str(folder.absolute()), source=source, options=_options(folder))
+    options = tokenizer_options(folder)
+    question = Making(folder=str(folder.absolute()), source=source, options=options)
     return asked(reader, msgspec.json.encode(question), folder / source)
 
 
@@ -132,7 +134,7 @@ def tokenizer_facts(
             f"{path} numbers its tokens up to {highest} and the model has {rows} embeddings "
             "(vocab_size in config.json): the tokenizer is of another model."
         )
-    options = _options(folder)
+    options = tokenizer_options(folder)
     pad_id = _pad_id(config, vocabulary, options)
     last = rows - 1 if isinstance(rows, int) else _ID_MAX
     if pad_id > last:
@@ -156,6 +158,13 @@ def _pad_id(
     return next((vocabulary[name] for name in names if name in vocabulary), 0)
 
 
-def _options(folder: Path) -> dict[str, object]:
-    path = folder / "tokenizer_config.json"
-    return read_object(path) if path.exists() else {}
+def tokenizer_options(folder: Path) -> dict[str, object]:
+    """What the folder says of its tokenizer, as transformers takes it.
+
+    The special tokens of an older folder, which lists no added ones, are those of its map.
+    """
+    path, beside = folder / "tokenizer_config.json", folder / "special_tokens_map.json"
+    options = read_object(path) if path.exists() else {}
+    if _ADDED not in options and beside.exists():
+        options |= read_object(beside)
+    return options

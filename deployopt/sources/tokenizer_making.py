@@ -17,7 +17,7 @@ WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "s
 BYTE_LEVEL: Final = frozenset({"roberta"})
 CLIP: Final = frozenset({"clip", "clip_text_model"})
 _CLIP_START: Final = "<|startoftext|>"
-_CLIP_END: Final = "<|endoftext|>"
+CLIP_END: Final = "<|endoftext|>"
 _CLIP_WORDS: Final = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 _PAIR: Final = 2
 
@@ -44,7 +44,7 @@ def make_tokenizer(folder: Path, source: str, options: Mapping[str, object]) -> 
     return made
 
 
-# The two builders follow what transformers makes of the same files for these model types.
+# The builders follow what transformers makes of the same files for these model types.
 def _word_piece(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped-def]  # noqa: ANN202
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
@@ -103,8 +103,8 @@ def _clip(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped
 
     vocabulary, merges = _vocabulary(path.with_name("vocab.json")), _merges(path)
     start = text_option(options, "bos_token", _CLIP_START)
-    end = text_option(options, "eos_token", _CLIP_END)
-    unknown = text_option(options, "unk_token", _CLIP_END)
+    end = text_option(options, "eos_token", CLIP_END)
+    unknown = text_option(options, "unk_token", CLIP_END)
     _require(vocabulary, (start, end, unknown), path)
     built = Tokenizer(
         models.BPE(

@@ -3,11 +3,11 @@
 In: a CLIP model in the store, and a file of labels (captions.py). Out: the same with its captions
 as token ids beside it (core/zero_shot.py), which is all that remains of the text side: whoever
 opens the folder (modeling/zero_shot.py) needs no tokenizer. Refuses a caption that is longer than
-the text tower reads, and labels for a model of another kind.
+the text tower reads, two that are the same to it, and labels for a model of another kind.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -19,15 +19,13 @@ from deployopt.core.source import SourceModel
 from deployopt.core.text import safe_text
 from deployopt.core.zero_shot import FILE, ZeroShot, encode_zero_shot
 from deployopt.sources.adopting import file_entries
-from deployopt.sources.captions import Caption, Captions, read_captions
+from deployopt.sources.caption_ids import CaptionIds
+from deployopt.sources.captions import Captions, read_captions
 from deployopt.sources.folder import read_folder
-from deployopt.sources.tokenizer_files import open_tokenizer, tried_before
+from deployopt.sources.tokenizer_files import tried_before
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
 from deployopt.store.writing import copy_new_file, write_new_file
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 _VERSION: Final = 1
 _SHOWN: Final = 60
@@ -74,31 +72,25 @@ def encoded(captions: Captions, folder: Path, inputs: TextInputs) -> ZeroShot:
     """The captions as the text tower's token ids.
 
     Raises:
-        UsageError: a caption that is too long for it, or that its tokenizer cannot cut.
+        UsageError: a caption that is too long for it, that its tokenizer cannot cut, or that it
+            cannot tell from another: most tokenizers see no case.
     """
-    tokenizer = open_tokenizer(folder / inputs.tokenizer)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return ZeroShot(
-        labels=captions.labels,
-        captions=tuple(
-            tuple(_ids(tokenizer, one, inputs.max_length, captions.where) for one in several)
-            for several in captions.captions
-        ),
-    )
-
-
-def _ids(tokenizer: "Tokenizer", caption: Caption, most: int, where: str) -> tuple[int, ...]:
-    try:
-        ids = tuple(tokenizer.encode(caption.text).ids)
-    except Exception as error:  # tokenizers raises the bare class
-        raise UsageError(f"{where}, line {caption.line}: no tokens: {error}.") from error
-    if len(ids) > most:
-        raise UsageError(
-            f"{where}, line {caption.line}: the caption {safe_text(caption.text, _SHOWN)!r} has "
-            f"{len(ids)} tokens, and the model's text tower reads {most} at most. Shorten it."
-        )
-    return ids
+    reader = CaptionIds(folder, inputs)
+    seen: dict[tuple[int, ...], int] = {}
+    found: list[tuple[tuple[int, ...], ...]] = []
+    for several in captions.captions:
+        label: list[tuple[int, ...]] = []
+        for caption in several:
+            where = f"{captions.where}, line {caption.line}"
+            label.append(ids := reader.of(caption.text, where))
+            if ids in seen:
+                raise UsageError(
+                    f"{where}: to the model the caption {safe_text(caption.text, _SHOWN)!r} is the "
+                    f"same as that of line {seen[ids]}. Leave one out."
+                )
+            seen[ids] = caption.line
+        found.append(tuple(label))
+    return ZeroShot(labels=captions.labels, captions=tuple(found))
 
 
 def _beside(entry: FileEntry) -> FileEntry:

@@ -69,7 +69,7 @@ def draw_picture(
     seconds = (time.perf_counter_ns() - start) * _S
     if not np.isfinite(image).all():
         raise DeviceError("The model draws numbers that are not finite, so there is no image.")
-    tokens = len(open_tokenizer(folder / inputs.tokenizer).encode(prompt).ids)
+    tokens = _tokens(folder / inputs.tokenizer, prompt)
     return Picture(
         pixels=pixels_of(image[0]),
         drawn=drawn,
@@ -79,3 +79,11 @@ def draw_picture(
         tokens_read=min(tokens, inputs.length),
         judged=drawn == Drawn(steps=inputs.steps, guidance=inputs.guidance),
     )
+
+
+def _tokens(path: Path, prompt: str) -> int:
+    """All of the prompt's, though the file may say where to cut it, or how far to fill it up."""
+    tokenizer = open_tokenizer(path)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return len(tokenizer.encode(prompt).ids)

@@ -72,7 +72,8 @@ def _timesteps(schedule: NoiseSchedule, steps: int) -> npt.NDArray[np.int64]:
     elif schedule.spacing == "linspace":
         found = np.linspace(0, trained - 1, steps).round()[::-1]
     else:
-        found = np.round(np.arange(trained, 0, -trained / steps)) - 1
+        # Rounding gives some numbers of steps one more, beyond the last.
+        found = np.round(np.arange(trained, 0, -trained / steps)[:steps]) - 1
     return np.minimum(found, trained - 1).astype(np.int64)
 
 

@@ -1,7 +1,8 @@
 """Images and texts through an image-text model: how well each text fits each image.
 
 In: a session, its interface, uint8 images `[height, width, 3]` of any size, texts. Out: for each
-image a share of 1 for every text. Refuses fewer than two texts, for shares of one say nothing.
+image a share of 1 for every text. Refuses fewer than two texts, for shares of one say nothing, and
+one that comes twice, for it would have two shares.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.interface import PAIR_SCORES, TEXTS_AT_ONCE, Interface, PairInputs
 from deployopt.core.samples import Array
+from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
 from deployopt.device.images import image_input
 from deployopt.device.inputs import TextEncoder
@@ -21,6 +23,7 @@ from deployopt.device.preparing.shares import softmax
 from deployopt.device.session import Session
 
 _LEAST: Final = 2
+_SHOWN: Final = 60
 
 
 def match(
@@ -33,7 +36,7 @@ def match(
     """The shares `[texts]` of each image; every text goes through its tower once an image.
 
     Raises:
-        UsageError: no image, or fewer than two texts.
+        UsageError: no image, fewer than two texts, or one of them twice.
         DeviceError: an answer is not finite.
     """
     inputs = interface.inputs
@@ -44,6 +47,9 @@ def match(
             "An image-text model says which of several texts fits an image. Give an image and two "
             'texts or more: `deployopt run BUNDLE --image X.jpg "a cat" "a dog"`.'
         )
+    again = next((text for at, text in enumerate(texts) if text in texts[:at]), None)
+    if again is not None:
+        raise UsageError(f"The text {safe_text(again, _SHOWN)!r} is given twice. Leave one out.")
     encode = TextEncoder(inputs.text, folder, Workload())
     starts = range(0, len(texts), TEXTS_AT_ONCE)
     words = [encode.feed(texts[start : start + TEXTS_AT_ONCE]) for start in starts]

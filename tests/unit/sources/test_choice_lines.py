@@ -88,6 +88,10 @@ def test_public_forms_are_read(
         ({"answer": "3"}, "'3' is none of the 3"),
         ({"choices": ["1", "2", "0"], "answer": "1"}, "can be read in two ways"),
         ({"choices": ["B", "A"], "answer": "A"}, "can be read in two ways"),
+        (
+            {"choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answer": 1},
+            "the answer 1 is one choice's label and another one's index",
+        ),
         ({"choices": ...}, "no choices"),
         ({"choices": ["one"]}, "2 to 26 choices are read; here is 1"),
         ({"choices": []}, "here is 0"),

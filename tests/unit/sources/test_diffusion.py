@@ -1,5 +1,6 @@
 """What a pipeline's folder says of itself, and what is refused of it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from deployopt.core.artifact import Precision
 from deployopt.core.errors import RefusedInputError, UsageError
 from deployopt.core.interface import DrawingInputs
 from deployopt.sources.diffusion import complete_pipeline, noise_schedule, read_pipeline
-from deployopt.sources.tokenizer_files import tried_before
+from deployopt.sources.tokenizer_files import open_tokenizer, tried_before
 from deployopt.sources.tokenizer_making import make_tokenizer
+from tests.fakes.clip_words import END
 from tests.fakes.pipeline_folder import SCHEDULER, Config, write_folder
 
 pytest.importorskip("safetensors")
@@ -80,6 +82,7 @@ def test_an_image_may_be_wider_than_high(tmp_path: Path) -> None:
         ("unet", {"block_out_channels": []}, "block_out_channels"),
         ("vae", {"shift_factor": 0.1}, "shift_factor"),
         ("vae", {"latent_channels": True}, "latent_channels is True"),
+        ("vae", {"out_channels": 1}, "out_channels is not 3"),
         ("vae", {"scaling_factor": 0}, "scaling_factor is 0"),
         ("vae", {"scaling_factor": 1e6}, "scaling_factor"),
         ("text_encoder", {"use_attention_mask": True}, "use_attention_mask"),
@@ -90,6 +93,7 @@ def test_an_image_may_be_wider_than_high(tmp_path: Path) -> None:
         ("scheduler", {"beta_schedule": "squaredcos_cap_v2"}, "squaredcos_cap_v2"),
         ("scheduler", {"prediction_type": "sample"}, "prediction"),
         ("scheduler", {"num_train_timesteps": 0}, "train_steps"),
+        ("scheduler", {"num_train_timesteps": 19}, "is 19, and images are judged as drawn in 20"),
         ("scheduler", {"beta_end": "much"}, "beta_end"),
         ("scheduler", {"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr"),
     ],
@@ -118,3 +122,39 @@ def test_the_schedule_is_what_diffusers_would_take() -> None:
     assert noise_schedule({**SCHEDULER, "steps_offset": 0}, "it").offset == 1
     velocity = {**SCHEDULER, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
     assert noise_schedule(velocity, "it").prediction == "v_prediction"
+
+
+@pytest.mark.parametrize(
+    ("options", "beside", "pad"),
+    [
+        # As Stable Diffusion 2 has it: its map says another token than its options.
+        ({"pad_token": END}, "!", 0),
+        ({"pad_token": END, "added_tokens_decoder": {}}, "!", 517),
+        ({"pad_token": "!"}, None, 0),
+        ({}, None, 517),
+    ],
+)
+def test_prompts_are_padded_as_transformers_would(
+    tmp_path: Path, options: Config, beside: str | None, pad: int
+) -> None:
+    write_folder(tmp_path)
+    (tmp_path / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(options))
+    if beside is not None:
+        path = tmp_path / "tokenizer" / "special_tokens_map.json"
+        path.write_text(json.dumps({"pad_token": {"content": beside, "special": True}}))
+    complete_pipeline(tmp_path)
+    inputs = read_pipeline(tmp_path, tried_before).interface.inputs
+    assert isinstance(inputs, DrawingInputs)
+    assert inputs.pad_id == pad
+    # A special token is itself wherever it stands, not the end of a word.
+    words = open_tokenizer(tmp_path / "tokenizer.json")
+    assert words.encode("a cat!").ids[3] == (0 if pad == 0 else 256)
+
+
+def test_a_padding_token_that_is_no_word_is_told(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    options = {"pad_token": "[NONE]"}
+    (tmp_path / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(options))
+    complete_pipeline(tmp_path)
+    with pytest.raises(UsageError, match=r"'\[NONE\]' is none of the words"):
+        read_pipeline(tmp_path, tried_before)

@@ -73,6 +73,11 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, length: int) -> None:
         (b"\x80\x04\x95abc", RefusedInputError, "pickle"),
         (b"version https://git-lfs.github.com/spec/v1\n", UsageError, "git lfs pull"),
         (gguf([ARCHITECTURE], [ONE], DATA, version=1), UsageError, "version 1"),
+        (
+            gguf([ARCHITECTURE, key("split.count", 2, struct.pack("<H", 3))], [ONE], DATA),
+            UsageError,
+            "one of 3 parts of a model",
+        ),
         (gguf([ARCHITECTURE], [ONE], DATA, version=3 << 24), UsageError, "little-endian"),
         (gguf([], [ONE], DATA), UsageError, "names no architecture"),
         (gguf([ARCHITECTURE], [], DATA), UsageError, "no weight"),

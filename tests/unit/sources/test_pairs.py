@@ -100,6 +100,7 @@ def test_a_second_caption_of_an_image_is_left_out(
         ({"image": "../clip/config.json"}, "not named as one below the file's folder"),
         ({"image": "/etc/passwd"}, "not named as one below the file's folder"),
         ({"image": ""}, "line 1: the label is missing"),
+        ({"image": f"images/{'n' * 300}.png"}, "line 1: there is no image"),
         ({"image": "captions.jsonl"}, "is not an image that can be read"),
     ],
 )

@@ -52,6 +52,21 @@ def test_a_caption_that_is_too_long_is_told(clip: str, tmp_path: Path, store: St
         resolve_model(clip, store=store, labels=labels)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("labels.txt", "a  cat\na cat\n", 2),
+        ("labels.csv", "text,label\na cat,cat\na dog,dog\na cat,cat\n", 4),
+    ],
+)
+def test_captions_that_are_the_same_to_the_model_are_told(
+    clip: str, tmp_path: Path, store: Store, name: str, text: str, line: int
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=rf"line {line}: to the model the caption 'a cat' is"):
+        resolve_model(clip, store=store, labels=tmp_path / name)
+
+
 def test_a_model_with_labels_of_its_own_takes_none(
     text_folder: Path, tmp_path: Path, store: Store
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from deployopt.core.drawing_result import DrawingSettings
 from deployopt.core.errors import DeviceError, UsageError
@@ -28,6 +29,19 @@ def test_a_picture(session: DrawingSession, tmp_path: Path) -> None:
     assert (found.tokens, found.tokens_read) == (4, 3)
     assert set(found.parts_s) == {"text_encoder.onnx", "unet.onnx", "vae_decoder.onnx"}
     assert sum(found.parts_s.values()) <= found.seconds
+
+
+def test_tokens_are_all_of_the_prompts_whatever_the_tokenizer_would_cut(
+    session: DrawingSession, tmp_path: Path
+) -> None:
+    words = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    words.enable_truncation(3)
+    words.enable_padding(length=3)
+    words.save(str(tmp_path / "tokenizer.json"))
+    found = draw_picture(session, tmp_path, "b c d e", DrawingSettings(steps=2))
+    assert (found.tokens, found.tokens_read) == (4, 3)
+    found = draw_picture(session, tmp_path, "b", DrawingSettings(steps=2))
+    assert (found.tokens, found.tokens_read) == (1, 1)
 
 
 def test_every_setting_counts(session: DrawingSession, tmp_path: Path) -> None:

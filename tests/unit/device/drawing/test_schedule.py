@@ -18,6 +18,16 @@ def test_the_timesteps_of_each_spacing() -> None:
         assert course_of(schedule, 4).timesteps == timesteps, spacing
 
 
+def test_every_number_of_steps_ends_where_the_model_was_trained() -> None:
+    # 61 steps of 1000/61 are one more than 61 when they are rounded.
+    schedule = msgspec.structs.replace(SCHEDULE, spacing="trailing")
+    for steps in (61, 103, *range(1, 1000, 37)):
+        timesteps = course_of(schedule, steps).timesteps
+        assert len(timesteps) == steps
+        assert timesteps[0] == 999
+        assert timesteps[-1] >= 0, steps
+
+
 @pytest.mark.parametrize("steps", [0, -1, 1001])
 def test_steps_that_cannot_be_taken(steps: int) -> None:
     with pytest.raises(UsageError, match="takes 1 to 1000"):

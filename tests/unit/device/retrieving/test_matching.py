@@ -57,7 +57,7 @@ def test_shares_are_of_all_texts(folder: Path, interface: Interface) -> None:
 
 def test_many_texts_go_in_several_requests(folder: Path, interface: Interface) -> None:
     session = Lengths()
-    texts = ["a cat"] * TEXTS_AT_ONCE + ["a photo of a cat"]
+    texts = [*(f"cat {at}" for at in range(TEXTS_AT_ONCE)), "a photo of a cat"]
     shares = match(session, interface, folder, [IMAGE, IMAGE], texts)
     assert session.asked == [TEXTS_AT_ONCE, 1] * 2
     assert [one.argmax() for one in shares] == [TEXTS_AT_ONCE] * 2
@@ -68,6 +68,11 @@ def test_one_text_or_no_image_says_nothing(folder: Path, interface: Interface) -
     for images, texts in (([IMAGE], ["a cat"]), ([], ["a cat", "a dog"])):
         with pytest.raises(UsageError, match="two texts or more"):
             match(Lengths(), interface, folder, images, texts)
+
+
+def test_a_text_that_comes_twice_is_told(folder: Path, interface: Interface) -> None:
+    with pytest.raises(UsageError, match="'a cat' is given twice"):
+        match(Lengths(), interface, folder, [IMAGE], ["a cat", "a dog", "a cat"])
 
 
 def test_what_is_not_finite_is_told(folder: Path, interface: Interface) -> None:
