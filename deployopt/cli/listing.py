@@ -102,11 +102,17 @@ def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json
     size = show_quantity(gone.freed_bytes, Dimension.SIZE)
     kept = f"; {gone.in_use} in use stay" if gone.in_use else ""
     systems = f"{gone.emulation} emulated systems, " if gone.emulation else ""
+    engines = f"engines of {gone.engines} graphs, " if gone.engines else ""
     text = (
-        f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {systems}"
+        f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {systems}{engines}"
         f"{gone.staging} unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}."
     )
-    if gone.emulation_bytes:
-        left = show_quantity(gone.emulation_bytes, Dimension.SIZE)
-        text += f" What `emulate` fetched stays, {left}; --all removes it."
+    staying = {
+        "What `emulate` fetched": gone.emulation_bytes,
+        "What TensorRT built": gone.engines_bytes,
+    }
+    for what, amount in staying.items():
+        if amount:
+            left = show_quantity(amount, Dimension.SIZE)
+            text += f" {what} stays, {left}; --all removes it."
     sys.stderr.write(fill(text, WIDTH) + "\n")

@@ -35,6 +35,10 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """Folders of emulated systems; they go with `everything` only."""
     emulation_bytes: int = 0
     """Of those that stay."""
+    engines: int = 0
+    """Folders of what TensorRT built of a graph here; they go with `everything` only."""
+    engines_bytes: int = 0
+    """Of those that stay."""
     freed_bytes: int = 0
     in_use: int = 0
     dry_run: bool = False
@@ -91,6 +95,7 @@ def collect(layout: Layout, *, everything: bool = False, dry_run: bool = False) 
     objects = _collect_objects(layout, sweep, everything=everything)
     quarantined = sweep.remove(_children(layout.quarantine))
     systems = sweep.unused(_children(layout.emulation)) if everything else 0
+    engines = sweep.unused(_children(layout.engines)) if everything else 0
     idle = _Sweep(dry_run=dry_run)
     idle.unused(_children(layout.locks))
     return Collected(
@@ -101,6 +106,8 @@ def collect(layout: Layout, *, everything: bool = False, dry_run: bool = False) 
         records=records,
         emulation=systems,
         emulation_bytes=0 if everything else size_on_disk(layout.emulation),
+        engines=engines,
+        engines_bytes=0 if everything else size_on_disk(layout.engines),
         freed_bytes=sweep.freed_bytes,
         in_use=sweep.in_use,
         dry_run=dry_run,

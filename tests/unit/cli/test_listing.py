@@ -43,16 +43,23 @@ def test_an_unknown_target_is_named_with_the_nearest(capsys: pytest.CaptureFixtu
     assert "rpi4" in capsys.readouterr().err
 
 
-def test_an_emulated_system_is_told_and_goes_with_all(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("kind", "stays", "goes"),
+    [
+        ("emulation", "What `emulate` fetched stays", "1 emulated systems"),
+        ("engines", "What TensorRT built stays", "engines of 1 graphs"),
+    ],
+)
+def test_what_is_dear_to_make_again_is_told_and_goes_with_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, stays: str, goes: str
 ) -> None:
-    system = tmp_path / "emulation" / "debian-13"
+    system = tmp_path / kind / "debian-13"
     system.mkdir(parents=True)
     (system / "libc.so").write_bytes(b"x" * 2**20)
     words = ["gc", "--store", str(tmp_path)]
     assert run(words) == ExitCode.ACCEPTED
     told = " ".join(capsys.readouterr().err.split())
-    assert "What `emulate` fetched stays, 1.00 MiB; --all removes it." in told
+    assert f"{stays}, 1.00 MiB; --all removes it." in told
     held = hold(system)
     assert held is not None
     assert run([*words, "--all"]) == ExitCode.ACCEPTED
@@ -60,7 +67,7 @@ def test_an_emulated_system_is_told_and_goes_with_all(
     assert system.is_dir()
     os.close(held)
     assert run([*words, "--all"]) == ExitCode.ACCEPTED
-    assert "1 emulated systems" in capsys.readouterr().err
+    assert goes in " ".join(capsys.readouterr().err.split())
     assert not system.exists()
 
 
