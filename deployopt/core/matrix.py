@@ -279,8 +279,9 @@ _WORST_FIRST: Final = (
 
 def worst(codes: Iterable[int]) -> ExitCode:
     """The exit code of all cells together: what a script most needs to know of."""
-    found = set(codes)
-    return next((code for code in _WORST_FIRST if int(code) in found), ExitCode.ACCEPTED)
+    # One that is none of these is no success.
+    found = {code if code in _WORST_FIRST else ExitCode.FAILED for code in codes}
+    return next((code for code in _WORST_FIRST if code in found), ExitCode.ACCEPTED)
 
 
 def foremost_cells(cells: Sequence[CellResult], most: int) -> list[CellResult]:

@@ -57,6 +57,8 @@ def _check_onnx(folder: Path) -> None:
 
 def _check_transformers(folder: Path) -> None:
     for name in _CONFIGS:
+        if (folder / name).is_dir():
+            raise RefusedInputError(f"{name!r} is a folder, and would be read.")
         if (folder / name).exists():
             read_object(folder / name)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.errors import UnreachableError, UsageError
+from deployopt.core.errors import DeployoptError, UnreachableError, UsageError
 from deployopt.device.serving_words import decode_word
 from deployopt.remote.address import parse_address
 from deployopt.remote.facts import Facts, check_arch
@@ -52,7 +52,8 @@ class Hold:
         self._link.close()
         try:
             self._link = self._held()
-        except UnreachableError:
+        except DeployoptError:
+            # Also that it is held by our own token: the device has not noticed the loss yet.
             return False
         return True
 

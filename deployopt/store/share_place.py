@@ -120,8 +120,8 @@ class Place:
             self._system.put_file(str(source), path)
 
     def remove(self, name: str) -> None:
-        """Remove a file."""
-        with self._said("removing", name):
+        """Remove a file; one that somebody else has just removed is no error."""
+        with self._said("removing", name), suppress(FileNotFoundError):
             self._system.rm_file(self._path(name))
 
     @contextmanager
@@ -166,6 +166,7 @@ def open_place(url: str) -> Place:
     """
     url = whole_url(url)
     protocol, shown = _checked(url)
+    protocol = protocol or "file"
     if find_spec("fsspec") is None:
         raise MissingExtraError("--share", "share")
     import fsspec
@@ -175,14 +176,14 @@ def open_place(url: str) -> Place:
         options["config_kwargs"] = _S3
     try:
         system, root = fsspec.url_to_fs(url, **options)
+        missing = protocol in _LOCAL and not Path(root).is_dir()
     except ImportError as error:
         if protocol in {"s3", "s3a"}:
             raise MissingExtraError(f"--share {shown}", "share") from error
         raise UsageError(f"--share {shown}: {_reason(error)}") from error
     except (ValueError, TypeError, OSError) as error:
         raise UsageError(f"--share {shown}: {_reason(error)}") from error
-    protocol = protocol or "file"
-    if protocol in _LOCAL and not Path(root).is_dir():
+    if missing:
         raise UsageError(
             f"--share {shown}: there is no folder {root}. Make it, or mount what belongs there: "
             "deployopt makes none, so that a missing mount is noticed."
@@ -191,8 +192,17 @@ def open_place(url: str) -> Place:
 
 
 def whole_url(url: str) -> str:
-    """The URL; of a path, the whole one, so that it means the same in another folder."""
-    return url if not url or "://" in url else str(Path(url).expanduser().absolute())
+    """The URL; of a path, the whole one, so that it means the same in another folder.
+
+    Raises:
+        UsageError: it begins at the home of somebody who is not here.
+    """
+    if not url or "://" in url:
+        return url
+    try:
+        return str(Path(url).expanduser().absolute())
+    except RuntimeError as error:  # of ~NAME
+        raise UsageError(f"--share {safe_text(url, _SHOWN)}: {_reason(error)}") from error
 
 
 def _modified_s(told: Mapping[str, object]) -> float:

@@ -156,7 +156,7 @@ def _on_board(
 ) -> CellResult:
     """A cell of the real kind, whose build sleeps, and then asks the board for something.
 
-    In: seconds to build, seconds to measure, and cells that are built before it has measured.
+    In: seconds to build, seconds to measure, and cells that are built before these have passed.
     """
     (build_s, measure_s), others = map(float, words[:2]), words[2:]
     vars(ssh_device)["DELAYS_S"] = (0.1, 0.2)  # nobody waits for a board here
@@ -170,8 +170,8 @@ def _on_board(
             time.sleep(build_s)
         stages.stage("Timed", quiet=True)
         with _noted("took", request):
-            time.sleep(measure_s)
             _await([_left("built", request, other) for other in others])
+            time.sleep(measure_s)
             if device is not None:
                 device.limits()
         stages.stage("Publish")

@@ -102,7 +102,7 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while b"--block" not in log.read_bytes() and time.monotonic() < end:
             if process.poll() is not None:
                 raise AssertionError(log.read_text())

@@ -115,7 +115,8 @@ def test_a_node_that_does_not_share_the_store_is_named(
     finally:
         node.lose()
         cluster.nodes.remove(node)
-    assert not list((store / "staging").iterdir())
+    # The other nodes may have been about to answer when the folder was removed.
+    _until(lambda: _swept(store / "staging"), 20)
 
 
 def test_a_node_that_sees_another_model_builds_nothing(
@@ -164,17 +165,17 @@ def started(folder: Path, *words: object) -> "subprocess.Popen[bytes]":
 def stopped(process: "subprocess.Popen[bytes]", number: signal.Signals, *, ray: bool) -> set[int]:
     """Signal it, and with `ray` what speaks to Ray for it; the processes that it had started."""
     children = psutil.Process(process.pid).children(recursive=True)
-    speaks = [one for one in children if LINK in one.cmdline()]
+    speaks = [one for one in children if _speaks(one)]
     for one in [*(speaks if ray else []), process]:
         one.send_signal(number)
-    process.wait(40)
+    process.wait(90)
     return {one.pid for one in children}
 
 
 def test_a_driver_that_is_stopped_leaves_no_ray(folder: Path) -> None:
     process = started(folder)
     try:
-        _until(lambda: any((folder / "cells").iterdir()))
+        _until(lambda: any((folder / "cells").iterdir()), 180)
         pids = stopped(process, signal.SIGTERM, ray=False)
         assert process.wait() == 143
     finally:
@@ -247,8 +248,15 @@ def test_a_lost_node_changes_no_digest(
     digests = [[one["bundle_digest"] for one in run.json["cells"]] for run in (done, apart)]
     assert digests[0] == digests[1]
     assert sum(one["attempts"] for one in done.json["cells"]) == 3
-    assert not any(_lives(pid) for pid in pids)
+    _until(lambda: not any(_lives(pid) for pid in pids))  # workers notice by themselves
     assert matrix(folder, "--store", folder / "store").json["reused"] == 2
+
+
+def _speaks(process: psutil.Process) -> bool:
+    try:
+        return LINK in process.cmdline()
+    except psutil.Error:
+        return False  # it was gone before it was looked at
 
 
 def _lives(pid: int) -> bool:

@@ -1,9 +1,9 @@
 """The boards of a fleet while a matrix runs: who may measure on which, and which is out.
 
-A cell gets boards of its kind that are all alike, and is measured by the one that is free first:
-the cells see to that among themselves (exclusive.py). Two cells may be at work for one board: one
-measures, the next is built. A board that cannot be reached or fails its self-check is taken out for
-the rest of the call, with the reason, and its cells go to another board of the kind.
+A cell gets boards of its kind that are all alike, and is measured by the one that is free first, in
+turns with the others (turns.py). More than one cell may be at work for one board: one measures, the
+next is built. A board that cannot be reached or fails its self-check is taken out for the rest of
+the call, with the reason, and its cells go to another board of the kind.
 """
 
 from collections.abc import Sequence

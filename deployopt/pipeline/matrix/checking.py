@@ -19,6 +19,11 @@ from deployopt.store.faults import storage_errors
 
 _VERDICT: Final = "verdict.json"
 _OF_BUNDLE: Final = (Word.ACCEPTED, Word.PROVISIONAL)
+_FAILURES: Final = {
+    Word.REJECTED: (ExitCode.REJECTED,),
+    Word.FAILED: (ExitCode.USAGE, ExitCode.INTEGRITY, ExitCode.FAILED),
+}
+"""Words of what has no verdict, and the exit codes that go with them."""
 
 
 def checked(cell: CellRequest, result: CellResult, output: Path) -> CellResult:
@@ -48,16 +53,19 @@ def _wrong(cell: CellRequest, result: CellResult, output: Path) -> str | None:
 
 
 def _wrong_failure(result: CellResult) -> str | None:
-    fails = result.word in {Word.FAILED, Word.REJECTED} and result.bundle is None
-    if fails and result.exit_code != ExitCode.ACCEPTED and result.verdict is None:
+    if _fails(result) and result.verdict is None:
         return None
     return f"is an error that says {result.word.value} with exit code {result.exit_code}"
+
+
+def _fails(result: CellResult) -> bool:
+    return result.bundle is None and result.exit_code in _FAILURES.get(result.word, ())
 
 
 def _wrong_verdict(cell: CellRequest, result: CellResult, output: Path) -> str | None:
     verdict = result.verdict
     if verdict is None:
-        return None if result.bundle is None and result.exit_code else "has no verdict"
+        return None if _fails(result) else "has no verdict"
     code = verdict.exit_code(accept_predicted=cell.accept_predicted)
     if verdict.word != result.word.value or result.exit_code != code:
         return "says another word than its verdict"

@@ -52,7 +52,7 @@ class Crew(Protocol):
     again: str
     """What is said when it is begun again."""
     abreast: int
-    """Cells for each board: 1 where they do not all meet at one machine's leases."""
+    """Cells for each board: 1 where one is run after another."""
 
     @property
     def works(self) -> bool:

@@ -9,7 +9,7 @@ import queue
 import secrets
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,7 +57,7 @@ class _Looked(msgspec.Struct, frozen=True, kw_only=True):
     hold: Hold | None = None
     machine: Machine | None = None
     findings: tuple[Finding, ...] = ()
-    error: DeployoptError | None = None
+    error: Exception | None = None
 
 
 def read_fleet(path: Path) -> FleetFile:
@@ -148,9 +148,11 @@ def _all_looked_at(
 ) -> Iterator[_Looked]:
     """In the order of the file; all at the same time, for each takes seconds."""
     answers: queue.Queue[_Looked] = queue.Queue()
+    over = threading.Event()
+    stack.callback(_let_go, answers, over)
     for one in wanted:
         # A daemon: a device that does not answer must not keep a call that is stopped.
-        threading.Thread(target=_look_at, args=(one, token, answers), daemon=True).start()
+        threading.Thread(target=_look_at, args=(one, token, answers, over), daemon=True).start()
     found: dict[str, _Looked] = {}
     while len(found) < len(wanted):
         try:
@@ -161,20 +163,40 @@ def _all_looked_at(
         found[looked.wanted.device.name] = looked
         if looked.hold is not None:
             stack.callback(looked.hold.close)
-        if isinstance(looked.error, UsageError):
-            raise UsageError(f"Device {looked.wanted.device.name}: {looked.error}")
-        for finding in looked.findings:
-            if finding.state is State.WARNING and finding.topic not in _LASTING:
-                watcher.note(looked.wanted.device.name, f"{finding.topic}: {finding.says}.")
+        _hear(looked, watcher)
     yield from (found[one.device.name] for one in wanted)
 
 
-def _look_at(one: _Wanted, token: str, answers: "queue.Queue[_Looked]") -> None:
+def _hear(looked: _Looked, watcher: MatrixWatcher) -> None:
+    """Pass on what a board warns of; raise what no other board can make good."""
+    name, error = looked.wanted.device.name, looked.error
+    if isinstance(error, UsageError):
+        raise UsageError(f"Device {name}: {error}")
+    if not isinstance(error, DeployoptError | None):
+        raise error  # of this machine's disk, or a fault
+    for finding in looked.findings:
+        if finding.state is State.WARNING and finding.topic not in _LASTING:
+            watcher.note(name, f"{finding.topic}: {finding.says}.")
+
+
+def _let_go(answers: "queue.Queue[_Looked]", over: threading.Event) -> None:
+    """Nobody takes an answer any more: what was held when the call ended is not kept by it."""
+    over.set()
+    with suppress(queue.Empty):
+        while True:
+            looked = answers.get_nowait()
+            if looked.hold is not None:
+                looked.hold.close()
+
+
+def _look_at(
+    one: _Wanted, token: str, answers: "queue.Queue[_Looked]", over: threading.Event
+) -> None:
     """Hold it, furnish it, look at it."""
     hold: Hold | None = None
     machine: Machine | None = None
     findings: tuple[Finding, ...] = ()
-    error: DeployoptError | None = None
+    error: Exception | None = None
     try:
         hold = Hold(one.address, token, arch=one.target.hardware.arch)
         runtimes = runtimes_here(one.target)
@@ -182,10 +204,12 @@ def _look_at(one: _Wanted, token: str, answers: "queue.Queue[_Looked]") -> None:
             if device is not None:
                 machine, findings = device.machine, device.check_up()
         error = _failing(findings)
-    except DeployoptError as raised:
+    except Exception as raised:  # noqa: BLE001 -- raised where answers are heard
         error = raised
     looked = _Looked(wanted=one, hold=hold, machine=machine, findings=findings, error=error)
     answers.put(looked)
+    if over.is_set():
+        _let_go(answers, over)
 
 
 def _failing(findings: Sequence[Finding]) -> UnreachableError | None:

@@ -136,16 +136,24 @@ def is_whole(result: CellResult, output: Path) -> bool:
 
 
 def check_output(output: Path) -> None:
-    """Raise UsageError unless nothing, an empty folder, or a matrix is there."""
-    if output.is_symlink() or (output.exists() and not output.is_dir()):
-        raise UsageError(f"{output} is no folder. Name a new one for the matrix, with --output.")
-    if output.is_dir() and not (output / FILE).exists():
-        there = [path.name for path in output.iterdir() if not path.name.startswith(_LOCK)]
-        if there:
+    """Refuse what is not there to be written to.
+
+    Raises:
+        UsageError: it is neither new, nor an empty folder, nor a matrix's.
+        StorageError: it cannot be looked at.
+    """
+    with storage_errors("looking at the output folder", output):
+        is_folder, is_matrix = output.is_dir(), (output / FILE).exists()
+        if output.is_symlink() or (output.exists() and not is_folder):
             raise UsageError(
-                f"{output} holds files that are no matrix's, and they are left as they are. Name a "
-                "new or empty folder, with --output."
+                f"{output} is no folder. Name a new one for the matrix, with --output."
             )
+        there = [] if is_matrix or not is_folder else [path.name for path in output.iterdir()]
+    if any(not name.startswith(_LOCK) for name in there):
+        raise UsageError(
+            f"{output} holds files that are no matrix's, and they are left as they are. Name a "
+            "new or empty folder, with --output."
+        )
 
 
 @contextmanager

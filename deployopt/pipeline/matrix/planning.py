@@ -17,6 +17,7 @@ from deployopt.core.matrix import CellName, CellRequest, Word
 from deployopt.core.matrix_file import MatrixFile, ModelEntry, TargetEntry, VariantEntry
 from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
+from deployopt.core.text import safe_text
 from deployopt.pipeline.matrix.digests import Keys
 from deployopt.pipeline.matrix.memory import predicted_bytes
 from deployopt.planning.targets import load_target
@@ -27,6 +28,7 @@ from deployopt.sources.hub_names import PREFIX, parse_hub_name
 from deployopt.sources.naming import check_data_name, is_path, model_path
 
 _GRAPHS: Final = (".onnx", ".gguf")
+_SHOWN: Final = 200
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,15 +140,15 @@ def _ways_to_name(name: CellName) -> set[tuple[str, ...]]:
 
 def _row(entry: ModelEntry, places: Places) -> _Row:
     where = f"{places.where}: model {entry.name}"
-    with _said(where):
+    with said_at(where):
         model = checked_model(entry.model or entry.name, places.folder)
         data = checked_data(entry.data, places.folder)
         train_data = checked_data(entry.train_data, places.folder)
         questions = None
         if entry.questions is not None:
-            questions = _absolute(entry.questions, places.folder)
+            questions = absolute(entry.questions, places.folder)
             read_choice_lines(Path(questions))
-        labels = None if entry.labels is None else _absolute(entry.labels, places.folder)
+        labels = None if entry.labels is None else absolute(entry.labels, places.folder)
         if labels is not None:
             read_captions(Path(labels))
         return _Row(
@@ -166,7 +168,7 @@ def checked_model(name: str, folder: Path) -> str:
         parse_hub_name(name)
         return name
     if "/" in name or name.endswith(_GRAPHS):
-        path = _absolute(name, folder)
+        path = absolute(name, folder)
         model_path(path)
         return path
     if is_path(name):
@@ -181,24 +183,28 @@ def checked_data(name: str | None, folder: Path) -> str | None:
     """The same of data."""
     if name is None:
         return None
-    path = _absolute(name, folder)
+    path = absolute(name, folder)
     if not name.startswith(PREFIX) and Path(path).exists():
         return path
     check_data_name(name)
     return name
 
 
-def _absolute(text: str, folder: Path) -> str:
+def absolute(text: str, folder: Path) -> str:
+    """The path, begun at the folder; raises UsageError of a home that is not here."""
     # Not resolved: what a link is called may decide what it is, as with a store of the hub's.
-    return str(folder / Path(text).expanduser())
+    try:
+        return str(folder / Path(text).expanduser())
+    except RuntimeError as error:
+        raise UsageError(f"{text}: {error}") from error
 
 
 def _column(entry: TargetEntry, places: Places) -> _Column:
     where = f"{places.where}: target {entry.name}"
-    with _said(where):
+    with said_at(where):
         name = entry.target or entry.name
         is_file = "/" in name or name.endswith(".toml")
-        target = load_target(_absolute(name, places.folder) if is_file else name)
+        target = load_target(absolute(name, places.folder) if is_file else name)
         device = None if entry.device is None else str(parse_address(entry.device))
     return _Column(
         entry=entry,
@@ -225,7 +231,7 @@ def _check_devices(columns: Sequence[_Column], where: str) -> None:
 
 
 def _limits(budgets: Mapping[str, str], where: str) -> tuple[Budget, ...]:
-    with _said(where):
+    with said_at(where):
         return tuple(parse_budget(name, limit) for name, limit in sorted(budgets.items()))
 
 
@@ -268,9 +274,12 @@ def _shown(name: CellName) -> str:
 
 
 @contextmanager
-def _said(where: str) -> Iterator[None]:
+def said_at(where: str) -> Iterator[None]:
     """Put the place in the matrix's file before what was wrong there."""
     try:
         yield
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
+    except OSError as error:  # of a path: it may not be looked at, or cannot be one
+        path = safe_text(str(error.filename or "a path"), _SHOWN)
+        raise UsageError(f"{where}: {path}: {error.strerror}.") from error

@@ -44,6 +44,7 @@ class Keeping:
         if not turn or self._keeper is None:
             return
         if isinstance(error, NodeDiedError):
+            self._keeper.leave.remote(turn)  # nobody waits behind who will not come
             asyncio.get_running_loop().call_later(AWAY_S, self._keeper.end.remote, turn)
         else:
             self._keeper.end.remote(turn)

@@ -29,7 +29,6 @@ class Link:
     def __init__(self, wish: Wish) -> None:
         self._mark = new_mark()
         self._begun = b""
-        self._silent = False
         self._tail = bytearray()
         self._heard, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(theirs, True)
@@ -53,22 +52,31 @@ class Link:
             raise ValueError("a process was started without its streams")
         self._stdin = self._process.stdin
         self._output = self._process.stdout
-        os.set_blocking(self._output.fileno(), False)
+        for stream in (self._stdin, self._output):
+            os.set_blocking(stream.fileno(), False)
+        self._open = [self._heard, self._output.fileno()]
+        """What more may come from."""
         self.say(wish)
 
     def say(self, word: Wish | Run) -> None:
-        """One line; that it has ended is met when it is asked for events."""
+        """One line; that it has ended is met when it is asked for events.
+
+        What it says and prints meanwhile is taken in: it listens to nobody who does not hear it.
+        """
+        data = memoryview(encode_json(word) + b"\n")
         with suppress(BrokenPipeError):
-            data = memoryview(encode_json(word) + b"\n")
             while data:
-                data = data[self._stdin.write(data) or 0 :]
+                if self._stdin in select.select(self._open, [self._stdin], [])[1]:
+                    data = data[self._stdin.write(data) or 0 :]
+                self._begun += self._read()
+                self._drain()
 
     def events(self, seconds: float) -> Iterator[Event]:
         """Wait so long for something to happen; what it said since."""
-        output = self._output.fileno()
-        if output in select.select([self._heard, output], [], [], seconds)[0]:
-            self._tail = (self._tail + (self._output.read(_PART) or b""))[-_TAIL:]
-        while data := self._read():
+        if b"\n" not in self._begun:
+            select.select(self._open, [], [], seconds)
+        self._drain()
+        while (data := self._read()) or b"\n" in self._begun:
             *lines, self._begun = (self._begun + data).split(b"\n")
             for line in lines:
                 yield decode_event(line)
@@ -81,12 +89,26 @@ class Link:
             data = os.read(self._heard, _PART)
         except BlockingIOError:
             return b""
-        self._silent = not data
+        if not data:
+            self._closed(self._heard)
         return data
+
+    def _drain(self) -> None:
+        """Keep the end of what it has printed."""
+        printed = self._output.read(_PART)
+        if printed == b"":
+            self._closed(self._output.fileno())
+        self._tail = (self._tail + (printed or b""))[-_TAIL:]
+
+    def _closed(self, descriptor: int) -> None:
+        """It would be ready for ever."""
+        with suppress(ValueError):
+            self._open.remove(descriptor)
 
     def has_ended(self) -> bool:
         """Whether its process is gone, and all was heard that it said."""
-        return self._silent and self._process.poll() is not None
+        heard = self._heard not in self._open and b"\n" not in self._begun
+        return heard and self._process.poll() is not None
 
     def said(self) -> str:
         """Its last words."""

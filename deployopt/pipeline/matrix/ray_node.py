@@ -9,7 +9,7 @@ import secrets
 import selectors
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -100,17 +100,27 @@ def build(asked: bytes) -> Iterator[bytes]:
 
 
 def _built(job: Job, node: str) -> Iterator[FromNode]:
-    """Whatever this machine does for the cell is done while nobody measures on it."""
-    name = job.cell.name.id
+    """Whatever this machine does for the cell is done while nobody measures on it.
+
+    Its last word comes when nothing here is held for it any more: who hears it may end the cluster.
+    """
     leases = leases_in(Path(job.cell.store)) if job.share is None else leases_of_nodes()
     with Lease(leases) as lease:
-        yield from _let_in(name, lease)
-        reason = _unshared(job) or (_other_inputs(job) if job.share is None else None)
-        if reason is not None:
-            yield Lost(cell=name, node=node, reason=f"{reason}.")
-            return
-        with own_folders(job, leases) as cell:
-            yield from _ran(msgspec.structs.replace(job, cell=cell), node, lease)
+        last = yield from _admitted(job, node, lease, leases)
+    yield last
+
+
+def _admitted(
+    job: Job, node: str, lease: Lease, leases: Path
+) -> Generator[FromNode, None, Lost | Done]:
+    """What it says before its last word, which is what this returns."""
+    name = job.cell.name.id
+    yield from _let_in(name, lease)
+    reason = _unshared(job) or (_other_inputs(job) if job.share is None else None)
+    if reason is not None:
+        return Lost(cell=name, node=node, reason=f"{reason}.")
+    with own_folders(job, leases) as cell:
+        return (yield from _ran(msgspec.structs.replace(job, cell=cell), node, lease))
 
 
 def _let_in(name: str, lease: Lease) -> Iterator[FromNode]:
@@ -147,7 +157,7 @@ def _other_inputs(job: Job) -> str | None:
     return None
 
 
-def _ran(job: Job, node: str, lease: Lease) -> Iterator[FromNode]:
+def _ran(job: Job, node: str, lease: Lease) -> Generator[FromNode, None, Lost | Done]:
     """Its process, which has the lease from here on; what it left is looked at with it again."""
     name = job.cell.name.id
     staging = Layout(root=Path(job.cell.store)).staging
@@ -163,13 +173,12 @@ def _ran(job: Job, node: str, lease: Lease) -> Iterator[FromNode]:
             child.stop()
             turns.end()
     if not isinstance(found, CellResult):
-        yield Lost(cell=name, node=node, reason=f"{found}.{said}")
-        return
+        return Lost(cell=name, node=node, reason=f"{found}.{said}")
     files: tuple[FileEntry, ...] = ()
     if job.share is not None:
         yield from _let_in(name, lease)
         files = send_result(job.share, job.cell, found)
-    yield Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)), files=files)
+    return Done(cell=name, node=node, result=msgspec.Raw(encode_json(found)), files=files)
 
 
 @contextmanager

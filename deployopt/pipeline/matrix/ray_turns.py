@@ -60,9 +60,13 @@ class Keeper:
             self._line.pop(turn, None)
         return found
 
+    def leave(self, turn: str) -> None:
+        """It stands in no line; a board that it has stays its own."""
+        self._line.pop(turn, None)
+
     def give(self, turn: str) -> None:
         """Whoever it was has its board no more, and waits for none."""
-        self._line.pop(turn, None)
+        self.leave(turn)
         for board in [board for board, who in self._holders.items() if who == turn]:
             del self._holders[board]
 

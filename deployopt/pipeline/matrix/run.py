@@ -36,7 +36,7 @@ from deployopt.pipeline.matrix.fleet import OnFleet, check_labels, read_fleet, w
 from deployopt.pipeline.matrix.foreseeing import require_store
 from deployopt.pipeline.matrix.journal import Journal, Log, check_output, only_writer
 from deployopt.pipeline.matrix.memory import TooLargeError, too_large
-from deployopt.pipeline.matrix.planning import Places, plan_cells
+from deployopt.pipeline.matrix.planning import Places, absolute, plan_cells, said_at
 from deployopt.pipeline.matrix.summing import summed_up
 from deployopt.pipeline.sharing import require_share
 from deployopt.planning.toml_files import toml_bytes
@@ -159,7 +159,8 @@ def finish_cells(
 def places_of(request: MatrixRequest, file: MatrixFile) -> Places:
     """Where the file's paths begin and its results go; raises UsageError."""
     folder = request.file.absolute().parent
-    output = request.output or folder / Path(file.output).expanduser()
+    with said_at(f"{request.file}: output"):
+        output = request.output or Path(absolute(file.output, folder))
     limit = file.time_limit
     return Places(
         where=str(request.file),

@@ -29,7 +29,7 @@ from deployopt.pipeline.matrix.executor import executor_named
 from deployopt.pipeline.matrix.foreseeing import graph_of, require_store
 from deployopt.pipeline.matrix.journal import NoLog
 from deployopt.pipeline.matrix.memory import predicted_bytes
-from deployopt.pipeline.matrix.planning import checked_data, checked_model
+from deployopt.pipeline.matrix.planning import absolute, checked_data, checked_model
 from deployopt.pipeline.matrix.run import finish_cells
 from deployopt.pipeline.matrix.summing import summed_up
 from deployopt.pipeline.sharing import require_share
@@ -105,9 +105,9 @@ def _check_named(asked: BuildRequest) -> None:
     for name in (asked.data, asked.train_data):
         checked_data(name, Path.cwd())
     if asked.questions is not None:
-        read_choice_lines(Path(asked.questions).expanduser())
+        read_choice_lines(Path(absolute(asked.questions, Path.cwd())))
     if asked.labels is not None:
-        read_captions(asked.labels.expanduser())
+        read_captions(Path(absolute(str(asked.labels), Path.cwd())))
     if asked.baseline is not None:
         raise UsageError(
             f"--baseline {asked.baseline} is one target's bundle, and several targets were given. "

@@ -3,8 +3,8 @@
 Started as `python -P -m deployopt.pipeline.matrix.worker MESSAGES RESULT PARENT LEASE [ANSWERS]`.
 In: the cell's request as JSON on stdin; a descriptor for messages, the path of the result, the
 parent's number, the descriptor of the machine's lease, held shared already, and one of answers
-where the parent keeps the turns of boards. Out: the result's file,
-whole or not there. It dies with its parent; SIGTERM lets it end what it started.
+where the parent keeps the turns of boards. Out: the result's file, whole or not there. It dies with
+its parent; SIGTERM lets it end what it started.
 """
 
 import os

@@ -137,14 +137,13 @@ def test_a_cell_is_built_while_another_is_measured_on_its_board(
 ) -> None:
     seen = Seen()
     found = on_boards(
-        tmp_path, only_one(boards), seen, {"a": "board 0 6", "b": "board 5 1", "c": "board 0 0"}
+        tmp_path, only_one(boards), seen, {"a": "board 0 2 b", "b": "board 0 2", "c": "board 0 0"}
     )
     assert {name: (one.word, one.device) for name, one in found.items()} == dict.fromkeys(
         "abc", (Word.ACCEPTED, "one")
     )
-    measured, built = span(tmp_path, "took", "a"), span(tmp_path, "built", "b")
-    assert built[0] < measured[0]
-    assert measured[0] < built[1]
+    # The first would have waited in vain, had the other been kept until its board was free.
+    assert span(tmp_path, "built", "b")[1] <= span(tmp_path, "took", "a")[1]
     took = sorted(span(tmp_path, "took", name) for name in "abc")
     assert all(one[1] <= other[0] for one, other in pairwise(took))
     # Two cells a board: the third begins when the first has ended.
@@ -152,8 +151,7 @@ def test_a_cell_is_built_while_another_is_measured_on_its_board(
     assert events.index(("began", "c-rpi4")) > min(
         events.index(("ended", f"{name}-rpi4")) for name in "ab"
     )
-    waited = [name for name, one in found.items() if one.waited_s > 0.5]
-    assert "b" in waited or "c" in waited
+    assert max(one.waited_s for one in found.values()) > 0.5
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_a_worker_that_is_killed_while_it_measures_leaves_its_board_to_others(
     tmp_path: Path, cluster: Cluster, boards: tuple[Sshd, Sshd], address: str
 ) -> None:
     seen = _Killed(cluster)
-    found = on_cluster(tmp_path, address, only_one(boards), seen, dict.fromkeys("abc", "board 0 2"))
+    found = on_cluster(tmp_path, address, only_one(boards), seen, dict.fromkeys("abc", "board 0 4"))
     accepted(found)
     assert len(seen.killed) == 1
     assert sorted(one.attempts for one in found.values()) == [1, 1, 2]

@@ -16,7 +16,7 @@ from tests.fakes.cells import cell, result_of
     ("codes", "code"),
     [
         ([], 0), ([0, 0], 0), ([0, 3], 3), ([3, 1], 1), ([1, 2, 3], 2), ([2, 5, 1], 5),
-        ([0, 5, 4], 4),
+        ([0, 5, 4], 4), ([0, 99], 5), ([1, -9], 5),
     ],
 )  # fmt: skip
 def test_the_worst_decides(codes: list[int], code: int) -> None:

@@ -62,6 +62,14 @@ def test_a_config_may_not_name_code(tmp_path: Path) -> None:
         check_received(Format.TRANSFORMERS, tmp_path, "config.json")
 
 
+def test_a_config_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_text("x")
+    (tmp_path / "config.json").mkdir()
+    (tmp_path / "config.json" / "a").write_text("{}")
+    with pytest.raises(RefusedInputError, match=r"'config\.json' is a folder"):
+        check_received(Format.TRANSFORMERS, tmp_path, "model.safetensors")
+
+
 def test_a_decoder_may_not_name_libraries(tmp_path: Path) -> None:
     (tmp_path / "genai_config.json").write_text('{"model": {"decoder": {"custom_ops": "x"}}}')
     with pytest.raises(RefusedInputError, match=r"genai_config\.json cannot be used"):

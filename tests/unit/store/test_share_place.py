@@ -104,6 +104,8 @@ def test_errors_of_any_kind_are_one_sentence(tmp_path: Path) -> None:
         ("/there/is/nothing", "there is no folder /there/is/nothing. Make it, or mount"),
         ("file:///there/is/nothing", "there is no folder"),
         ("http://[broken", "Invalid IPv6 URL"),
+        (f"/{'a' * 300}", "File name too long."),
+        ("~nobody-here/share", "--share ~nobody-here/share: Could not determine home"),
     ],
 )
 def test_what_is_no_place_to_share(url: str, said: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from deployopt.store.keys import cache_key
 from deployopt.store.share import Share, open_share
-from deployopt.store.share_place import Place, ShareError, open_place
+from deployopt.store.share_place import Entry, Place, ShareError, open_place
 from deployopt.store.share_sweeping import DAY_S, sweep
 from deployopt.store.store import Store
 from tests.fakes.shares import MISSING, s3_server, there_is_s3
@@ -77,6 +77,24 @@ def test_what_may_be_on_its_way_stays(shared: Path) -> None:
         age(shared / at, 2)
     swept = sweep(place, now_s=NOW_S, older_s=90 * DAY_S)
     assert (swept.records, swept.files, swept.parts, swept.freed_bytes) == (0, 1, 2, 3)
+
+
+def test_two_at_the_same_time_do_not_disturb_each_other(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = open_place(str(shared))
+    listed = Place.listed
+
+    def and_swept(self: Place, folder: str) -> list[Entry]:
+        found = listed(self, folder)
+        monkeypatch.setattr(Place, "listed", listed)
+        sweep(place, now_s=NOW_S, older_s=30 * DAY_S)
+        return found
+
+    monkeypatch.setattr(Place, "listed", and_swept)
+    sweep(place, now_s=NOW_S, older_s=30 * DAY_S)
+    assert OLD not in names(shared)
+    assert NEW in names(shared)
 
 
 def test_what_is_not_ours_is_left(shared: Path, tmp_path: Path) -> None:

@@ -54,6 +54,18 @@ def test_one_that_agrees_is_taken_as_it_is(
         ({"bundle": "../a-rpi4"}, "which is not at its place"),
         ({"bundle_digest": "1" * 64}, "names a bundle that is not the one at"),
         ({"key": "f" * 64}, "is that of another cell"),
+        (
+            {"error": "e", "word": Word.FAILED, "exit_code": 99, "verdict": None, "bundle": None},
+            "is an error that says failed with exit code 99",
+        ),
+        (
+            {"error": "e", "word": Word.REJECTED, "exit_code": 5, "verdict": None, "bundle": None},
+            "is an error that says rejected with exit code 5",
+        ),
+        (
+            {"verdict": None, "bundle": None, "page": "verdict.json", "exit_code": 99},
+            "has no verdict",
+        ),
     ],
 )
 def test_one_that_does_not_is_refused(

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from deployopt.core.errors import IntegrityError, UsageError
+from deployopt.core.errors import IntegrityError, StorageError, UsageError
 from deployopt.core.matrix import CellResult, Word
 from deployopt.pipeline.matrix.journal import FILE, Journal, NoLog, check_output, only_writer
 from tests.fakes.cells import cell, result_of
@@ -114,6 +114,11 @@ def test_another_folder_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder"):
         check_output(tmp_path / "link")
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["notes.txt"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_a_paragraph(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="looking at the output folder"):
+        Journal(tmp_path / ("a" * 300))
 
 
 def test_one_call_writes_at_a_time(tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ ARM = 'device = "ssh://pi@board:22"\n'
         ([('"rpi4"', '"here.rejected"\ntarget = "rpi4"')], "would write a-here.rejected"),
         ([("output", ALL)], "except leaves no cell"),
         ([('"./a"', '"hub:../x"')], "is not a name on the hub"),
+        ([("./a.csv", f"./{'b' * 300}")], "model a: "),
+        ([("./a.csv", "~nobody-here/a.csv")], "model a: ~nobody-here/a.csv: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(

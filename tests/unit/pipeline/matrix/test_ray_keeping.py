@@ -28,6 +28,7 @@ class Actor:
         self.made: list[dict[str, object]] = []
         self.lost: RayError | None = None
         self.end = SimpleNamespace(remote=self.keeper.end)
+        self.leave = SimpleNamespace(remote=self.keeper.leave)
         self.holders = SimpleNamespace(remote=self._holders)
         here = SimpleNamespace(get_node_id=lambda: "a" * 56)
         monkeypatch.setattr(ray, "get_runtime_context", lambda: here)
@@ -93,6 +94,19 @@ def test_the_board_of_a_node_that_is_gone_is_nobody_s_for_a_while(
         return [*found, actor.keeper.take(second, ["one"], waits=True)]
 
     assert asyncio.run(lost()) == [None, "one"]
+
+
+def test_nobody_waits_behind_a_node_that_is_gone(actor: Actor, measured: CellRequest) -> None:
+    async def lost() -> str | None:
+        keeping = Keeping()
+        first, second, third = (keeping.begin(measured) for _ in range(3))
+        actor.keeper.take(first, ["one"], waits=False)
+        actor.keeper.take(second, ["one"], waits=True)
+        keeping.end(second, NodeDiedError("it is gone"))
+        keeping.end(first, None)
+        return actor.keeper.take(third, ["one"], waits=True)
+
+    assert asyncio.run(lost()) == "one"
 
 
 def test_a_keeper_that_is_lost_is_an_error(actor: Actor, measured: CellRequest) -> None:

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -42,6 +43,25 @@ def test_words_come_whole_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) 
     try:
         assert heard(one) == [Ready(nodes=("n",), cores=2), Began(cell="a", node="n")]
         assert one.said() == "it ended with exit code 0."
+    finally:
+        one.stop()
+
+
+def test_whoever_says_much_is_heard_while_much_is_said_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither waits for the other with both pipes full."""
+    do = (
+        'word = b\'{"type":"began","cell":"a","node":"n"}\\n\'\n'
+        "for _ in range(10000):\n    os.write(events, word)\n"
+        "print('.' * 200000, flush=True)\n"
+        "second = sys.stdin.buffer.readline()\nassert second.endswith(b'}\\n')"
+    )
+    one = link(monkeypatch, do)
+    try:
+        one.say(msgspec.structs.replace(WISH, shared={"a": "b" * 2**20}))
+        assert heard(one) == [Began(cell="a", node="n")] * 10000
+        assert one.said().startswith("...")
     finally:
         one.stop()
 

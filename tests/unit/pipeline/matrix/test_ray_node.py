@@ -101,6 +101,23 @@ def test_nothing_is_read_or_built_while_somebody_measures_on_the_machine(
         assert one in read
 
 
+@pytest.mark.parametrize("model", ["ok", "die"])
+def test_its_last_word_comes_when_nothing_is_held_for_it_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    """Whoever hears it may end the worker before it says that it has no more to say."""
+    monkeypatch.setattr(leases, "_OWN", tmp_path / "own")
+    monkeypatch.setenv(HOME, str(tmp_path / "home"))
+    (tmp_path / "share").mkdir()
+    apart = msgspec.structs.replace(job(tmp_path, model), share=str(tmp_path / "share"))
+    words = ray_node._built(apart, "n")
+    assert any(isinstance(one, Done | Lost) for one in words)
+    assert not list((tmp_path / "home" / "store-1" / "staging").iterdir())
+    with Lease(leases_of_nodes()) as lease:
+        assert lease.try_alone()
+    assert list(words) == []
+
+
 def test_a_cell_s_turns_are_asked_of_who_keeps_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

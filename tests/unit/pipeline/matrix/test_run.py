@@ -6,9 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from deployopt.core.errors import UsageError
 from deployopt.core.matrix import CellRequest, CellResult, MatrixWatcher, Word
+from deployopt.core.matrix_file import MatrixFile
 from deployopt.pipeline.matrix.journal import Journal
-from deployopt.pipeline.matrix.run import finish_cells
+from deployopt.pipeline.matrix.run import MatrixRequest, finish_cells, places_of
 from tests.fakes.cells import Seen, cell, result_of
 
 
@@ -43,6 +45,12 @@ def journal(tmp_path: Path) -> Journal:
 
 def rejected(request: CellRequest) -> CellResult:
     return result_of(request, Word.REJECTED, exit_code=1, page=f"{request.name.model}.html")
+
+
+def test_an_output_in_nobodys_home_is_a_paragraph(tmp_path: Path) -> None:
+    request = MatrixRequest(file=tmp_path / "m.toml")
+    with pytest.raises(UsageError, match=r"m\.toml: output: ~nobody-here/out: "):
+        places_of(request, MatrixFile(output="~nobody-here/out"))
 
 
 def test_results_come_in_the_order_of_the_file_and_once(
