@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from deployopt.cli.stopping import RECEIVED, TerminatedError, listen
@@ -40,6 +41,8 @@ _KEEPING: Final = frozenset({"build", "plan", "finetune", "distill", "emulate", 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and leave the process with its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if sys.stdout is None:  # closed by whoever started this
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- kept open
     listen()
     sys.exit(int(run(words)))
 
@@ -56,7 +59,7 @@ def run(words: Sequence[str]) -> int:
         by = signal.SIGTERM if isinstance(stop, TerminatedError) else signal.SIGINT
         return _stopped(by, words)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return ExitCode.FAILED
     except Exception as error:  # noqa: BLE001 -- left alone it would end with 1: rejected
         if RECEIVED:  # the stop itself was lost on the way, and this came of it
@@ -118,11 +121,20 @@ def _explain(error: DeployoptError, words: Sequence[str], *, debug: bool) -> int
         result = ErrorResult(
             error=type(error).__name__, message=str(error), exit_code=int(error.exit_code)
         )
-        sys.stdout.write(encode_pretty(result).decode())
+        try:
+            sys.stdout.write(encode_pretty(result).decode())
+            sys.stdout.flush()
+        except OSError:  # of a full disk behind it: an exit code of Python's own would be a verdict
+            _drop_stdout()
     from deployopt.reports.terminal import print_error
 
     print_error(error)
     return error.exit_code
+
+
+def _drop_stdout() -> None:
+    """What is left to be written goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stopped(number: int, words: Sequence[str]) -> ExitCode:

@@ -120,5 +120,6 @@ def _within(
         return
     if math.isfinite(value) and (least < value if above else least <= value) and value <= most:
         return
-    bounds = f"above {least:g} and at most {most:g}" if above else f"from {least:g} to {most:g}"
-    raise UsageError(f"{name.replace('_', ' ')} {value:g} is not possible: it is {bounds}.")
+    low, high, given = (f"{number:,.10g}" for number in (least, most, value))
+    bounds = f"above {low} and at most {high}" if above else f"from {low} to {high}"
+    raise UsageError(f"{name.replace('_', ' ')} {given} is not possible: it is {bounds}.")

@@ -7,6 +7,7 @@ make before anything runs, and say which precision they find in what was made.
 """
 
 import json
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -14,7 +15,7 @@ from typing import ClassVar, Final, Literal
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.decoders import DECODER_CLASSES, unknown_decoder
+from deployopt.core.decoders import DECODER_CLASSES, stretched_decoder, unknown_decoder
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.freeing import release_memory
 from deployopt.core.interface import PromptInputs
@@ -87,9 +88,13 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 f"The model builder of onnxruntime-genai writes no {self.precision} graph for "
                 f"{self.provider} that its runtime opens. Take fp16 for cuda and fp32 for cpu."
             )
-        found = _architecture(source.folder)
+        config = _config(source.folder)
+        found = _architecture(config)
         if found not in DECODER_CLASSES:
             raise StepError(unknown_decoder(found))
+        stretched = stretched_decoder(config)
+        if stretched is not None:
+            raise StepError(stretched)
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write the folder."""
@@ -110,7 +115,7 @@ class ExportDecoder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         try:
             built = build_decoder(source.folder, context.workdir, wanted)
         except UnknownArchitectureError as error:
-            raise StepError(unknown_decoder(_architecture(source.folder))) from error
+            raise StepError(unknown_decoder(_architecture(_config(source.folder)))) from error
         if self.embeddings and self.precision not in FLOATS:
             context.progress(0.8, "quantizing embeddings")
             _quantize_lookups(context.workdir / GRAPH)
@@ -240,7 +245,7 @@ def copy_beside(source: Path, workdir: Path) -> None:
             copy_new_file(path, workdir / path.name)
 
 
-def _architecture(folder: Path) -> str:
+def _config(folder: Path) -> Mapping[str, object]:
     path = folder / "config.json"
     if not path.is_file() or path.stat().st_size > _CONFIG_MAX:
         raise StepError(f"{folder} has no config.json that says what model it holds.")
@@ -248,7 +253,11 @@ def _architecture(folder: Path) -> str:
         found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise StepError(f"{path} is not JSON: {error}.") from error
-    names = found.get("architectures") if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _architecture(config: Mapping[str, object]) -> str:
+    names = config.get("architectures")
     return str(names[0]) if isinstance(names, list) and names else "nothing"
 
 

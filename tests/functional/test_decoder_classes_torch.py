@@ -41,6 +41,15 @@ LONG = {
     "long_factor": [1 + at / 5 for at in range(16)],
 }
 
+LLAMA3 = {
+    "rope_type": "llama3",
+    "rope_theta": 10000.0,
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 128,
+}
+
 
 def random_model(folder: Path, kind: str, changed: dict[str, object]) -> str:
     """A checkpoint of random weights that say something; the name of its class."""
@@ -87,6 +96,7 @@ def opened(artifact: Artifact) -> Decoder:
         ("mistral", {"sliding_window": None, "head_dim": 64}),
         ("smollm3", {"no_rope_layers": [1, 0]}),
         ("phi3", {"original_max_position_embeddings": 128, "rope_parameters": LONG}),
+        ("llama", {"rope_parameters": LLAMA3}),
     ],
 )
 def test_a_class_keeps_its_numbers(kind: str, changed: dict[str, object], tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ UNKNOWN: Final = 64
 """Exit status: the builder does not know the architecture."""
 _PACKAGE: Final = "onnxruntime_genai.models"
 _BUILDER: Final = f"{_PACKAGE}.builder"
-_SAID: Final = "not currently supported"
+_SAID: Final = "model is not currently supported"
 _CACHES: Final = ("HF_HOME", "TMPDIR", "TORCHINDUCTOR_CACHE_DIR")
 
 

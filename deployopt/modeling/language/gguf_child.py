@@ -15,9 +15,12 @@ import msgspec
 # Before transformers is imported: nobody is asked.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
+import gguf
+import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
+from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from deployopt.confinement.child import main_if
 from deployopt.core.errors import UsageError
@@ -55,6 +58,15 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _UNKNOWN: Final = "is not supported yet"
+_ANGLES: Final = "rope_freqs.weight"
+_LLAMA3: Final = {
+    "rope_type": "llama3",
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+"""Of Llama 3.1 to 3.3, which differ in the factor alone."""
+_WINDOW: Final = "phi3.attention.sliding_window"
 _WEIGHTS: dict[str, torch.Tensor] = {}
 
 
@@ -82,6 +94,7 @@ def _open(path: Path, architecture: str) -> Opened:
             f"Kinds that are: {', '.join(sorted(GGUF_SUPPORTED_ARCHITECTURES))}. Another is given "
             "as the folder that save_pretrained wrote."
         ) from error
+    _complete(model.config, gguf.GGUFReader(path), path)
     _WEIGHTS.update(_own_tensors(model))
     named = {"architectures": [type(model).__name__], "dtype": "float32"}
     files = {
@@ -95,6 +108,30 @@ def _open(path: Path, architecture: str) -> Opened:
         files["chat_template.jinja"] = tokenizer.chat_template
     shapes = {name: tuple(tensor.shape) for name, tensor in _WEIGHTS.items()}
     return Opened(files=files, tensors=shapes)
+
+
+def _complete(config: PreTrainedConfig, file: gguf.GGUFReader, path: Path) -> None:
+    """Tell the config what the file says and transformers leaves out.
+
+    Raises:
+        UsageError: the angles of its positions are of no kind that is known.
+    """
+    window = file.get_field(_WINDOW)
+    if window is not None:
+        config.sliding_window = int(window.contents()) or None
+    found = next((tensor.data for tensor in file.tensors if tensor.name == _ANGLES), None)
+    if found is None or (found == 1).all():
+        return
+    plain = config.rope_parameters
+    config.rope_parameters = {**plain, **_LLAMA3, "factor": float(found.max())}
+    stretched, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
+    usual = plain["rope_theta"] ** -(np.arange(len(stretched)) / len(stretched))
+    expected = usual / stretched.numpy()
+    if found.shape != expected.shape or not np.allclose(found, expected, rtol=1e-3):
+        raise UsageError(
+            f"{path} holds a model whose positions are stretched in a way that is not read from "
+            "this form. Give it as the folder that it was made from."
+        )
 
 
 def _own_tensors(model: PreTrainedModel) -> dict[str, torch.Tensor]:

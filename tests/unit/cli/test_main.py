@@ -111,6 +111,30 @@ def test_json_gives_the_error_as_one_object(
     assert found == ErrorResult(error="UsageError", message="No.", exit_code=2)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("words", "code"), [("--nothing", 2), ("targets", 5)], ids=["an error", "a result"]
+)
+def test_json_that_stdout_cannot_take_is_no_verdict(words: str, code: int) -> None:
+    """Python would end with 1, which a script reads as rejected, or with 120."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "deployopt", words, "--json"],
+            stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == code
+    assert done.stderr.startswith(b"error: ")
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_stdout_that_is_closed_changes_no_exit_code() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deployopt", "targets", "--json"],
+        preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, cwd=ROOT, check=False, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_debug_shows_where_it_came_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ def test_the_bounds_themselves_are_possible() -> None:
         ("top_p", 1.1, "top p 1.1"),
         ("repetition_penalty", 0.0, "repetition penalty 0"),
         ("seed", -1, "seed -1"),
-        ("seed", 2**31, "seed"),
+        ("seed", 2**31, "seed 2,147,483,648 is not possible: it is from 0 to 2,147,483,647"),
         ("max_tokens", 0, "max tokens 0 is not possible: it is from 1 to"),
     ],
 )

@@ -53,6 +53,39 @@ def test_an_architecture_that_the_builder_lacks_is_named(
         ExportDecoder().requires(source(folder), chatting)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "kind", "right"),
+    [
+        ("LlamaForCausalLM", "rope_parameters", "default", True),
+        ("LlamaForCausalLM", "rope_parameters", "llama3", True),
+        ("LlamaForCausalLM", "rope_scaling", "linear", False),
+        ("SmolLM3ForCausalLM", "rope_parameters", "longrope", False),
+        ("Phi3ForCausalLM", "rope_parameters", "longrope", True),
+        ("Qwen2ForCausalLM", "rope_scaling", "linear", True),
+        ("Qwen2ForCausalLM", "rope_scaling", "yarn", False),
+    ],
+)
+def test_positions_that_the_builder_would_get_wrong_are_refused(
+    tmp_path: Path,
+    chatting: StepContext,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    key: str,
+    kind: str,
+    right: bool,  # noqa: FBT001 -- the table's
+) -> None:
+    monkeypatch.setattr(decoder, "need_packages", lambda *_names: None)
+    monkeypatch.setattr(decoder, "find_spec", lambda _name: decoder)
+    said = "type" if key == "rope_scaling" else "rope_type"
+    changed = {"architectures": [name], key: {said: kind, "factor": 4.0}}
+    model = source(write_tiny_llama(tmp_path / "m", **changed))
+    if right:
+        ExportDecoder().requires(model, chatting)
+        return
+    with pytest.raises(StepError, match=rf"stretched \({key}: {kind}\).* such a {name}"):
+        ExportDecoder().requires(model, chatting)
+
+
 def test_what_cannot_be_exported_is_refused(
     tmp_path: Path,
     chatting: StepContext,

@@ -48,6 +48,14 @@ def test_failures_are_told_and_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UnknownArchitectureError):
         build_decoder(strange, made, Wanted(precision="fp32"))
     assert not list(made.iterdir())
+    angles = {"rope_type": "llama3", "rope_theta": 1e4, "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 128}  # fmt: skip
+    other = write_tiny_llama(
+        tmp_path / "c", architectures=["Qwen2ForCausalLM"], rope_parameters=angles
+    )
+    with pytest.raises(StepError, match="The llama3 RoPE style is not"):
+        build_decoder(other, made, Wanted(precision="fp32"))
+    assert not list(made.iterdir())
     whole = write_tiny_llama(tmp_path / "b")
     with pytest.raises(StepError, match="took too long"):
         build_decoder(whole, made, Wanted(precision="fp32", timeout_s=0.5))
