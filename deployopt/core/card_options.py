@@ -1,5 +1,7 @@
 """How ONNX Runtime opens a graph on a card: options by the names of its providers.
 
+TensorRT has none for TF32, which it uses unless the process's environment forbids it.
+
 The same wherever it is opened, so that what serves is what was measured.
 """
 
@@ -18,6 +20,10 @@ CUDA_OPTIONS: Final = {
     # fp32 is fp32; what may be shorter is float16 in the graph.
     "use_tf32": "0",
 }
+
+
+TF32_OFF: Final = ("NVIDIA_TF32_OVERRIDE", "0")
+"""For TensorRT, a variable of the environment, to be set before its library is loaded."""
 
 
 def profile_options(session: SessionOptions) -> dict[str, str]:

@@ -100,12 +100,15 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class RoundPair(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One interleaved round: medians in seconds, peaks in bytes; why it does not count, if so."""
+    """One interleaved round: medians in seconds, peaks in bytes; why it does not count, if so.
+
+    A peak is None where a card does not tell it.
+    """
 
     old_s: float
     new_s: float
-    old_peak_bytes: int
-    new_peak_bytes: int
+    old_peak_bytes: int | None
+    new_peak_bytes: int | None
     void: str | None = None
 
 

@@ -25,6 +25,7 @@ from deployopt.core.comparison import (
 )
 from deployopt.core.evidence import Evidence
 from deployopt.core.gate import too_noisy
+from deployopt.core.judging.stored import TELL, UNTOLD, memory_untold
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, Trial
 from deployopt.core.relative import LOOKS, RelativeJudgement, judge_relative
@@ -40,7 +41,9 @@ def settled(old: Trial, new: Trial, margin: float) -> bool:
     """Whether further rounds could change nothing, so that no more are run."""
     if old.failure is not None or new.failure is not None:
         return True
-    ratios = (log_ratios(new, old), memory_ratios(old, new))
+    ratios = [log_ratios(new, old)]
+    if not (memory_untold(old) or memory_untold(new)):
+        ratios.append(memory_ratios(old, new))
     return all(judge_relative(r, margin).standing is not Standing.UNSETTLED for r in ratios)
 
 
@@ -86,6 +89,15 @@ def memory_difference(old: Trial, new: Trial, margin: float) -> Difference:
     failed = _failed(MEMORY, old, new, margin)
     if failed is not None:
         return failed
+    if memory_untold(old) or memory_untold(new):
+        return Difference(
+            aspect=MEMORY,
+            outcome=Change.UNDECIDED,
+            limit=margin,
+            evidence=new.evidence,
+            reason=UNTOLD,
+            settle=TELL,
+        )
     judged = judge_relative(memory_ratios(old, new), margin)
     peaks = [[float(r.memory_bytes or 0) for r in trial.rounds] for trial in (old, new)]
     found = _relative(MEMORY, judged, (peaks[0], peaks[1]), margin, new.evidence)
@@ -215,8 +227,8 @@ def round_pairs(old: Trial, new: Trial) -> tuple[RoundPair, ...]:
         RoundPair(
             old_s=median(a.samples_s) if a.samples_s else 0.0,
             new_s=median(b.samples_s) if b.samples_s else 0.0,
-            old_peak_bytes=a.memory_bytes or 0,
-            new_peak_bytes=b.memory_bytes or 0,
+            old_peak_bytes=a.memory_bytes,
+            new_peak_bytes=b.memory_bytes,
             void=a.void or b.void,
         )
         for a, b in zip(old.rounds, new.rounds, strict=False)

@@ -54,6 +54,16 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
         """The target's budgets with the asked ones in their place."""
         return merge_budgets(self.target.limits, self.budgets)
 
+    @property
+    def search_options(self) -> tuple[str, ...]:
+        """Those given that only a search for smaller shapes takes."""
+        given = {
+            "--train-data": self.train_data,
+            "--unlabelled": self.unlabelled,
+            "--time-limit": self.time_limit_s,
+        }
+        return tuple(option for option, value in given.items() if value is not None)
+
 
 class ByHand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes that a person gives in place of a config; None is worked out from the parameters."""

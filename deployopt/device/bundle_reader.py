@@ -18,7 +18,14 @@ from deployopt.core.experience import Foreseen
 from deployopt.core.measurement import Machine
 from deployopt.core.target import Target
 from deployopt.core.verdict import Verdict
-from deployopt.device.setup import EvaluationSet, Setup, engines_for, threads_here, threads_on
+from deployopt.device.setup import (
+    EvaluationSet,
+    Setup,
+    card_for,
+    engines_for,
+    threads_here,
+    threads_on,
+)
 from deployopt.store.faults import storage_errors
 from deployopt.store.verifying import verify_bundle
 
@@ -58,9 +65,10 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
         return self.manifest.runtime == "tensorrt-rtx" or self.target.runtime.provider != "cpu"
 
     def setup_on(self, machine: Machine) -> Setup:
-        """The model as it ships, with as many of its threads as this machine has cores for."""
+        """The model as it ships, on the target's card, with no more threads than cores here."""
         threads = threads_on(machine, self.manifest.threads)
-        return msgspec.structs.replace(self.setup, threads=threads)
+        card = card_for(self.target, machine)
+        return msgspec.structs.replace(self.setup, threads=threads, card=card)
 
     @property
     def size_bytes(self) -> int:

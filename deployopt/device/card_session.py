@@ -9,6 +9,7 @@ more than shapes on the CPU.
 import atexit
 import ctypes
 import io
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 import onnxruntime
 
 from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, ORT_GPU, TENSORRT
-from deployopt.core.card_options import CUDA_OPTIONS, profile_options
+from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
 from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
@@ -32,6 +33,7 @@ from deployopt.device.onnxruntime_session import (
 from deployopt.device.placement import read_placement, require_on_card
 from deployopt.device.session import Named
 from deployopt.device.setup import Setup
+from deployopt.store.locks import hold
 from deployopt.store.staging import scratch_folder, staged_folder
 from deployopt.store.writing import make_folders
 
@@ -58,6 +60,7 @@ class CardSession:
         self._inner = OnnxruntimeSession(session)
         self._provider = provider
         self._scratch = scratch
+        self._profile: bytes | None = None
         self._looked = False
 
     def get_outputs(self) -> Sequence[Named]:
@@ -80,15 +83,20 @@ class CardSession:
 
     def _look(self) -> None:
         """Where the nodes ran; from here on nothing is recorded any more."""
-        with self._scratch:
-            profile = Path(self._session.end_profiling()).read_bytes()
-        require_on_card(read_placement(profile), self._provider)
+        if self._profile is None:
+            with self._scratch:
+                self._profile = Path(self._session.end_profiling()).read_bytes()
+        # Who asks again after a refusal is refused again.
+        require_on_card(read_placement(self._profile), self._provider)
+        self._profile = b""
         self._looked = True
 
 
 def open_on_card(setup: Setup) -> CardSession:
     """Open the model; raises as `open_session` does."""
     provider = CARD_PROVIDERS[setup.provider]
+    if setup.provider == TENSORRT:
+        os.environ.update([TF32_OFF])
     _require_runtime(setup, provider)
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(scratch_folder()))
@@ -154,6 +162,7 @@ def _require_runtime(setup: Setup, provider: str) -> None:
     folder = _engines(setup)
     if folder is not None:
         make_folders(folder)
+        hold(folder.parent)  # until the process ends: a collector leaves it
 
 
 def _providers(setup: Setup) -> list[tuple[str, dict[str, str]]]:

@@ -3,7 +3,7 @@
 In: NVML's binding, asked between requests every tenth of a second. Out: a CardConditions record,
 with the most memory that the process had on the card; why a round under them is void, or None. It
 is for heat, the power brake, or others that computed on the card; a card at its power limit works
-as it always does under load.
+as it always does under load. Refuses to measure on another card than the one that was meant.
 """
 
 import importlib
@@ -16,9 +16,13 @@ from typing import Any, Final
 import msgspec
 import psutil
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import CardConditions, Conditions
+from deployopt.core.text import safe_text
 from deployopt.device.cuda_driver import card_address
 from deployopt.device.energy import SAMPLE_S
+from deployopt.device.gpu import name_of
+from deployopt.device.setup import Setup
 
 OTHERS_MAX: Final = 0.05
 """Share of the card's time that others may have had: a desktop draws itself on its card."""
@@ -40,6 +44,7 @@ _NS_PER_S: Final = 1_000_000_000
 _MILLI: Final = 1e-3
 _CPU: Final = "cpu"
 _PERCENT: Final = 0.01
+_WHOLE: Final = 100
 
 Clock = Callable[[], int]
 
@@ -64,7 +69,8 @@ class CardWatch:
         self._reasons: set[str] | None = None
         self._shares: dict[int, float] = {}
         self._others: set[int] = set()
-        self._before = self._used()
+        self._before = self._in_use = self._used()
+        self._begun = False
         self._heat_ns: int | None = None
         self._own: int | None = None
         self._risen: int | None = None
@@ -74,6 +80,9 @@ class CardWatch:
         self._utilized()
         if self._heat_ns is None:
             self._heat_ns = self._heat()
+        if self._begun:
+            self._pass_over()
+        self._begun = True
         self.look()
 
     def sample(self) -> None:
@@ -133,8 +142,14 @@ class CardWatch:
             self._reasons = (self._reasons or set()) | found
             return
 
-    def _read_memory(self) -> None:
+    def _pass_over(self) -> None:
+        """What others took or gave back since the last look, while this one waited, is not its."""
         used = self._used()
+        if used is not None and self._in_use is not None and self._before is not None:
+            self._before += used - self._in_use
+
+    def _read_memory(self) -> None:
+        used = self._in_use = self._used()
         if used is not None and self._before is not None:
             self._risen = max(self._risen or 0, used - self._before)
         for one in self._ask("nvmlDeviceGetComputeRunningProcesses") or ():
@@ -145,7 +160,9 @@ class CardWatch:
 
     def _utilized(self) -> list[tuple[int, float]]:
         """Who computed since this was asked last: a share of the processors' time a process."""
-        found = self._ask("nvmlDeviceGetProcessUtilization", self._seen_us) or ()
+        told = self._ask("nvmlDeviceGetProcessUtilization", self._seen_us) or ()
+        # Some drivers add samples of no process, with more than the whole and times to come.
+        found = [one for one in told if one.smUtil <= _WHOLE]
         self._seen_us = max((one.timeStamp for one in found), default=self._seen_us)
         return [(one.pid, one.smUtil * _PERCENT) for one in found]
 
@@ -175,8 +192,29 @@ def watch_card(provider: str) -> CardWatch | None:
 
     CUDA and NVML number cards in orders of their own, so it is named by its place on the bus.
     """
-    if provider == _CPU:
-        return None
+    found = None if provider == _CPU else _first_card()
+    return None if found is None else CardWatch(*found)
+
+
+def require_card(setup: Setup) -> None:
+    """Raise DeviceError where CUDA would begin with another card than the setup names."""
+    found = None if setup.card is None or setup.provider == _CPU else _first_card()
+    if found is None:
+        return
+    try:
+        name = name_of(*found)
+    except found[0].NVMLError:
+        name = "one that it does not name"
+    if name != setup.card:
+        raise DeviceError(
+            f"This machine has several cards, and CUDA begins with {safe_text(name, 60)}, which is "
+            f"not the target's {setup.card}. Name that one by its UUID, which `nvidia-smi -L` "
+            "lists: CUDA_VISIBLE_DEVICES=GPU-…"
+        )
+
+
+def _first_card() -> tuple[ModuleType, Any] | None:
+    """NVML and its pointer to the card that CUDA begins with; None where it does not tell."""
     try:
         nvml = importlib.import_module("pynvml")
     except ImportError:
@@ -184,9 +222,7 @@ def watch_card(provider: str) -> CardWatch | None:
     try:
         nvml.nvmlInit()
         address = card_address()
-        if address is None:
-            return None
-        return CardWatch(nvml, nvml.nvmlDeviceGetHandleByPciBusId(address))
+        return None if address is None else (nvml, nvml.nvmlDeviceGetHandleByPciBusId(address))
     except nvml.NVMLError:
         return None
 

@@ -2,6 +2,7 @@
 
 import importlib
 from types import ModuleType
+from typing import Any
 
 import msgspec
 
@@ -35,12 +36,17 @@ def find_gpus() -> tuple[GpuFound, ...]:
         nvml.nvmlShutdown()
 
 
+def name_of(nvml: ModuleType, handle: Any) -> str:  # noqa: ANN401 -- NVML's pointer
+    """The name of one GPU; raises NVMLError where the driver does not tell."""
+    name = nvml.nvmlDeviceGetName(handle)
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
 def _describe(nvml: ModuleType, index: int) -> GpuFound:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    name = nvml.nvmlDeviceGetName(handle)
     major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
     return GpuFound(
-        name=name.decode() if isinstance(name, bytes) else str(name),
+        name=name_of(nvml, handle),
         memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
         compute_capability=f"{major}.{minor}",
     )

@@ -51,7 +51,9 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 def read_placement(profile: bytes) -> tuple[Placed, ...]:
-    """Every node of the profile, once.
+    """Every node of the profile, once for all that it did alike.
+
+    Names are no key: nodes of a loop's body may have those of others, and long ones are cut here.
 
     Raises:
         DeviceError: it is no profile as this reads them.
@@ -63,7 +65,7 @@ def read_placement(profile: bytes) -> tuple[Placed, ...]:
             "ONNX Runtime's profile cannot be read, so that nobody knows where the model ran: "
             f"{safe_text(str(error), 200)}"
         ) from error
-    return tuple({one.name: one for one in _nodes(events)}.values())
+    return tuple(dict.fromkeys(_nodes(events)))
 
 
 def require_on_card(placed: Sequence[Placed], provider: str) -> None:

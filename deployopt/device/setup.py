@@ -32,6 +32,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-rtx."""
     outputs: tuple[str, ...] = ()
     """The outputs that are asked for; all of them when empty."""
+    card: str | None = None
+    """The name of the card that it has to run on; None: whichever comes first."""
     engines: Path | None = None
     """Where TensorRT keeps what it builds of a graph on this machine; None: nowhere."""
 
@@ -118,8 +120,15 @@ def setup_of(
         runtime=artifact.runtime,
         provider=target.runtime.provider,
         outputs=outputs,
+        card=card_for(target, machine),
         engines=engines_for(target, artifact.digest),
     )
+
+
+def card_for(target: Target, machine: Machine) -> str | None:
+    """The target's card on a machine that has others too, any of which may come first."""
+    wanted = target.match.gpu
+    return wanted if wanted in machine.gpus and len(set(machine.gpus)) > 1 else None
 
 
 def engines_for(target: Target, artifact: str) -> Path | None:

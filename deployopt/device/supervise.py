@@ -22,6 +22,7 @@ from typing import Final
 import psutil
 
 from deployopt.confinement.environment import bare_environment
+from deployopt.core.card import TENSORRT
 from deployopt.core.errors import (
     DeployoptError,
     DeviceError,
@@ -54,7 +55,7 @@ _TERM_S: Final = 1.0
 _TAIL_BYTES: Final = 4096
 _TAIL_LINES: Final = 5
 _PART: Final = 65536
-_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "TZ")
+_PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "TZ")
 _SETTINGS: Final = {
     # numpy's threads would be counted as the model's, and take memory.
     "OMP_NUM_THREADS": "1",
@@ -104,6 +105,7 @@ class Watched:
         self._process = process
         self._channel = channel
         self._limits = limits
+        self._quiet_s = limits.quiet_s
         self._received = bytearray()
         self._tail = bytearray()
         self._printed = 0
@@ -120,6 +122,9 @@ class Watched:
         """Give it the request, and wait until it answers or waits for its turn."""
         # Before the request, so that nothing that a model does can come first.
         self._bound(on_card=request.setup.provider != _CPU)
+        if request.setup.provider == TENSORRT:
+            # It builds for minutes before it says its first word.
+            self._quiet_s = self._limits.wall_s
         return self._exchange(request, progress)
 
     def take_turn(self, progress: Progress) -> Timed | Evaluated | Waiting:
@@ -137,6 +142,7 @@ class Watched:
         while True:
             reply = self._next_reply()
             if isinstance(reply, Working):
+                self._quiet_s = self._limits.quiet_s
                 progress(reply)
                 continue
             if isinstance(reply, Failed):
@@ -229,9 +235,9 @@ class Watched:
             )
         if now - self._started > limits.wall_s:
             raise DeviceError(f"The model was stopped after {limits.wall_s:g} s.{self._said()}")
-        if now - self._heard > limits.quiet_s:
+        if now - self._heard > self._quiet_s:
             raise DeviceError(
-                f"The model gave no sign of life for {limits.quiet_s:g} s and was stopped."
+                f"The model gave no sign of life for {self._quiet_s:g} s and was stopped."
                 f"{self._said()}"
             )
         if self._printed > limits.output_bytes:

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
+from deployopt.core.card import ORT_GPU
 from deployopt.core.codec import decode_json, encode_json, to_plain
 from deployopt.core.measurement import Machine, Split
 from deployopt.core.samples import Feed, decode_samples, encode_samples
@@ -166,7 +167,8 @@ def _reference_key(prepared: Prepared, split: Split) -> str:
 def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
     """Of answers that the device gave, with the packages that it has."""
     machine, setup = prepared.machine, candidate_setup(prepared, artifact)
-    tools = _OPENVINO if artifact.runtime == "openvino" else _RUNTIME
+    for_cards = tuple({ORT_GPU} & machine.packages.keys())
+    tools = _OPENVINO if artifact.runtime == "openvino" else (*_RUNTIME, *for_cards)
     return cache_key(
         _asked(prepared, artifact, split, machine)
         | {
@@ -174,7 +176,7 @@ def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
             "tools": {name: machine.packages.get(name, "") for name in tools},
             "threads": threads_on(machine, prepared.request.target.runtime.threads),
         }
-        | ({} if setup.provider == _CPU else {"provider": setup.provider})
+        | ({} if setup.provider == _CPU else {"provider": setup.provider, "gpus": machine.gpus})
     )
 
 

@@ -4,7 +4,6 @@ In: a target whose provider is a card's, a plain float graph. Out: the forms of 
 is said of them: any card of the provider opens such a graph, and none has.
 """
 
-from importlib import metadata
 from typing import Final
 
 import msgspec
@@ -98,13 +97,7 @@ def _capability(target: Target) -> str:
 
 def _version() -> str:
     """Of the ONNX Runtime here, which was asked in the card's place."""
-    found = next((name for name in ("onnxruntime", ORT_GPU) if _installed(name)), None)
-    return "" if found is None else metadata.version(found)
+    from deployopt.pipeline.making import ABSENT, tool_versions
 
-
-def _installed(name: str) -> bool:
-    try:
-        metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    (found,) = tool_versions(("onnxruntime",)).values()
+    return "" if found == ABSENT else found

@@ -7,6 +7,7 @@ build that was killed goes on where it stopped, and an identical build does noth
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
 from deployopt.core.bundle import LineageStep
+from deployopt.core.card import ORT_GPU
 from deployopt.core.codec import decode_json, encode_json, to_plain
 from deployopt.core.errors import IntegrityError, RefusedInputError, StepError
 from deployopt.core.interface import Interface
@@ -24,7 +26,10 @@ from deployopt.store.keys import cache_key
 from deployopt.store.share import Share
 from deployopt.store.store import Store, StoredObject
 
+ABSENT: Final = "absent"
 _WAITS: Final = "waits for another build to make it"
+_ALSO: Final = {"onnxruntime": ORT_GPU}
+"""Another package with the same module, where a machine has a card."""
 
 
 class MadeStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -222,13 +227,15 @@ def step_key(step: Step, source: Artifact, bench: Workbench, tools: Mapping[str,
 
 def tool_versions(names: Sequence[str]) -> dict[str, str]:
     """The installed version of each package, "absent" where it is not."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    for package in (name, _ALSO.get(name)):
+        if package is not None:
+            with suppress(metadata.PackageNotFoundError):
+                return metadata.version(package)
+    return ABSENT
 
 
 def stored_artifact(stored: StoredObject) -> Artifact:

@@ -31,7 +31,8 @@ ON_CUDA: Final = "onnxruntime"
 ON_TENSORRT: Final = "onnxruntime-tensorrt"
 _PROVIDERS: Final = {RTX: RTX, ON_CUDA: CUDA, ON_TENSORRT: TENSORRT}
 """Of a GPU target: the runtime that is asked for, and the provider that opens what is built."""
-_RUNTIMES: Final = (ON_CUDA, "openvino", "onnxruntime-genai", RTX, ON_TENSORRT)
+_SPEAKS: Final = "onnxruntime-genai"
+_RUNTIMES: Final = (ON_CUDA, "openvino", _SPEAKS, RTX, ON_TENSORRT)
 _ANY_CARD: Final = (
     f"Leave --runtime out, or give --runtime {ON_CUDA}: then a graph is built for ONNX Runtime on "
     "CUDA, which any card of the kind opens."
@@ -73,6 +74,11 @@ def with_provider(request: BuildRequest) -> BuildRequest:
     target, asked = request.target, request.runtime
     if asked is not None and asked not in _RUNTIMES:
         raise UsageError(_unknown(asked))
+    if asked == _SPEAKS:
+        raise UsageError(
+            f"--runtime {_SPEAKS} opens language models, and the model is none that is built as "
+            "one. Leave it out."
+        )
     if target.runtime.provider == "cpu":
         return _on_cpu(request, asked)
     provider = _usual(target) if asked is None else _PROVIDERS.get(asked)
@@ -181,14 +187,11 @@ def _no_engine(target: Target) -> str:
 
 def _require_plain(request: BuildRequest) -> None:
     """Refuse what has to run on the card what is built, or to time it."""
-    given = {
-        "--train-data": request.train_data,
-        "--unlabelled": request.unlabelled,
-        "--time-limit": request.time_limit_s,
-        "--effort": request.effort if request.effort is not Effort.QUICK else None,
-        "--baseline": request.baseline,
-    }
-    wrong = [option for option, value in given.items() if value is not None]
+    wrong = list(request.search_options)
+    if request.effort not in {None, Effort.QUICK}:
+        wrong.append("--effort")
+    if request.baseline is not None:
+        wrong.append("--baseline")
     if wrong:
         raise UsageError(
             f"{' and '.join(wrong)} cannot be asked of a GPU target yet: smaller shapes and "

@@ -15,6 +15,7 @@ class FakeCard:
     """What the card is at this moment; a value of None is one that the driver does not tell."""
 
     def __init__(self) -> None:
+        self.name: str | None = "A card"
         self.clock: int | None = 1755
         self.degrees: int | None = 61
         self.milliwatts: int | None = 310_000
@@ -61,6 +62,7 @@ def nvml_of(card: FakeCard, *, old: bool = False) -> ModuleType:
             "NVML_PERF_POLICY_THERMAL": 1,
             "nvmlInit": lambda: None,
             "nvmlDeviceGetHandleByPciBusId": lambda address: address,
+            "nvmlDeviceGetName": lambda _: told(card.name),
             "nvmlDeviceGetClockInfo": lambda _, kind: told(card.clock if kind == 1 else None),
             "nvmlDeviceGetTemperature": lambda _, kind: told(card.degrees if kind == 0 else None),
             "nvmlDeviceGetPowerUsage": lambda _: told(card.milliwatts),

@@ -6,6 +6,7 @@ beyond the rounds' median.
 """
 
 from statistics import median
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from deployopt.core.measurement import Trial
 from deployopt.core.quantiles import least_rounds
 from deployopt.core.scores import ScoreTrial
 from deployopt.core.verdict import Check, Outcome
+
+UNTOLD: Final = "nobody tells what the process had on the card"
+TELL: Final = "pip install nvidia-ml-py there, where the card's driver has NVML"
 
 
 def peaks_of(trial: Trial, scores: ScoreTrial | None) -> list[int] | None:
@@ -67,8 +71,8 @@ def _untold(budget: Budget, evidence: Evidence) -> Check:
         limit=budget.limit,
         outcome=Outcome.UNDECIDED,
         evidence=evidence,
-        reason="nobody tells what the process had on the card",
-        settle="pip install nvidia-ml-py there, where the card's driver has NVML",
+        reason=UNTOLD,
+        settle=TELL,
     )
 
 

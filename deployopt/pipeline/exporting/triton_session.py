@@ -12,7 +12,7 @@ import msgspec
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.bundle import Manifest
 from deployopt.core.card import CUDA, TENSORRT
-from deployopt.core.card_options import CUDA_OPTIONS, profile_options
+from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
 from deployopt.core.errors import UsageError
 from deployopt.core.target import Target
 from deployopt.core.text import name_list
@@ -70,6 +70,11 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
         )
     if left:
         untold.append(f"Triton's backend cannot be told the session entries {name_list(left)}.")
+    if provider == TENSORRT:
+        untold.append(
+            "It was measured with TF32 off, which Triton's backend cannot tell TensorRT: start the "
+            f"server with {'='.join(TF32_OFF)} in its environment."
+        )
     return TritonSession(
         backend="onnxruntime",
         parameters={

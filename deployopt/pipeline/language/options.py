@@ -18,16 +18,10 @@ def require_asked_rightly(request: BuildRequest) -> None:
             f"--runtime {request.runtime} is not for language models, which run on {_RUNTIME}. "
             "Leave it out."
         )
-    given = {
-        "--train-data": request.train_data,
-        "--unlabelled": request.unlabelled,
-        "--time-limit": request.time_limit_s,
-    }
-    wrong = [option for option, value in given.items() if value is not None]
-    if wrong:
+    if request.search_options:
         raise UsageError(
-            f"{' and '.join(wrong)} cannot be asked of a language model: its forms are quantized, "
-            "not searched for or taught. Leave it out; `deployopt finetune` trains a model before "
-            "it is built."
+            f"{' and '.join(request.search_options)} cannot be asked of a language model: its "
+            "forms are quantized, not searched for or taught. Leave it out; `deployopt finetune` "
+            "trains a model before it is built."
         )
     require_built_apart(request)

@@ -1,17 +1,19 @@
 """The inputs of `run` from the command line and from files."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from deployopt.cli.running import _line, read_inputs
+from deployopt.cli.running import _line, predict_and_print, read_inputs
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import (
     ArrayInput,
     ArrayInputs,
     ImageInputs,
     Interface,
+    PairInputs,
     Task,
     TextInputs,
 )
@@ -32,6 +34,39 @@ ARRAYS = Interface(
     ),
     outputs=("y",),
 )
+
+PAIRS = Interface(
+    task=Task.IMAGE_TEXT,
+    inputs=PairInputs(
+        image=ImageInputs(input_name="pixels", height=4, width=4), text=TextInputs(max_length=8)
+    ),
+    outputs=("image_embeds", "text_embeds", "logits_per_image"),
+)
+
+
+class Matches:
+    """A predictor of images and texts, for which the first text fits best."""
+
+    interface = PAIRS
+
+    def match(self, images: list[Path], texts: list[str]) -> list[Prediction]:
+        shares = {text: 1.0 / 2 ** (at + 1) for at, text in enumerate(texts)}
+        return [Prediction(label=texts[0], score=0.5, scores=shares) for _ in images]
+
+
+def test_texts_to_match_come_from_a_file_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor: Any = Matches()
+    path, image = tmp_path / "texts.txt", [Path("street.jpg")]
+    with pytest.raises(UsageError, match=r"no file .*texts\.txt"):
+        predict_and_print(predictor, ["a car"], path, images=image, json=False)
+    path.write_text("a bicycle\n\nnobody\n")
+    assert predict_and_print(predictor, ["a car"], path, images=image, json=False) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[:2] for line in lines] == [
+        ["0.500", "a car"], ["0.250", "a bicycle"], ["0.125", "nobody"],
+    ]  # fmt: skip
 
 
 def test_a_text_file_is_a_text_a_line(tmp_path: Path) -> None:

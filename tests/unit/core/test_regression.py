@@ -10,7 +10,7 @@ from benchmarks.gate_clocks import ROUND_NOISE, compare_outcomes
 from benchmarks.gate_simulation import NOMINAL
 from deployopt.core.comparison import Change
 from deployopt.core.evidence import Evidence
-from deployopt.core.measurement import Trial
+from deployopt.core.measurement import CardConditions, Round, Trial
 from deployopt.core.regression import (
     accuracy_difference,
     latency_difference,
@@ -75,6 +75,23 @@ def test_memory_by_its_peaks() -> None:
     assert found.outcome is Change.REGRESSED
     assert found.old == pytest.approx(90 * MIB, rel=0.01)
     assert memory_difference(*pair(1.0, memory=0.7), MARGIN).outcome is Change.BETTER
+
+
+def test_memory_that_a_card_does_not_tell_is_open_and_no_number() -> None:
+    old, new = pair(1.0, noise=0.005, rounds=12)
+    untold = msgspec.structs.replace(new, rounds=tuple(map(_on_a_card, new.rounds)))
+    for arms in ((untold, untold), (old, untold), (untold, new)):
+        found = memory_difference(*arms, MARGIN)
+        assert (found.outcome, found.old, found.new) == (Change.UNDECIDED, None, None)
+        assert found.settle == "pip install nvidia-ml-py there, where the card's driver has NVML"
+    assert round_pairs(old, untold)[0].new_peak_bytes is None
+    # More rounds would tell no more of it.
+    assert settled(untold, untold, MARGIN)
+
+
+def _on_a_card(one: Round) -> Round:
+    seen = msgspec.structs.replace(one.conditions, card=CardConditions())
+    return msgspec.structs.replace(one, conditions=seen)
 
 
 def test_a_new_one_that_fails_is_a_regression_and_an_old_one_leaves_it_open() -> None:

@@ -4,6 +4,7 @@ There is no card here: drivers are made up, the rest is ONNX Runtime itself, on 
 what a fallback is.
 """
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from deployopt.device import placement
 from deployopt.device.card_session import CardSession, open_on_card, tensorrt_options
 from deployopt.device.session import open_session
 from deployopt.device.setup import Setup
+from deployopt.store.locks import seize
 
 IDS = np.array([[2, 3, 4]], dtype=np.int64)
 FEED = {"input_ids": IDS, "attention_mask": np.ones_like(IDS)}
@@ -138,15 +140,37 @@ def test_the_first_answer_is_looked_at_and_the_rest_are_not_recorded(
     assert np.array_equal(session.run(["logits"], FEED)[0], first[0])
 
 
+@pytest.mark.usefixtures("on_card")
+def test_what_tensorrt_builds_is_in_use_while_the_process_lives(
+    setup: Setup, tmp_path: Path
+) -> None:
+    engines = tmp_path / "engines" / "of-this-graph"
+    open_session(msgspec.structs.replace(setup, engines=engines))
+    assert seize(engines) is None
+    assert (engines / onnxruntime.__version__).is_dir()
+
+
 @pytest.mark.usefixtures("providers")
 def test_nodes_that_fell_back_are_named_before_an_answer_is_given(
     setup: Setup, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CARD_PROVIDERS", {"cuda": "CPUExecutionProvider"})
     session = open_on_card(setup)
-    with pytest.raises(DeviceError, match=r"\d+ of \d+ nodes ran on the CPU and not on the card"):
-        session.run(["logits"], FEED)
-    assert list(scratch.iterdir()) == []
+    for _ in range(2):
+        with pytest.raises(DeviceError, match=r"\d+ of \d+ nodes ran on the CPU and not on the ca"):
+            session.run(["logits"], FEED)
+        assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.usefixtures("providers")
+@pytest.mark.parametrize(("provider", "said"), [("tensorrt", "0"), ("cuda", "1")])
+def test_tensorrt_has_no_option_for_tf32_and_is_told_by_the_environment(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, provider: str, said: str
+) -> None:
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    with pytest.raises(DeviceError):
+        open_on_card(msgspec.structs.replace(setup, provider=provider))
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == said
 
 
 @pytest.mark.usefixtures("on_card")

@@ -9,10 +9,18 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import CardConditions, Conditions
 from deployopt.device import card_watch as module
-from deployopt.device.card_watch import CardWatch, card_void, watch_card, with_card
+from deployopt.device.card_watch import (
+    CardWatch,
+    card_void,
+    require_card,
+    watch_card,
+    with_card,
+)
 from deployopt.device.conditions import void_reason
+from deployopt.device.setup import Setup
 from tests.fakes.nvml import GIB, FakeCard, nvml_of
 
 OTHER = 1
@@ -169,6 +177,34 @@ def test_where_processes_have_other_numbers_the_cards_rise_stands_and_nobody_is_
     assert card_void(seen) is None
 
 
+def test_what_others_take_while_it_waits_is_not_its_rise(card: FakeCard) -> None:
+    card.processes = {OTHER: GIB}
+    watch = watched(card)
+    card.used += 2 * GIB  # its model
+    watch.begin()
+    card.used += 5 * GIB  # another's, which is opened before the first turn
+    watch.begin()
+    card.used += GIB
+    watch.end()
+    card.used -= 5 * GIB  # the other one has ended
+    watch.begin()
+    watch.end()
+    assert watch.conditions().memory_bytes == 3 * GIB
+    card.used += GIB
+    assert watch.memory_now() == 4 * GIB
+
+
+def test_samples_that_cannot_be_accuse_nobody_and_hide_nobody(card: FakeCard) -> None:
+    watch = watched(card)
+    watch.begin()
+    card.utilization = [(7, 2**60, 2_147_483_632)]
+    watch.end()
+    assert watch.conditions().others_share == 0.0
+    card.utilization.append((OTHER, 10, 30))
+    watch.end()
+    assert watch.conditions().others_share == 0.3
+
+
 def test_what_a_driver_does_not_tell_is_left_empty(card: FakeCard) -> None:
     card.clock = card.degrees = card.milliwatts = card.reasons = card.heat_ns = None
     card.processes[os.getpid()] = None
@@ -191,6 +227,26 @@ def test_a_card_is_found_by_its_place_on_the_bus(
     assert watch.memory_now() == GIB
     monkeypatch.setattr(module, "card_address", lambda: None)
     assert watch_card("cuda") is None
+
+
+def test_another_card_than_the_targets_is_not_measured(
+    card: FakeCard, monkeypatch: pytest.MonkeyPatch, text_setup: Setup
+) -> None:
+    monkeypatch.setattr(module, "card_address", lambda: "0000:65:00.0")
+    monkeypatch.setattr(importlib, "import_module", lambda _: nvml_of(card))
+    meant = msgspec.structs.replace(text_setup, provider="cuda", card="Tesla T4")
+    card.name = "Tesla T4"
+    require_card(meant)
+    card.name = "NVIDIA GeForce RTX 4090"
+    with pytest.raises(DeviceError, match=r"begins with NVIDIA.*not the target's Tesla T4.*nvidia"):
+        require_card(meant)
+    card.name = None
+    with pytest.raises(DeviceError, match="begins with one that it does not name"):
+        require_card(meant)
+    require_card(msgspec.structs.replace(meant, card=None))
+    require_card(msgspec.structs.replace(meant, provider="cpu"))
+    monkeypatch.setattr(module, "card_address", lambda: None)
+    require_card(meant)
 
 
 def test_a_round_on_a_card_that_nobody_watched_knows_no_memory() -> None:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from deployopt.core.errors import DeviceError
 from deployopt.core.measurement import Conditions
 from deployopt.core.samples import encode_samples
 from deployopt.device import child
@@ -49,6 +50,17 @@ def request_on_card(
         min_s=0.0,
         seed=1,
     )
+
+
+def test_nothing_is_asked_of_another_card(
+    request_on_card: TimeRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(setup: Setup) -> None:
+        raise DeviceError(f"not {setup.card}")
+
+    monkeypatch.setattr(child, "require_card", refuse)
+    with pytest.raises(DeviceError, match="not None"):
+        answer(request_on_card, lambda _: None)
 
 
 @pytest.mark.parametrize(

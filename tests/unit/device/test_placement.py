@@ -98,6 +98,21 @@ def test_nodes_of_a_loop_come_once_and_other_events_are_none() -> None:
     assert one == Placed(name="body/Add", operator="Add", provider=CUDA, tensors=(("float", 6),))
 
 
+@pytest.mark.parametrize(("first", "last"), [("a" * 90, "a" * 90 + "_1"), ("body/x", "body/x")])
+def test_no_node_hides_behind_another_of_its_name(first: str, last: str) -> None:
+    """Long names are cut, and a loop's body may have names that its graph has too."""
+
+    def node(name: str, provider: str, kind: str, size: int) -> dict[str, object]:
+        shapes = [{kind: [size]}]
+        args = {"op_name": "Add", "provider": provider, "output_type_shape": shapes}
+        return {"cat": "Node", "name": f"{name}_kernel_time", "args": args}
+
+    events = [node("on the card", CUDA, "float", 9), node(first, CPU, "float", 4096)]
+    placed = read_placement(json.dumps([*events, node(last, CPU, "int64", 1)]).encode())
+    with pytest.raises(DeviceError, match="1 of 3 nodes ran on the CPU"):
+        require_on_card(placed, CUDA)
+
+
 @pytest.mark.parametrize("profile", [b"", b"[", b'{"a": 1}', b'[{"args": 1}]', b"\xff\xfe"])
 def test_a_profile_that_cannot_be_read_is_no_pass(profile: bytes) -> None:
     with pytest.raises(DeviceError, match="cannot be read"):

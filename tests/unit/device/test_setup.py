@@ -8,7 +8,7 @@ import pytest
 from deployopt.core.artifact import Artifact, Format, SessionOptions
 from deployopt.core.target import Gpu, Target
 from deployopt.device.machine import describe_machine
-from deployopt.device.setup import engines_for, setup_of, threads_here
+from deployopt.device.setup import card_for, engines_for, setup_of, threads_here
 
 HERE = describe_machine(runtime=False)
 
@@ -38,6 +38,24 @@ def test_the_files_decide_the_runtime(target: Target) -> None:
     assert setup_of(artifact, target, HERE).runtime == "openvino"
     plain = msgspec.structs.replace(artifact, format=Format.ONNX, entry="model.onnx")
     assert setup_of(plain, target, HERE).runtime == "onnxruntime"
+
+
+def test_a_card_is_named_where_the_machine_has_others_too(target: Target) -> None:
+    for_card = msgspec.structs.replace(
+        target, match=msgspec.structs.replace(target.match, gpu="Tesla T4")
+    )
+
+    def named(*gpus: str) -> str | None:
+        return card_for(for_card, msgspec.structs.replace(HERE, gpus=gpus))
+
+    assert named("NVIDIA GeForce RTX 4090", "Tesla T4") == "Tesla T4"
+    assert named("Tesla T4", "Tesla T4") is None
+    assert named("NVIDIA GeForce RTX 4090", "NVIDIA L4") is None
+    assert named() is None
+    two = msgspec.structs.replace(HERE, gpus=("NVIDIA L4", "Tesla T4"))
+    assert card_for(target, two) is None
+    artifact = Artifact(format=Format.ONNX, folder=Path("/m"), entry="model.onnx", digest="d")
+    assert setup_of(artifact, for_card, two).card == "Tesla T4"
 
 
 def test_threads_are_never_more_than_asked() -> None:

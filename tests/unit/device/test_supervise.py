@@ -273,10 +273,27 @@ time.sleep(60)
     assert _gone(child)
 
 
+def test_tensorrt_may_build_for_long_before_its_first_word(request_: EvaluateRequest) -> None:
+    setup = msgspec.structs.replace(request_.setup, provider="tensorrt")
+    building = msgspec.structs.replace(request_, setup=setup)
+    limits = Limits(wall_s=20, quiet_s=0.2)
+    assert isinstance(_ask(building, "time.sleep(1.5)\ndone()", limits), Evaluated)
+    code = "say(type='working', share=0.1, what='open')\ntime.sleep(60)"
+    with pytest.raises(DeviceError, match=r"no sign of life for 0\.2 s"):
+        _ask(building, code, limits)
+    with pytest.raises(DeviceError, match=r"no sign of life for 0\.2 s"):
+        _ask(request_, "time.sleep(60)", limits)
+
+
 def test_only_a_few_variables_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "x")
     monkeypatch.setenv("PYTHONPATH", "relative")
+    # Which card is meant by a number is a matter of both.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     environment = child_environment()
+    assert environment["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert environment["CUDA_VISIBLE_DEVICES"] == "1"
     assert "SECRET_TOKEN" not in environment
     assert "HOME" not in environment
     assert environment["PYTHONPATH"] == str(Path("relative").absolute())

@@ -1,5 +1,6 @@
 """A recipe is run step by step through the store: nothing twice, and a failure names its step."""
 
+from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
@@ -160,6 +161,21 @@ FORGED: dict[str, tuple[bytes, str]] = {
         "What was kept beside it cannot be read: unknown key 'more'",
     ),
 }
+
+
+def test_the_runtime_for_cards_is_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"onnxruntime-gpu": "1.31.1", "numpy": "2.0"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(metadata, "version", version)
+    found = tool_versions(("onnxruntime", "numpy", "torch"))
+    assert found == {"onnxruntime": "1.31.1", "numpy": "2.0", "torch": "absent"}
+    there["onnxruntime"] = "1.30.0"
+    assert tool_versions(("onnxruntime",)) == {"onnxruntime": "1.30.0"}
 
 
 @pytest.mark.parametrize("how", FORGED)

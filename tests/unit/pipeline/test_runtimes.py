@@ -146,7 +146,9 @@ def test_a_builder_that_is_missing_is_named_with_its_command(
     ("target", "runtime", "words"),
     [
         ("a100", "openvino", "builds for CPUs only"),
-        ("a100", "onnxruntime-genai", "builds for CPUs only.*onnxruntime-tensorrt"),
+        ("a100", "openvino", "give one of .*onnxruntime-tensorrt"),
+        ("a100", "onnxruntime-genai", "opens language models"),
+        ("x86-cpu", "onnxruntime-genai", "opens language models"),
         ("x86-cpu", "onnxruntime-tensorrt", "runs on a CPU"),
         ("a100", "tensorrt", "only on the card itself"),
         ("a100", "tensort-rtx", "Did you mean tensorrt-rtx"),

@@ -317,6 +317,7 @@ def test_tensorrt_is_told_the_shapes_that_were_judged_and_no_precision(tmp_path:
         "trt_profile_max_shapes": "x:8x4",
     }
     assert [list(one.gpus) for one in config.instance_group] == [[0, 1, 2, 3]]
+    assert "NVIDIA_TF32_OVERRIDE=0" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_gpus_are_named_and_what_triton_cannot_open_is_refused(tmp_path: Path) -> None:
