@@ -4,10 +4,10 @@ Usage: python benchmarks/gpu.py [--target NAME] [--model demo-sentiment] [--bund
        [--rounds 24] [--requests 400] [--results benchmarks/results]
 
 Builds what the card and the installs here can open (an engine of TensorRT for RTX, a graph for ONNX
-Runtime on CUDA, one for its TensorRT provider), verifies each there, and races them against torch
-on the same card: eager float32, eager with float16 autocast, and torch.compile in float16 with
-mode="max-autotune". The first of them runs twice in every round, so that the race shows what it
-calls a difference where there is none.
+Runtime on CUDA, one for its TensorRT provider, one for TensorRT itself), verifies each there, and
+races them against torch on the same card: eager float32, eager with float16 autocast, and
+torch.compile in float16 with mode="max-autotune". The first of them runs twice in every round, so
+that the race shows what it calls a difference where there is none.
 A target of one's own (a TOML file with a [workload]) asks other batches and lengths. What came of
 it is written into the results folder, with the card, the driver and the environment.
 
@@ -30,7 +30,7 @@ import msgspec
 
 from benchmarks.environment import environment
 from benchmarks.racing import Ratio, Rounds, Spec, on_cores, race, ratio
-from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, TENSORRT
+from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, TENSORRT, TENSORRT_INSTALL
 from deployopt.core.engine import RTX_CAPABILITIES, sm_of
 from deployopt.core.examples import decode_examples
 from deployopt.core.interface import Task
@@ -46,8 +46,13 @@ from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
 
 ENGINE, AGAIN = "engine", "the same again"
-ON_CUDA, ON_TENSORRT = "graph on CUDA", "graph on TensorRT"
-NAMES = {"tensorrt-rtx": ENGINE, "onnxruntime": ON_CUDA, "onnxruntime-tensorrt": ON_TENSORRT}
+ON_CUDA, ON_TENSORRT, PLAN = "graph on CUDA", "graph on TensorRT", "plan of TensorRT"
+NAMES = {
+    "tensorrt-rtx": ENGINE,
+    "onnxruntime": ON_CUDA,
+    "onnxruntime-tensorrt": ON_TENSORRT,
+    "tensorrt": PLAN,
+}
 """Of what each runtime of `build` makes; what comes first is what the others are held against."""
 EAGER, HALF, COMPILED = "torch eager fp32", "torch eager fp16", "torch.compile fp16"
 AIMS = {HALF: 2.0, COMPILED: 1.0}
@@ -124,7 +129,7 @@ def missing(cards: Sequence[GpuFound]) -> list[str]:
         known = ", ".join(sm_of(one) for one in RTX_CAPABILITIES)
         found.append(
             "TensorRT for RTX (pip install 'deployopt[build,tensorrt-rtx]') and a card of "
-            f"{known}; or an ONNX Runtime with CUDA: {EXCHANGE}"
+            f"{known}; or an ONNX Runtime with CUDA: {EXCHANGE}; or {TENSORRT_INSTALL}"
         )
     if find_spec("torch") is None or not _torch_sees_a_card():
         found.append("a torch that was built for CUDA, to race against")
@@ -137,7 +142,8 @@ def routes(card: GpuFound) -> list[str]:
     there = providers()
     graphs = (("onnxruntime", CUDA), ("onnxruntime-tensorrt", TENSORRT))
     found = [runtime for runtime, provider in graphs if CARD_PROVIDERS[provider] in there]
-    return (["tensorrt-rtx"] if engine else []) + found
+    plan = find_spec("tensorrt") is not None
+    return (["tensorrt-rtx"] if engine else []) + found + (["tensorrt"] if plan else [])
 
 
 def providers() -> Sequence[str]:

@@ -117,8 +117,8 @@ def build(  # noqa: PLR0913 -- one parameter an option
         typer.Option(
             metavar="RUNTIME",
             help="What opens the model on the target: onnxruntime or openvino; for GPUs "
-            "tensorrt-rtx, onnxruntime (CUDA) or onnxruntime-tensorrt. [default: what the target "
-            "allows]",
+            "tensorrt-rtx, tensorrt, onnxruntime (CUDA) or onnxruntime-tensorrt. [default: what "
+            "the target allows]",
             show_default=False,
         ),
     ] = None,

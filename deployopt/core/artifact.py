@@ -6,9 +6,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from deployopt.core.card import PLAN
 from deployopt.core.engine import InputRange
 
-RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx"]
+RuntimeName = Literal["onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx", "tensorrt"]
 """What opens a model on the device."""
 
 
@@ -75,6 +76,12 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def runtime(self) -> RuntimeName:
         """What opens it."""
         return _RUNTIMES.get(self.format, "onnxruntime")
+
+
+def runtime_on(provider: str, artifact: Artifact) -> RuntimeName:
+    """What opens it on a target with this provider."""
+    graph = artifact.format is Format.ONNX
+    return "tensorrt" if graph and provider == PLAN else artifact.runtime
 
 
 _RUNTIMES: Final[dict[Format, RuntimeName]] = {

@@ -4,20 +4,40 @@ It is no native code: any card of the provider opens it. What it takes there is 
 target's numbers.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 CUDA: Final = "cuda"
 TENSORRT: Final = "tensorrt"
+"""ONNX Runtime's provider of that name."""
+PLAN: Final = "tensorrt-plan"
+"""TensorRT itself, which opens the plan that it builds of the graph on the card."""
 CARD_PROVIDERS: Final = {CUDA: "CUDAExecutionProvider", TENSORRT: "TensorrtExecutionProvider"}
-"""Of a target whose graphs ONNX Runtime opens on a card."""
+"""Of a target whose graphs ONNX Runtime opens on a card: its own names for them."""
+GRAPH_PROVIDERS: Final = frozenset({*CARD_PROVIDERS, PLAN})
+"""Of every target whose bundle holds a graph for a card."""
+BUILT_THERE: Final = frozenset({TENSORRT, PLAN})
+"""Those of which TensorRT builds kernels on the card, for the shapes that it is told."""
 CUDA_RUNTIME: Final = "onnxruntime-genai-cuda"
 """The package that opens a language model's bundle."""
 ORT_GPU: Final = "onnxruntime-gpu"
 """The package that opens another model's."""
+TENSORRT_PACKAGE: Final = "tensorrt"
+"""The package that opens a plan; the others have the same module, for one CUDA each."""
+TENSORRT_PACKAGES: Final = (TENSORRT_PACKAGE, "tensorrt-cu13", "tensorrt-cu12")
+TENSORRT_INSTALL: Final = (
+    "TensorRT: pip install tensorrt-cu13, or tensorrt-cu12 where the driver is for CUDA 12. Both "
+    "get its libraries from NVIDIA's own package index; on a Jetson it is part of JetPack"
+)
 EXCHANGE: Final = f"pip uninstall -y onnxruntime {ORT_GPU} && pip install '{ORT_GPU}[cuda,cudnn]'"
 """Both packages own the same module, so that an install ends with exactly one of them."""
+
+
+def tensorrt_version(packages: Mapping[str, str]) -> str | None:
+    """Of a machine's packages; None where it has no TensorRT that pip knows of."""
+    return next((packages[name] for name in TENSORRT_PACKAGES if name in packages), None)
 
 
 class CardNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

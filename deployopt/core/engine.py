@@ -4,7 +4,7 @@
 nothing.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -12,8 +12,30 @@ ENGINE_FILE: Final = "model.engine"
 LISTING_FILE: Final = "engine.json"
 GRAPH_FILE: Final = "model.onnx"
 """The graph that the engine was built of."""
+TIMINGS_FILE: Final = "timing.cache"
+"""What a builder at the card measured of kernels, for the next build."""
 RTX_CAPABILITIES: Final = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """Compute capabilities that TensorRT for RTX 1.7 builds engines for."""
+
+
+_WORKSPACE_SHARE: Final = 0.25
+_WORKSPACE_MAX: Final = 2**33
+
+
+class Builder(msgspec.Struct, frozen=True, kw_only=True):
+    """A library that builds engines; `name` is for sentences."""
+
+    name: str
+    module: str
+    at_card: bool
+    """Whether it times kernels on the card itself; the other one needs none."""
+
+
+BuilderName = Literal["tensorrt-rtx", "tensorrt"]
+BUILDERS: Final[dict[BuilderName, Builder]] = {
+    "tensorrt-rtx": Builder(name="TensorRT for RTX", module="tensorrt_rtx", at_card=False),
+    "tensorrt": Builder(name="TensorRT", module="tensorrt", at_card=True),
+}
 
 
 class InputRange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +145,11 @@ def summary_of(listing: EngineListing, notes: tuple[str, ...] = ()) -> EngineSum
         profile=listing.options.profile,
         notes=notes,
     )
+
+
+def workspace_of(memory_bytes: float) -> int:
+    """The most that a layer gets to work in, of the card's memory that one process may use."""
+    return min(int(_WORKSPACE_SHARE * memory_bytes), _WORKSPACE_MAX)
 
 
 def sm_of(compute_capability: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from deployopt.core.artifact import Precision, RuntimeName
+from deployopt.core.card import tensorrt_version
 from deployopt.core.codec import encode_json
 from deployopt.core.evidence import Estimate
 from deployopt.core.measurement import Machine
@@ -125,8 +126,11 @@ def runtime_words(
 ) -> str:
     """`cpu 1.31.1`: the provider and the runtime's version; `openvino 2026.4.1`.
 
-    Predictions are of ONNX Runtime, so what another runtime took must not correct them.
+    Predictions are of ONNX Runtime, so what another runtime took must not correct them. A plan of
+    TensorRT's has the name of its provider, as `tensorrt` is that of ONNX Runtime's.
     """
+    if runtime == "tensorrt":
+        return f"{provider} {tensorrt_version(packages) or '?'}"
     if runtime != "onnxruntime":
         return f"{runtime} {packages.get(runtime, '?')}"
     version = next((packages[name] for name in _RUNTIMES if name in packages), "?")

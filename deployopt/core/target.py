@@ -165,7 +165,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `opset_max` are ONNX Runtime's, which plain graphs and references need in any case.
     """
 
-    provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-rtx"] = "cpu"
+    provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-plan", "tensorrt-rtx"] = "cpu"
     runtimes: Annotated[tuple[RuntimeName, ...], msgspec.Meta(min_length=1)] = ("onnxruntime",)
     threads: Annotated[int, msgspec.Meta(ge=1, le=1024)]
     versions: Line
@@ -195,8 +195,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError("runtimes: onnxruntime is always one of them, as it runs float graphs")
         if "openvino" in self.runtimes and self.provider != "cpu":
             raise ValueError(f"runtimes: openvino is for provider cpu only, not {self.provider}")
-        if "tensorrt-rtx" in self.runtimes and self.provider == "cpu":
-            raise ValueError("runtimes: tensorrt-rtx is for GPUs, not for provider cpu")
+        for name in ("tensorrt-rtx", "tensorrt"):
+            if name in self.runtimes and self.provider == "cpu":
+                raise ValueError(f"runtimes: {name} is for GPUs, not for provider cpu")
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -70,6 +70,8 @@ def runtime_warnings(bundle: OpenBundle, machine: Machine, mismatch: str | None)
     """
     if bundle.manifest.runtime == "tensorrt-rtx":
         return ()  # the session takes the version that built the engine and no other
+    if bundle.manifest.runtime == "tensorrt":
+        return ()  # any version builds a plan of its own
     if bundle.manifest.runtime == "openvino":
         return openvino_warnings(machine)
     generates = bundle.manifest.runtime == "onnxruntime-genai"

@@ -22,7 +22,7 @@ from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
 from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
-from deployopt.device.cuda_driver import driver_missing, driver_version
+from deployopt.device.cuda_driver import cuda_major, cuda_words, driver_missing, driver_version
 from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.onnxruntime_session import (
     ORT_FAILURES,
@@ -46,8 +46,6 @@ _WARNING: Final = 2
 """As ONNX Runtime begins."""
 _FATAL: Final = 4
 _OF_TENSORRT: Final = "libnvinfer"
-_CUDA_VERSION: Final = 1000
-"""The driver counts 12.8 as 12080."""
 
 
 class CardSession:
@@ -199,8 +197,8 @@ def _why_not(name: str, provider: str) -> str:
     needed = str(getattr(onnxruntime, "cuda_version", "") or "")
     driver = driver_version()
     major = needed.partition(".")[0]
-    if driver is not None and major.isdigit() and driver // _CUDA_VERSION < int(major):
-        shown = f"{driver // _CUDA_VERSION}.{driver % _CUDA_VERSION // 10}"
+    if driver is not None and major.isdigit() and cuda_major(driver) < int(major):
+        shown = cuda_words(driver)
         return (
             f"{begins}: the NVIDIA driver here is for CUDA {shown}, and {have} was built for CUDA "
             f"{needed}. Install a driver for CUDA {major}.0 or later, or an {ORT_GPU} for CUDA "

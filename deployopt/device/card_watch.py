@@ -213,6 +213,18 @@ def require_card(setup: Setup) -> None:
         )
 
 
+def free_on_card() -> int | None:
+    """Bytes that are free on the card that CUDA begins with; None where NVML does not tell."""
+    found = _first_card()
+    if found is None:
+        return None
+    nvml, handle = found
+    try:
+        return int(nvml.nvmlDeviceGetMemoryInfo(handle).free)
+    except nvml.NVMLError:
+        return None
+
+
 def _first_card() -> tuple[ModuleType, Any] | None:
     """NVML and its pointer to the card that CUDA begins with; None where it does not tell."""
     try:

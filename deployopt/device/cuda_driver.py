@@ -5,8 +5,10 @@ what the driver says.
 """
 
 import ctypes
+from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
 import numpy as np
 
 from deployopt.core.errors import DeviceError
@@ -16,6 +18,22 @@ _LIBRARY: Final = "libcuda.so.1"
 _MAJOR: Final = 75
 _MINOR: Final = 76
 _ADDRESS_BYTES: Final = 32
+_NAME_BYTES: Final = 128
+_CUDA_VERSION: Final = 1000
+"""The driver counts 12.8 as 12080."""
+_RELEASE: Final = Path("/sys/module/nvidia/version")
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a plan is built for: the first card of CUDA's order, and its driver."""
+
+    name: str
+    compute_capability: str
+    memory_bytes: int
+    cuda: int
+    """The newest that the driver is for."""
+    driver: str
+    """Its release, such as 580.95.05; empty where the kernel does not tell."""
 
 
 class Cuda(Protocol):
@@ -65,6 +83,40 @@ def driver_version() -> int | None:
     return found.value if int(library.cuDriverGetVersion(ctypes.byref(found))) == 0 else None
 
 
+def cuda_major(version: int) -> int:
+    """12080 is of CUDA 12."""
+    return version // _CUDA_VERSION
+
+
+def cuda_words(version: int) -> str:
+    """12080 is 12.8."""
+    return f"{cuda_major(version)}.{version % _CUDA_VERSION // 10}"
+
+
+def describe_card() -> Card:
+    """The first card, without a context of one's own on it: others may want it for themselves.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    missing = driver_missing()
+    if missing is not None:
+        raise DeviceError(f"There is no card to build for: {missing}.")
+    library, device = ctypes.CDLL(_LIBRARY), ctypes.c_int()
+    _call(library, "cuDeviceGet", ctypes.byref(device), 0)
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    _call(library, "cuDeviceGetName", name, _NAME_BYTES, device)
+    size = ctypes.c_size_t()
+    _call(library, "cuDeviceTotalMem_v2", ctypes.byref(size), device)
+    return Card(
+        name=name.value.decode("utf-8", "replace"),
+        compute_capability=_capability(library, device),
+        memory_bytes=size.value,
+        cuda=driver_version() or 0,
+        driver=_RELEASE.read_text("ascii").strip() if _RELEASE.is_file() else "",
+    )
+
+
 def card_address() -> str | None:
     """Where the first card of CUDA's order is on the bus, as NVML knows it too; None without."""
     if driver_missing() is not None:
@@ -87,9 +139,7 @@ class CudaDriver:
         self._library = ctypes.CDLL(_LIBRARY)
         device = ctypes.c_int()
         self._call("cuDeviceGet", ctypes.byref(device), 0)
-        self.compute_capability = ".".join(
-            str(self._attribute(kind, device)) for kind in (_MAJOR, _MINOR)
-        )
+        self.compute_capability = _capability(self._library, device)
         context = ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), device)
         self._call("cuCtxSetCurrent", context)
@@ -124,12 +174,20 @@ class CudaDriver:
         """Until all that was begun is done."""
         self._call("cuStreamSynchronize", ctypes.c_void_p(self.stream))
 
-    def _attribute(self, kind: int, device: ctypes.c_int) -> int:
-        found = ctypes.c_int()
-        self._call("cuDeviceGetAttribute", ctypes.byref(found), kind, device)
-        return found.value
-
     def _call(self, name: str, *arguments: object) -> None:
-        status = int(getattr(self._library, name)(*arguments))
-        if status != 0:
-            raise DeviceError(f"The NVIDIA driver failed: {name} gave error {status}.")
+        _call(self._library, name, *arguments)
+
+
+def _capability(library: ctypes.CDLL, device: ctypes.c_int) -> str:
+    found = ctypes.c_int()
+    parts = []
+    for kind in (_MAJOR, _MINOR):
+        _call(library, "cuDeviceGetAttribute", ctypes.byref(found), kind, device)
+        parts.append(str(found.value))
+    return ".".join(parts)
+
+
+def _call(library: ctypes.CDLL, name: str, *arguments: object) -> None:
+    status = int(getattr(library, name)(*arguments))
+    if status != 0:
+        raise DeviceError(f"The NVIDIA driver failed: {name} gave error {status}.")

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.card import TENSORRT_PACKAGE, TENSORRT_PACKAGES, tensorrt_version
 from deployopt.core.diagnosis import Finding, State
 from deployopt.core.quiet import OPENVINO_VERSIONS, RTX_PACKAGE, RTX_VERSIONS
 from deployopt.core.text import safe_text
@@ -116,6 +117,7 @@ def look_at_installs(
     """The runtimes, the extras, the programs."""
     return (
         _runtime(versions(_RUNTIMES), failure),
+        _tensorrt(tensorrt_version(versions(TENSORRT_PACKAGES)), failure),
         *(_extra(extra, versions(extra.packages)) for extra in EXTRAS),
         *(_program(program, which) for program in PROGRAMS),
     )
@@ -148,6 +150,27 @@ def _runtime(found: Mapping[str, str], failure: Callable[[str], str | None]) -> 
             mend=f"pip install '{name}!={version}'",
         )
     return Finding(topic=topic, state=State.GOOD, says=f"{name} {version}: verify, run")
+
+
+def _tensorrt(version: str | None, failure: Callable[[str], str | None]) -> Finding:
+    """Of no extra: where the package index has none of its libraries, they come from NVIDIA."""
+    topic = TENSORRT_PACKAGE
+    if version is None:
+        return Finding(
+            topic=topic,
+            state=State.NOTE,
+            says="not installed; a machine with a card needs it for bundles of --runtime tensorrt",
+            mend="pip install tensorrt-cu13 (tensorrt-cu12 where the driver is for CUDA 12)",
+        )
+    broken = failure(TENSORRT_PACKAGE)
+    if broken is not None:
+        return Finding(
+            topic=topic,
+            state=State.WARNING,
+            says=f"TensorRT {version} cannot be used: {broken}",
+            mend="pip install --force-reinstall tensorrt-cu13",
+        )
+    return Finding(topic=topic, state=State.GOOD, says=f"TensorRT {version}: plans, on a card")
 
 
 def _extra(extra: Extra, found: Mapping[str, str]) -> Finding:

@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 
 from deployopt.core.artifact import Precision
+from deployopt.core.card import TENSORRT_PACKAGES
 from deployopt.core.evidence import Evidence
 from deployopt.core.isa import known_features, saturates
 from deployopt.core.measurement import Machine
@@ -28,6 +29,7 @@ _PACKAGES: Final = (
     "onnxruntime-genai",
     "onnxruntime-genai-cuda",
     "openvino",
+    *TENSORRT_PACKAGES,
     "numpy",
     "tokenizers",
     "deployopt",

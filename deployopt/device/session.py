@@ -54,6 +54,10 @@ def open_session(setup: Setup, sign: Callable[[], None] = no_sign) -> Session:
         from deployopt.device.tensorrt_session import open_engine
 
         return open_engine(setup)
+    if setup.runtime == "tensorrt":
+        from deployopt.device.plan_session import open_plan
+
+        return open_plan(setup)
     if is_pipeline(setup.model):
         from deployopt.device.drawing.session import open_drawing
 
@@ -81,5 +85,9 @@ def import_runtime(runtime: RuntimeName) -> None:
         from deployopt.device.tensorrt_session import import_builder
 
         import_builder()
+    elif runtime == "tensorrt":
+        from deployopt.device.tensorrt_library import import_tensorrt
+
+        import_tensorrt()
     else:
         import deployopt.device.onnxruntime_session  # noqa: F401

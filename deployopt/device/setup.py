@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, RuntimeName, SessionOptions
-from deployopt.core.card import TENSORRT
+from deployopt.core.artifact import Artifact, RuntimeName, SessionOptions, runtime_on
+from deployopt.core.card import BUILT_THERE, PLAN
 from deployopt.core.interface import Interface
 from deployopt.core.measurement import Machine
 from deployopt.core.samples import Feed
@@ -29,7 +29,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     threads: int
     runtime: RuntimeName = "onnxruntime"
     provider: str = "cpu"
-    """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-rtx."""
+    """As in Runtime.provider: cpu, cuda, tensorrt, tensorrt-plan, tensorrt-rtx."""
     outputs: tuple[str, ...] = ()
     """The outputs that are asked for; all of them when empty."""
     card: str | None = None
@@ -117,7 +117,7 @@ def setup_of(
         model=artifact.path,
         session=artifact.session,
         threads=threads_on(machine, target.runtime.threads),
-        runtime=artifact.runtime,
+        runtime=runtime_on(target.runtime.provider, artifact),
         provider=target.runtime.provider,
         outputs=outputs,
         card=card_for(target, machine),
@@ -133,8 +133,10 @@ def card_for(target: Target, machine: Machine) -> str | None:
 
 def engines_for(target: Target, artifact: str) -> Path | None:
     """Where TensorRT keeps what it builds of the artifact here; None for any other provider."""
-    if target.runtime.provider != TENSORRT:
+    if target.runtime.provider not in BUILT_THERE:
         return None
+    if target.runtime.provider == PLAN:
+        return Layout(root=default_root()).engines / PLAN  # plans have names of their own
     # The digest is what a manifest says it is.
     name = hashlib.sha256(artifact.encode()).hexdigest()
     return Layout(root=default_root()).engines / name

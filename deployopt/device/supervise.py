@@ -22,7 +22,7 @@ from typing import Final
 import psutil
 
 from deployopt.confinement.environment import bare_environment
-from deployopt.core.card import TENSORRT
+from deployopt.core.card import BUILT_THERE
 from deployopt.core.errors import (
     DeployoptError,
     DeviceError,
@@ -122,7 +122,7 @@ class Watched:
         """Give it the request, and wait until it answers or waits for its turn."""
         # Before the request, so that nothing that a model does can come first.
         self._bound(on_card=request.setup.provider != _CPU)
-        if request.setup.provider == TENSORRT:
+        if request.setup.provider in BUILT_THERE:
             # It builds for minutes before it says its first word.
             self._quiet_s = self._limits.wall_s
         return self._exchange(request, progress)

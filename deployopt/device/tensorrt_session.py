@@ -1,9 +1,10 @@
-"""An engine on the card that it was built for, through TensorRT for RTX.
+"""An engine on the card that it was built for, through TensorRT for RTX or TensorRT itself.
 
 In: a Setup whose model is an engine of a bundle, every byte of which was checked, with its listing
-beside it. Out: a session. An engine is native code: it is handed to the library only where the
-card's compute capability and the library's version are those that it was built for. Refuses every
-other machine, and requests outside of the shapes that it was built for.
+beside it; or a plan that was built here (plans.py). Out: a session. An engine is native code: it is
+handed to the library only where the card's compute capability and the library's version are those
+that it was built for. Refuses every other machine, and requests outside of the shapes that it was
+built for.
 """
 
 import importlib
@@ -15,14 +16,14 @@ import msgspec
 import numpy as np
 
 from deployopt.core.codec import decode_json
-from deployopt.core.engine import LISTING_FILE, EngineListing, InputRange, sm_of
+from deployopt.core.engine import BUILDERS, LISTING_FILE, EngineListing, InputRange, sm_of
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.quiet import RTX_PACKAGE
 from deployopt.core.samples import Array
 from deployopt.device.cuda_driver import Cuda, CudaDriver, driver_missing
 from deployopt.device.setup import Setup
 
-_MODULE: Final = "tensorrt_rtx"
+_RTX: Final = BUILDERS["tensorrt-rtx"]
 _TYPES: Final = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8}
 
 
@@ -46,14 +47,15 @@ def open_engine(setup: Setup) -> "EngineSession":
     library = import_builder(listing)
     card = CudaDriver()
     require_card(listing, card.compute_capability)
-    return EngineSession(_engine(library, setup), listing, card, setup.outputs)
+    engine = deserialized(library, setup.model.read_bytes(), _RTX.name)
+    return EngineSession(engine, listing, card, setup.outputs)
 
 
 def import_builder(listing: EngineListing | None = None) -> ModuleType:
     """The library, in the version of the listing; raises DeviceError where it is not there."""
     wanted = "" if listing is None else f"=={listing.version}"
     try:
-        library = importlib.import_module(_MODULE)
+        library = importlib.import_module(_RTX.module)
     except ImportError as error:
         raise DeviceError(
             "The model is an engine of TensorRT for RTX, which is not installed here. Install it "
@@ -152,15 +154,21 @@ class EngineSession:
         return address
 
 
-def _engine(library: ModuleType, setup: Setup) -> Any:  # noqa: ANN401 -- of a native library
+def deserialized(library: ModuleType, engine: bytes, name: str) -> Any:  # noqa: ANN401 -- native
+    """The engine by the library of this name, without code for the host in it.
+
+    Raises:
+        DeviceError: the library does not take it.
+    """
     runtime = library.Runtime(library.Logger(library.Logger.ERROR))
-    engine = runtime.deserialize_cuda_engine(setup.model.read_bytes())
-    if engine is None:
+    runtime.engine_host_code_allowed = False
+    opened = runtime.deserialize_cuda_engine(engine)
+    if opened is None:
         raise DeviceError(
-            "TensorRT for RTX does not open the engine, though card and version are its own. Build "
-            "it again, or look at the driver's version."
+            f"{name} does not open the engine, though card and version are its own. Build it "
+            "again, or look at the driver's version."
         )
-    return engine
+    return opened
 
 
 def _dtype(name: str) -> "np.dtype[Any]":

@@ -39,6 +39,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     scratch: Path
     threads: int = 1
     timeout_s: float = TIMEOUT_S
+    passed_on: tuple[str, ...] = ()
+    """Variables of ours that it gets besides the usual ones."""
 
 
 class Took(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +90,7 @@ def run_confined(work: Work) -> Took:
             stderr=said,
             start_new_session=True,
             cwd=work.scratch,
-            env=bare_environment(_PASSED_ON, settings),
+            env=bare_environment((*_PASSED_ON, *work.passed_on), settings),
         )  # fmt: skip
         try:
             status, peak, stopped = _watched(process, start + work.timeout_s)

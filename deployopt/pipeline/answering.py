@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.card import ORT_GPU
+from deployopt.core.card import ORT_GPU, TENSORRT_PACKAGES
 from deployopt.core.codec import decode_json, encode_json, to_plain
 from deployopt.core.measurement import Machine, Split
 from deployopt.core.samples import Feed, decode_samples, encode_samples
@@ -102,12 +102,16 @@ def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
     In the place of what only a card can open, its graph is asked on this machine's CPU.
     """
     target, outputs = prepared.request.target, prepared.source.interface.outputs
-    setup = setup_of(graph_of(artifact), target, prepared.machine, outputs)
+    graph = graph_of(artifact)
+    setup = setup_of(graph, target, prepared.machine, outputs)
     if target.runtime.provider == _CPU or not built_apart(target, prepared.machine):
         return setup
     given = artifact.digest == prepared.source.artifact.digest
     return msgspec.structs.replace(
-        setup, provider=_CPU, session=setup.session if given else GRAPH_SESSION
+        setup,
+        provider=_CPU,
+        runtime=graph.runtime,
+        session=setup.session if given else GRAPH_SESSION,
     )
 
 
@@ -167,7 +171,7 @@ def _reference_key(prepared: Prepared, split: Split) -> str:
 def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
     """Of answers that the device gave, with the packages that it has."""
     machine, setup = prepared.machine, candidate_setup(prepared, artifact)
-    for_cards = tuple({ORT_GPU} & machine.packages.keys())
+    for_cards = tuple({ORT_GPU, *TENSORRT_PACKAGES} & machine.packages.keys())
     tools = _OPENVINO if artifact.runtime == "openvino" else (*_RUNTIME, *for_cards)
     return cache_key(
         _asked(prepared, artifact, split, machine)

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.answer_settings import SettingTrial
-from deployopt.core.artifact import Artifact, Format
+from deployopt.core.artifact import Artifact, Format, runtime_on
 from deployopt.core.bundle import EngineNote, FileEntry, Lineage, Manifest
 from deployopt.core.card import CardNote
 from deployopt.core.codec import decode_json, encode_json, encode_pretty
@@ -190,7 +190,7 @@ def _manifest(prepared: Ground, judged: Judged, entries: list[FileEntry], digest
         outcome=judged.verdict.word,
         artifact=artifact.digest,
         model=f"model/{artifact.entry}",
-        runtime=artifact.runtime,
+        runtime=runtime_on(prepared.request.target.runtime.provider, artifact),
         opset=_opset(artifact),
         precision=artifact.precision,
         session=artifact.session,

@@ -1,4 +1,4 @@
-"""Graphs that ONNX Runtime opens on a card, made on a machine that need not have one.
+"""Graphs that ONNX Runtime or TensorRT opens on a card, made on a machine that need not have one.
 
 In: a target whose provider is a card's, a plain float graph. Out: the forms of the graph, and what
 is said of them: any card of the provider opens such a graph, and none has.
@@ -9,7 +9,17 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.card import CARD_PROVIDERS, CUDA, ORT_GPU, TENSORRT, CardNote, CardSummary
+from deployopt.core.card import (
+    BUILT_THERE,
+    CUDA,
+    GRAPH_PROVIDERS,
+    ORT_GPU,
+    PLAN,
+    TENSORRT,
+    TENSORRT_PACKAGE,
+    CardNote,
+    CardSummary,
+)
 from deployopt.core.engine import InputRange
 from deployopt.core.recipe import Step
 from deployopt.core.target import Target
@@ -19,7 +29,11 @@ from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 
 STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
-_NAMES: Final = {CUDA: "ONNX Runtime on CUDA", TENSORRT: "ONNX Runtime on TensorRT"}
+_NAMES: Final = {
+    CUDA: "ONNX Runtime on CUDA",
+    TENSORRT: "ONNX Runtime on TensorRT",
+    PLAN: "TensorRT",
+}
 
 
 class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +46,7 @@ class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
     def step(self) -> OpenOnCard:
         """The last step of every form."""
         # CUDA's kernels take any shape; TensorRT builds for those that it is told.
-        profile = self.profile if self.provider == TENSORRT else ()
+        profile = self.profile if self.provider in BUILT_THERE else ()
         return OpenOnCard(provider=self.provider, profile=profile)
 
 
@@ -58,7 +72,7 @@ def graph_steps(
         (half, place.step),
         f"the graph in fp16 for {where}, ranges checked on real inputs",
     )
-    if place.provider != TENSORRT:
+    if place.provider not in BUILT_THERE:
         return (whole, halved)
     pairs = QuantizeSymmetric(calibration="percentile" if convolutional else "minmax")
     return (
@@ -74,18 +88,21 @@ def graph_steps(
 
 def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
     """What a report shows of a form that is not run where it is built."""
-    return CardSummary(compute_capability=_capability(target), version=_version(), notes=notes)
+    return CardSummary(
+        compute_capability=_capability(target), version=_version("onnxruntime"), notes=notes
+    )
 
 
 def graph_note(target: Target, artifact: Artifact, *, ran: bool) -> CardNote | None:
     """What the manifest of a graph for a card says; None of an engine, and for a CPU."""
-    if artifact.format is not Format.ONNX or target.runtime.provider not in CARD_PROVIDERS:
+    if artifact.format is not Format.ONNX or target.runtime.provider not in GRAPH_PROVIDERS:
         return None
+    plan = target.runtime.provider == PLAN
     return CardNote(
         provider=target.runtime.provider,
         compute_capability=_capability(target),
-        runtime=ORT_GPU,
-        version=_version(),
+        runtime=TENSORRT_PACKAGE if plan else ORT_GPU,
+        version=_version(TENSORRT_PACKAGE if plan else "onnxruntime"),
         ran=ran,
     )
 
@@ -95,9 +112,9 @@ def _capability(target: Target) -> str:
     return "" if gpu is None else gpu.compute_capability
 
 
-def _version() -> str:
-    """Of the ONNX Runtime here, which was asked in the card's place."""
+def _version(package: str) -> str:
+    """Of the runtime here: an ONNX Runtime was asked in the card's place; no TensorRT can be."""
     from deployopt.pipeline.making import ABSENT, tool_versions
 
-    (found,) = tool_versions(("onnxruntime",)).values()
+    (found,) = tool_versions((package,)).values()
     return "" if found == ABSENT else found

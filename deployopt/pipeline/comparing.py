@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.artifact import runtime_on
 from deployopt.core.budget import limit_of
 from deployopt.core.comparison import Change, Compared, Comparison
 from deployopt.core.measurement import Split
@@ -115,7 +116,7 @@ def _winner(prepared: Prepared, decision: AccuracyDecision, watcher: Watcher) ->
             target=target.name,
             outcome=decision.verdict.word,
             precision=artifact.precision,
-            runtime=artifact.runtime,
+            runtime=runtime_on(target.runtime.provider, artifact),
             size_bytes=sum(path.stat().st_size for path in _deployed(prepared, decision).values()),
         ),
         target=target,

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Precision
-from deployopt.core.engine import InputRange, sm_of
+from deployopt.core.engine import InputRange, sm_of, workspace_of
 from deployopt.core.recipe import Step
 from deployopt.core.target import Target
 from deployopt.planning.usable import usable_bytes
@@ -17,9 +17,6 @@ from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 
 RTX: Final = "tensorrt-rtx"
-_WORKSPACE_SHARE: Final = 0.25
-"""Of the card's memory that one process may use: the most that a layer gets to work in."""
-_WORKSPACE_MAX: Final = 2**33
 HALF: Final = "fp16"
 
 
@@ -47,11 +44,10 @@ def engine_place(target: Target, profile: tuple[InputRange, ...] = ()) -> Engine
     gpu = target.hardware.gpu
     if gpu is None:
         return None
-    share = int(_WORKSPACE_SHARE * usable_bytes(target))
     return EnginePlace(
         compute_capability=gpu.compute_capability,
         platform=target.hardware.arch,
-        workspace_bytes=min(share, _WORKSPACE_MAX),
+        workspace_bytes=workspace_of(usable_bytes(target)),
         profile=profile,
     )
 

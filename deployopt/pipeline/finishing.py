@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Format
-from deployopt.core.card import EXCHANGE, ORT_GPU
+from deployopt.core.card import EXCHANGE, ORT_GPU, TENSORRT_INSTALL, TENSORRT_PACKAGE
 from deployopt.core.codec import decode_json
 from deployopt.core.engine import LISTING_FILE, EngineListing
 from deployopt.core.errors import StepError
@@ -143,6 +143,8 @@ def install_there(target: Target, judged: Judged) -> str | None:
     note = graph_note(target, artifact, ran=False)
     if note is None:
         return None
+    if note.runtime == TENSORRT_PACKAGE:
+        return f"pip install deployopt nvidia-ml-py, and {TENSORRT_INSTALL}"
     if target.hardware.arch == "aarch64":
         return f"pip install deployopt, then {ORT_GPU} from NVIDIA in the place of onnxruntime"
     return f"pip install 'deployopt[gpu]' && {EXCHANGE}"

@@ -6,6 +6,7 @@ of its own to predict from.
 
 from collections.abc import Sequence
 
+from deployopt.core.artifact import runtime_on
 from deployopt.core.evidence import Evidence
 from deployopt.core.experience import (
     Experience,
@@ -39,7 +40,9 @@ def _of(prepared: Ground, candidate: Candidate) -> tuple[Experience, ...]:
         target=target.name,
         machine=machine_digest(prepared.machine, prepared.machine.gpus),
         runtime=runtime_words(
-            target.runtime.provider, prepared.machine.packages, made.artifact.runtime
+            target.runtime.provider,
+            prepared.machine.packages,
+            runtime_on(target.runtime.provider, made.artifact),
         ),
         artifact=made.artifact.digest,
         precision=made.artifact.precision,

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact
-from deployopt.core.card import CARD_PROVIDERS, CUDA, TENSORRT
+from deployopt.core.card import CARD_PROVIDERS, CUDA, PLAN, TENSORRT, tensorrt_version
 from deployopt.core.engine import RTX_CAPABILITIES, InputRange, sm_of
 from deployopt.core.errors import UsageError
 from deployopt.core.explain import nearest_word
@@ -29,10 +29,11 @@ from deployopt.steps.symmetric import QuantizeSymmetric
 
 ON_CUDA: Final = "onnxruntime"
 ON_TENSORRT: Final = "onnxruntime-tensorrt"
-_PROVIDERS: Final = {RTX: RTX, ON_CUDA: CUDA, ON_TENSORRT: TENSORRT}
+ON_PLAN: Final = "tensorrt"
+_PROVIDERS: Final = {RTX: RTX, ON_CUDA: CUDA, ON_TENSORRT: TENSORRT, ON_PLAN: PLAN}
 """Of a GPU target: the runtime that is asked for, and the provider that opens what is built."""
 _SPEAKS: Final = "onnxruntime-genai"
-_RUNTIMES: Final = (ON_CUDA, "openvino", _SPEAKS, RTX, ON_TENSORRT)
+_RUNTIMES: Final = (ON_CUDA, "openvino", _SPEAKS, RTX, ON_TENSORRT, ON_PLAN)
 _ANY_CARD: Final = (
     f"Leave --runtime out, or give --runtime {ON_CUDA}: then a graph is built for ONNX Runtime on "
     "CUDA, which any card of the kind opens."
@@ -113,12 +114,16 @@ def card_steps(
 def built_apart(target: Target, machine: Machine) -> bool:
     """Whether what is built is not run where it is built: an engine, or no such card there.
 
-    A graph is opened by the machine that is the target and has its provider.
+    A graph is opened by the machine that is the target and has its provider, or TensorRT.
     """
-    provider = CARD_PROVIDERS.get(target.runtime.provider)
-    if provider is None:
-        return target.runtime.provider != "cpu"
-    return provider not in machine.providers or matches(target, machine) is not None
+    provider = target.runtime.provider
+    if provider == PLAN:
+        opens = tensorrt_version(machine.packages) is not None
+    elif provider in CARD_PROVIDERS:
+        opens = CARD_PROVIDERS[provider] in machine.providers
+    else:
+        return provider != "cpu"
+    return not opens or matches(target, machine) is not None
 
 
 def not_built(target: Target) -> str | None:
@@ -140,7 +145,7 @@ def _usual(target: Target) -> str:
 
 def _on_cpu(request: BuildRequest, asked: str | None) -> BuildRequest:
     target = request.target
-    if asked in {RTX, ON_TENSORRT}:
+    if asked in {RTX, ON_TENSORRT, ON_PLAN}:
         raise UsageError(
             f"--runtime {asked} builds for NVIDIA cards, and target {target.name} runs on a CPU. "
             f"Leave it out, or name a GPU target; `deployopt targets` lists them."
@@ -158,13 +163,6 @@ def _on_cpu(request: BuildRequest, asked: str | None) -> BuildRequest:
 
 
 def _unknown(asked: str) -> str:
-    if asked == "tensorrt":
-        return (
-            "--runtime tensorrt: this version builds no TensorRT plans, which can be built only on "
-            f"the card itself. --runtime {RTX} builds engines for named cards without one; of what "
-            f"--runtime {ON_TENSORRT} builds, ONNX Runtime makes a plan on the card when it opens "
-            "it."
-        )
     near = nearest_word(asked, _RUNTIMES)
     meant = "" if near is None else f" Did you mean {near}?"
     return f"There is no runtime {asked!r}. There are {', '.join(_RUNTIMES)}.{meant}"

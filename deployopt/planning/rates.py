@@ -29,6 +29,7 @@ RUNTIMES: Final = {
     "cpu": "onnxruntime",
     "cuda": "onnxruntime-cuda",
     "tensorrt": "tensorrt",
+    "tensorrt-plan": "tensorrt",
     "tensorrt-rtx": "tensorrt",
 }
 """The family of runtimes that a target's provider belongs to."""

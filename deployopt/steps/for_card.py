@@ -1,4 +1,4 @@
-"""OpenOnCard: a graph is to be opened by ONNX Runtime on a card.
+"""OpenOnCard: a graph is to be opened on a card, by ONNX Runtime or by TensorRT.
 
 Takes an ONNX model and gives the same graph back with the options that its session has there, which
 are part of what is measured and shipped: every fusion of the card's provider, and for TensorRT the
@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.card import TENSORRT
+from deployopt.core.card import BUILT_THERE, TENSORRT
 from deployopt.core.engine import InputRange
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
@@ -19,7 +19,7 @@ from deployopt.steps.session import card_session
 
 
 class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`profile` is for `tensorrt`: the requests that it is built for, input by input."""
+    """`profile` is for what TensorRT builds: the requests that it is built for, input by input."""
 
     name: ClassVar[str] = "open-on-card"
     version: ClassVar[int] = 1
@@ -36,7 +36,7 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Refuse other formats, and a profile for a provider that takes none."""
         need_format(self.name, source, self.consumes)
         need_samples_file(self.name, context, required=False)
-        if self.profile and self.provider != TENSORRT:
+        if self.profile and self.provider not in BUILT_THERE:
             raise StepError(
                 f"open-on-card: the provider {self.provider} takes any shape. Leave the profile "
                 f"out, or give provider={TENSORRT}."

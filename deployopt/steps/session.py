@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import SessionOptions
-from deployopt.core.card import TENSORRT
+from deployopt.core.card import PLAN, TENSORRT
 from deployopt.core.engine import InputRange
 
 CPU_SESSION: Final = SessionOptions(disabled_optimizers=("SkipLayerNormFusion",))
@@ -34,6 +34,8 @@ def card_session(provider: str, profile: tuple[InputRange, ...] = ()) -> Session
 
     TensorRT takes Q/DQ pairs as they stand, and makes products of whole numbers of them itself.
     """
+    if provider == PLAN:
+        return SessionOptions(profile=profile or msgspec.UNSET)
     if provider != TENSORRT:
         return SessionOptions()
     return SessionOptions(

@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from deployopt.core.codec import decode_json
 from deployopt.core.target import Target
+from deployopt.device.bundle_reader import open_bundle
+from deployopt.device.plans import plan_for
 from deployopt.store.verifying import verify_bundle
 from tests.fakes import models
+from tests.fakes.plans import CARD, builder_here
 from tests.functional.conftest import Done, Invoke, check_schema
 
 pytestmark = pytest.mark.slow
@@ -142,6 +146,59 @@ def test_tensorrt_gets_int8_and_its_shapes(
     assert one.most == (1, 3, models.SIDE, models.SIDE)
 
 
+@pytest.fixture(scope="module")
+def planned(invoke: Invoke, shelf: Path, conv: Path, pictures: Path) -> Done:
+    words = ("--runtime", "tensorrt", "--json")
+    return build(invoke, shelf / "plan", "a100", conv, pictures, *words)
+
+
+def test_tensorrt_itself_gets_the_same_graphs(planned: Done) -> None:
+    found = planned.json
+    assert planned.code == 3, planned.err
+    check_schema("build-result", found)
+    tried = {one["recipe"]: one for one in found["candidates"]}
+    assert {name: one["precision"] for name, one in tried.items()} == {
+        "float": "fp32",
+        "fp16": "fp16",
+        "int8": "int8",
+    }
+    assert "pip install tensorrt-cu13" in found["install"]
+    bundle = Path(found["bundle"])
+    manifest = verify_bundle(bundle)
+    assert (manifest.runtime, manifest.model) == ("tensorrt", "model/model.onnx")
+    assert manifest.session.config_entries == {}
+    assert isinstance(manifest.session.profile, tuple)
+    card = json.loads((bundle / "manifest.json").read_bytes())["card"]
+    assert (card["provider"], card["runtime"], card["ran"]) == ("tensorrt-plan", "tensorrt", False)
+
+
+def test_a_plan_is_built_on_the_card_only(invoke: Invoke, planned: Done, pictures: Path) -> None:
+    bundle = planned.json["bundle"]
+    for words in (("verify", bundle), ("verify", bundle, "--proxy")):
+        done = invoke(*words)
+        assert done.code == 2
+        assert "it is opened on that card only" in done.paragraph
+    done = invoke("run", bundle, pictures)
+    assert done.code == 5
+    assert "TensorRT builds for the card that it runs on" in done.paragraph
+    assert "libcuda.so.1" in done.paragraph
+
+
+def test_its_graph_is_one_that_the_builder_takes(
+    planned: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TensorRT for RTX in TensorRT's place, for a card that is not here."""
+    library = pytest.importorskip("tensorrt_rtx")
+    builder_here(monkeypatch)
+    setup = open_bundle(Path(planned.json["bundle"])).setup
+    assert (setup.runtime, setup.provider) == ("tensorrt", "tensorrt-plan")
+    kept = msgspec.structs.replace(setup, engines=tmp_path / "engines")
+    plan = plan_for(kept, library.__version__, CARD)
+    assert plan.listing.options.profile == setup.session.profile
+    assert plan.listing.engine_bytes == len(plan.data)
+    assert [one.name for one in plan.listing.outputs] == list(setup.outputs)
+
+
 @pytest.mark.parametrize("target", ["a100", "jetson-orin-nano"])
 def test_other_cards(invoke: Invoke, shelf: Path, conv: Path, pictures: Path, target: str) -> None:
     done = build(invoke, shelf, target, conv, pictures, "--runtime", "onnxruntime", "--json")
@@ -159,16 +216,15 @@ def test_a_plan_says_the_same(invoke: Invoke, conv: Path, pictures: Path, shelf:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("runtime", ["onnxruntime", "tensorrt"])
 def test_on_the_card_it_is_built_and_verified(
-    invoke: Invoke, tmp_path: Path, conv: Path, pictures: Path
+    invoke: Invoke, tmp_path: Path, conv: Path, pictures: Path, runtime: str
 ) -> None:
     """The machine's own target: what is built here runs here."""
     own = invoke("detect").out
     target = tmp_path / "own.toml"
     target.write_text(own, "utf-8")
-    done = build(
-        invoke, tmp_path, str(target), conv, pictures, "--runtime", "onnxruntime", "--json"
-    )
+    done = build(invoke, tmp_path, str(target), conv, pictures, "--runtime", runtime, "--json")
     assert done.code in {0, 3}, done.err
     assert all(one["latency"] is not None for one in done.json["candidates"])
     verified = invoke("verify", done.json["bundle"], "--json")

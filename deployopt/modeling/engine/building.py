@@ -1,9 +1,10 @@
-"""An ONNX graph becomes an engine for a card that need not be here.
+"""An ONNX graph becomes an engine: for a card that need not be here, or for the one that is.
 
 In: a plain graph whose own types say what is worked out in what, and options. Out: model.engine and
 engine.json, and what building took. The library parses and compiles in a confined process. Refuses
-with the node and the remedy what its parser does not take. The same graph, options and version gave
-the same bytes every time it was tried.
+with the node and the remedy what its parser does not take. TensorRT for RTX gave the same bytes for
+the same graph, options and version every time it was tried; TensorRT times kernels, and what it
+measured is taken from `timing.cache` in the destination, and put there.
 """
 
 import os
@@ -15,7 +16,15 @@ import msgspec
 import psutil
 
 from deployopt.core.codec import decode_json
-from deployopt.core.engine import ENGINE_FILE, LISTING_FILE, EngineListing, EngineOptions
+from deployopt.core.engine import (
+    BUILDERS,
+    ENGINE_FILE,
+    LISTING_FILE,
+    TIMINGS_FILE,
+    BuilderName,
+    EngineListing,
+    EngineOptions,
+)
 from deployopt.core.errors import IntegrityError, StepError
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension, show_quantity
@@ -26,11 +35,16 @@ from deployopt.store.staging import remove_tree
 CHILD: Final = "deployopt.modeling.engine.child"
 TIMEOUT_S: Final = 1800.0
 _SCRATCH: Final = "engine-scratch"
-_WHAT: Final = "TensorRT for RTX, which builds the engine,"
+_CARDS: Final = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+"""Which card is the first is a matter of both."""
 _NEEDS: Final = "Build on a machine with more memory, or take a smaller model."
 # The graph is held as a file, as weights of the network, and in the engine.
 _COPIES: Final = 4
 _BASE_BYTES: Final = 400 * 2**20
+_CARD_FULL: Final = (
+    "The card has too little free memory for that: see with nvidia-smi who has it, or take a "
+    "smaller batch or model."
+)
 _SHOWN: Final = 3
 _ASSERTED: Final = re.compile(r'^[^"]{1,200} && "(.{1,400})"$')
 
@@ -44,7 +58,12 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_engine(
-    graph: Path, destination: Path, options: EngineOptions, *, threads: int = 1
+    graph: Path,
+    destination: Path,
+    options: EngineOptions,
+    *,
+    builder: BuilderName = "tensorrt-rtx",
+    threads: int = 1,
 ) -> Built:
     """Write the engine and its listing into `destination`, a folder that exists.
 
@@ -58,24 +77,27 @@ def build_engine(
     made = scratch / "made"
     made.mkdir()
     order = Order(
+        builder=builder,
         graph=str(graph.absolute()),
         destination=str(made.absolute()),
         options=options,
         parent=os.getpid(),
     )
     work = Work(
-        what=_WHAT,
+        what=f"{BUILDERS[builder].name}, which builds the engine,",
         needs=_NEEDS,
         module=CHILD,
         order=order,
         scratch=scratch,
         threads=threads,
         timeout_s=TIMEOUT_S,
+        passed_on=_CARDS if BUILDERS[builder].at_card else (),
     )
     try:
-        took = _run(work, made, options)
-        for name in (ENGINE_FILE, LISTING_FILE):
-            (made / name).rename(destination / name)
+        _move(TIMINGS_FILE, destination, made)
+        took = _run(work, made, order)
+        for name in (ENGINE_FILE, LISTING_FILE, TIMINGS_FILE):
+            _move(name, made, destination)
     finally:
         remove_tree(scratch)
     return Built(
@@ -104,14 +126,23 @@ def require_memory(graph: Path, available: int | None = None) -> None:
         )
 
 
-def _run(work: Work, made: Path, options: EngineOptions) -> Took:
+def _move(name: str, source: Path, destination: Path) -> None:
+    """What is there; a builder without timings leaves none."""
+    if (source / name).exists():
+        (source / name).rename(destination / name)
+
+
+def _run(work: Work, made: Path, order: Order) -> Took:
     try:
         return run_confined(work)
     except EndedError as error:
         if error.status != REFUSED:
             raise
         refusal = _refusal(made / REFUSED_FILE)
-        raise StepError(refusal_words(refusal, options.compute_capability)) from None
+        said = refusal_words(
+            refusal, order.options.compute_capability, BUILDERS[order.builder].name
+        )
+        raise StepError(said) from None
 
 
 def _refusal(path: Path) -> Refusal:
@@ -121,20 +152,21 @@ def _refusal(path: Path) -> Refusal:
         return Refusal(why="it did not say why")
 
 
-def refusal_words(refusal: Refusal, capability: str) -> str:
+def refusal_words(refusal: Refusal, capability: str, builder: str = "TensorRT for RTX") -> str:
     """A paragraph with what to do."""
     if refusal.known:
         return (
-            f"TensorRT for RTX builds no engine for compute capability {capability}; it knows "
+            f"{builder} builds no engine for compute capability {capability}; it knows "
             f"{', '.join(refusal.known)}."
         )
     if not refusal.nodes:
-        return f"TensorRT for RTX could not build the engine: {refusal.why}."
+        more = f" {_CARD_FULL}" if refusal.full else ""
+        return f"{builder} could not build the engine: {refusal.why.rstrip('.')}.{more}"
     named = "; ".join(_node_words(node) for node in refusal.nodes[:_SHOWN])
-    more = len(refusal.nodes) - _SHOWN
-    left = f" (and {more} more)" if more > 0 else ""
+    others = len(refusal.nodes) - _SHOWN
+    left = f" (and {others} more)" if others > 0 else ""
     remedies = " ".join(dict.fromkeys(_remedy(node) for node in refusal.nodes[:_SHOWN]))
-    return f"TensorRT for RTX does not take the graph: {named}{left}. {remedies}"
+    return f"{builder} does not take the graph: {named}{left}. {remedies}"
 
 
 def _node_words(node: RefusedNode) -> str:

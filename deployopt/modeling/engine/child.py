@@ -1,26 +1,34 @@
 """The process that parses a graph and builds an engine; it dies with its parent.
 
 In: what to build, as JSON in the first argument. Out: the engine and its listing in the folder that
-was named; or what was refused, as `refused.json`. It is confined before the library is imported: it
-reads the model's folder, writes that folder, starts nothing and has no network. Nothing is run: no
-GPU is looked for.
+was named; or what was refused, as `refused.json`. It is confined before the library is imported. A
+builder without a card reads the model's folder, writes that folder, starts nothing and has no
+network, and no GPU is looked for. One that times kernels on the card has no network either, but
+keeps its files, as whatever else opens a model there: a driver's devices and caches are its own.
 """
 
+import importlib
 import os
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import msgspec
 
-from deployopt.confinement.confine import confine_reader
+from deployopt.confinement.confine import confine_measured, confine_reader
 from deployopt.confinement.parent import die_with
 from deployopt.core.engine import (
+    BUILDERS,
     ENGINE_FILE,
     LISTING_FILE,
+    TIMINGS_FILE,
+    BuilderName,
     EngineListing,
     EngineOptions,
+    EngineTensor,
     InputRange,
     sm_of,
 )
@@ -35,11 +43,14 @@ REFUSED_FILE: Final = "refused.json"
 _MESSAGES_MAX: Final = 200_000
 _SAID: Final = 500
 _ERRORS_MAX: Final = 5
+_TYPES: Final = {"FLOAT": "fp32", "HALF": "fp16"}
+_FULL: Final = re.compile(r"(?i)out ?of ?memory|could not be allocated|insufficient workspace")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A graph, an empty folder, and how to build."""
+    """A graph, a folder that may hold timings, who builds, and how."""
 
+    builder: BuilderName = "tensorrt-rtx"
     graph: str
     destination: str
     options: EngineOptions
@@ -61,6 +72,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     why: str = ""
     known: tuple[str, ...] = ()
     """The compute capabilities that the builder knows, where the one asked for is none of them."""
+    full: bool = False
+    """Whether the card's memory did not do."""
 
 
 class RefusedError(Exception):
@@ -71,54 +84,121 @@ class RefusedError(Exception):
         self.refusal = refusal
 
 
+class _Made(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine, what was said while it was built, and what the network says of itself."""
+
+    engine: bytes
+    messages: list[str]
+    inputs: tuple[EngineTensor, ...]
+    outputs: tuple[EngineTensor, ...]
+
+
 def build(order: Order) -> int:
     """Do it; the status that the process ends with."""
     die_with(order.parent)
     graph, destination = Path(order.graph), Path(order.destination)
-    confine_reader([graph.parent], [destination])
-    import tensorrt_rtx
-
+    builder = BUILDERS[order.builder]
+    if builder.at_card:
+        confine_measured(None)
+    else:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+        confine_reader([graph.parent], [destination])
+    library = importlib.import_module(builder.module)
     try:
-        engine, messages = _build(tensorrt_rtx, graph, order.options)
+        made = _build(library, order)
     except RefusedError as error:
         (destination / REFUSED_FILE).write_bytes(msgspec.json.encode(error.refusal))
         return REFUSED
-    (destination / ENGINE_FILE).write_bytes(engine)
-    told = read_listing(messages)
+    (destination / ENGINE_FILE).write_bytes(made.engine)
+    told = read_listing(made.messages)
     listing = EngineListing(
-        builder=RTX_PACKAGE,
-        version=tensorrt_rtx.__version__,
+        builder=RTX_PACKAGE if order.builder == "tensorrt-rtx" else order.builder,
+        version=library.__version__,
         options=order.options,
-        engine_bytes=len(engine),
+        engine_bytes=len(made.engine),
         weights_bytes=told.weights_bytes,
         activation_bytes=told.activation_bytes,
-        inputs=told.inputs,
-        outputs=told.outputs,
+        # What is said of them in another form than is known is asked of the network.
+        inputs=told.inputs or made.inputs,
+        outputs=told.outputs or made.outputs,
         layers=told.layers,
     )
     (destination / LISTING_FILE).write_bytes(msgspec.json.encode(listing, order="sorted"))
     return ExitCode.ACCEPTED
 
 
-def _build(trt: ModuleType, graph: Path, options: EngineOptions) -> tuple[bytes, list[str]]:
+def _build(trt: ModuleType, order: Order) -> _Made:
     messages: list[str] = []
     errors: list[str] = []
     logger = _logger(trt, messages, errors)
-    capability = getattr(trt.ComputeCapability, sm_of(options.compute_capability), None)
-    if capability is None:
-        known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
-        raise RefusedError(Refusal(known=tuple(known)))
-    builder = trt.Builder(logger)
+    at_card = BUILDERS[order.builder].at_card
+    capability = None if at_card else _capability(trt, order.options)
+    builder = _begun(trt, logger, errors)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse_from_file(str(graph)):
+    if not parser.parse_from_file(order.graph):
         raise RefusedError(Refusal(nodes=_refused(parser), why=_last(errors)))
-    config = _config(trt, builder, network, capability, options)
+    config = _config(trt, builder, network, order.options)
+    if capability is not None:
+        config.num_compute_capabilities = 1
+        config.set_compute_capability(capability, 0)
+    timings = Path(order.destination) / TIMINGS_FILE
+    if at_card:
+        _take_timings(config, timings)
     del messages[:]
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise RefusedError(Refusal(why=_last(errors) or "the builder gives no reason"))
-    return bytes(engine), messages
+        raise RefusedError(_unbuilt(errors))
+    if at_card:
+        timings.write_bytes(bytes(config.get_timing_cache().serialize()))
+    return _Made(
+        engine=bytes(engine),
+        messages=messages,
+        inputs=_tensors(network.get_input, network.num_inputs),
+        outputs=_tensors(network.get_output, network.num_outputs),
+    )
+
+
+def _capability(trt: ModuleType, options: EngineOptions) -> object:
+    found = getattr(trt.ComputeCapability, sm_of(options.compute_capability), None)
+    if found is None:
+        known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
+        raise RefusedError(Refusal(known=tuple(known)))
+    return found
+
+
+def _begun(trt: ModuleType, logger: Any, errors: list[str]) -> Any:  # noqa: ANN401
+    """A builder; the one that needs a card begins by looking for it."""
+    try:
+        return trt.Builder(logger)
+    except (RuntimeError, TypeError) as error:
+        said = _last(errors) or safe_text(str(error), _SAID)
+        raise RefusedError(Refusal(why=f"it does not start: {said}")) from error
+
+
+def _take_timings(config: Any, path: Path) -> None:  # noqa: ANN401
+    """Kernels that were timed before are not timed again."""
+    kept = path.read_bytes() if path.is_file() else b""
+    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+
+
+def _tensors(tensor_at: Callable[[int], Any], count: int) -> tuple[EngineTensor, ...]:
+    return tuple(
+        EngineTensor(
+            name=safe_text(tensor.name, _SAID),
+            dtype=_TYPES.get(tensor.dtype.name, tensor.dtype.name.casefold()),
+            shape=tuple(int(size) for size in tensor.shape),
+        )
+        for tensor in map(tensor_at, range(count))
+    )
+
+
+def _unbuilt(errors: list[str]) -> Refusal:
+    """Why there is no engine; of several reasons the one about memory, which others follow from."""
+    full = [error for error in errors if _FULL.search(error)]
+    why = _last(full or errors) or "the builder gives no reason"
+    return Refusal(why=why, full=bool(full))
 
 
 def _logger(trt: ModuleType, messages: list[str], errors: list[str]) -> Any:  # noqa: ANN401
@@ -141,12 +221,9 @@ def _config(
     trt: ModuleType,
     builder: Any,  # noqa: ANN401
     network: Any,  # noqa: ANN401
-    capability: object,
     options: EngineOptions,
 ) -> Any:  # noqa: ANN401
     config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(capability, 0)
     if options.tf32:
         config.set_flag(trt.BuilderFlag.TF32)
     else:
@@ -218,5 +295,4 @@ def _last(errors: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     sys.exit(build(msgspec.json.decode(sys.argv[1], type=Order)))

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.card import tensorrt_version
 from deployopt.core.codec import decode_json
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.evidence import Evidence
@@ -67,8 +68,9 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
         if machine is None:
             return "no machine has measured it"
         runtime = self.bundle.manifest.runtime
-        version = machine.packages.get(runtime, "")
-        said = f"{machine.cpu}, {machine.cores} cores, {runtime} {version}".strip()
+        known = machine.packages.get(runtime, "")
+        version = tensorrt_version(machine.packages) if runtime == "tensorrt" else known
+        said = f"{machine.cpu}, {machine.cores} cores, {runtime} {version or ''}".strip()
         return safe_text(", ".join([said, *machine.gpus]), 200)
 
 

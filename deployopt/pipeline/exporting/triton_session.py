@@ -11,7 +11,7 @@ import msgspec
 
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.bundle import Manifest
-from deployopt.core.card import CUDA, TENSORRT
+from deployopt.core.card import BUILT_THERE, CUDA, PLAN, TENSORRT
 from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
 from deployopt.core.errors import UsageError
 from deployopt.core.target import Target
@@ -19,8 +19,9 @@ from deployopt.core.text import name_list
 
 _HEEDED: Final = frozenset({"session.use_device_allocator_for_initializers"})
 """Session entries that onnxruntime_backend passes on."""
-_BACKENDS: Final = ("onnxruntime", "openvino")
-_ACCELERATORS: Final = ("cpu", CUDA, TENSORRT)
+_BACKENDS: Final = ("onnxruntime", "openvino", "tensorrt")
+"""Runtimes whose models a backend opens: TensorRT's by ONNX Runtime, which hands it the graph."""
+_ACCELERATORS: Final = ("cpu", CUDA, TENSORRT, PLAN)
 _SEARCHES: Final = ("EXHAUSTIVE", "HEURISTIC", "DEFAULT")
 _ARENAS: Final = ("kNextPowerOfTwo", "kSameAsRequested")
 """Options of CUDA by the backend's numbers for them (`onnxruntime.cc`)."""
@@ -50,7 +51,7 @@ def session_of(manifest: Manifest, target: Target) -> TritonSession:
         raise UsageError(
             f"A bundle for {manifest.runtime} on the provider {provider} has no backend in Triton "
             "that opens it as it was measured. Build it for onnxruntime or openvino, with a target "
-            "whose provider is cpu, cuda or tensorrt."
+            "whose provider is cpu, cuda, tensorrt or tensorrt-plan."
         )
     if manifest.runtime == "openvino":
         return _openvino(manifest)
@@ -70,7 +71,13 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
         )
     if left:
         untold.append(f"Triton's backend cannot be told the session entries {name_list(left)}.")
-    if provider == TENSORRT:
+    if provider == PLAN:
+        untold.append(
+            "It was measured as a plan that TensorRT itself built of the whole graph. Triton opens "
+            "a plan only in the version that built it, so it is given the graph: there ONNX "
+            "Runtime hands it to TensorRT, and its times are not those of the measurement."
+        )
+    if provider in BUILT_THERE:
         untold.append(
             "It was measured with TF32 off, which Triton's backend cannot tell TensorRT: start the "
             f"server with {'='.join(TF32_OFF)} in its environment."
@@ -107,7 +114,7 @@ def _accelerators(provider: str, options: SessionOptions) -> dict[str, dict[str,
     """TF32 can be told to the accelerator alone; what TensorRT has no layer for CUDA does."""
     if provider == "cpu":
         return {}
-    first = {TENSORRT: profile_options(options)} if provider == TENSORRT else {}
+    first = {TENSORRT: profile_options(options)} if provider in BUILT_THERE else {}
     return {**first, CUDA: {"use_tf32": CUDA_OPTIONS["use_tf32"]}}
 
 

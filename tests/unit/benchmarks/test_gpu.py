@@ -28,6 +28,7 @@ def test_a_machine_without_a_card_is_told_what_it_lacks(
         "nvidia-ml-py",
         "tensorrt-rtx",
         "onnxruntime-gpu",
+        "tensorrt-cu13",
         "torch",
     )
     for lacking in needs:
@@ -40,7 +41,7 @@ def test_a_card_that_no_engine_is_built_for_is_said(
     monkeypatch: pytest.MonkeyPatch, card: GpuFound, count: int
 ) -> None:
     monkeypatch.setattr(gpu, "driver_missing", lambda: None)
-    monkeypatch.setattr(gpu, "find_spec", lambda _name: True)
+    monkeypatch.setattr(gpu, "find_spec", lambda name: None if name == "tensorrt" else True)
     monkeypatch.setattr(gpu, "_torch_sees_a_card", lambda: True)
     monkeypatch.setattr(gpu, "providers", lambda: ["CPUExecutionProvider"])
     assert len(gpu.missing([card])) == count
@@ -52,10 +53,12 @@ def test_what_can_be_opened_is_built_an_engine_first(monkeypatch: pytest.MonkeyP
     both = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(gpu, "find_spec", lambda _name: True)
     monkeypatch.setattr(gpu, "providers", lambda: both)
-    assert gpu.routes(A2000) == ["tensorrt-rtx", "onnxruntime", "onnxruntime-tensorrt"]
-    assert gpu.routes(V100) == ["onnxruntime", "onnxruntime-tensorrt"]
+    assert gpu.routes(A2000) == ["tensorrt-rtx", "onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
+    assert gpu.routes(V100) == ["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
     assert set(gpu.routes(A2000)) == set(gpu.NAMES)
     monkeypatch.setattr(gpu, "providers", list)
+    assert gpu.routes(V100) == ["tensorrt"]
+    monkeypatch.setattr(gpu, "find_spec", lambda name: name != "tensorrt" or None)
     assert gpu.routes(V100) == []
 
 

@@ -70,3 +70,10 @@ def test_the_runtime_is_told_with_its_version() -> None:
     both = {"onnxruntime": "1.31.1", "openvino": "2026.4.1"}
     assert runtime_words("cpu", both) == "cpu 1.31.1"
     assert runtime_words("cpu", both, "openvino") == "openvino 2026.4.1"
+
+
+def test_a_plan_is_not_mistaken_for_onnx_runtimes_provider() -> None:
+    packages = {"onnxruntime-gpu": "1.31.1", "tensorrt-cu13": "10.14.1"}
+    assert runtime_words("tensorrt", packages) == "tensorrt 1.31.1"
+    assert runtime_words("tensorrt-plan", packages, "tensorrt") == "tensorrt-plan 10.14.1"
+    assert runtime_words("tensorrt-plan", {}, "tensorrt") == "tensorrt-plan ?"

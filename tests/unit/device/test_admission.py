@@ -135,6 +135,15 @@ def test_a_graph_for_a_card_says_whether_it_has_run(
         require_target(bundle, MadeUpDevice(idle), None, "verify BUNDLE")
 
 
+def test_a_plan_is_built_by_whatever_version_is_there(opened: OpenBundle, machine: Machine) -> None:
+    manifest = msgspec.structs.replace(opened.manifest, runtime="tensorrt")
+    bundle = msgspec.structs.replace(opened, manifest=manifest, target=load_target("h100"))
+    old = msgspec.structs.replace(machine, packages={"onnxruntime": "1.2.0"})
+    assert runtime_warnings(bundle, old, None) == ()
+    with pytest.raises(UsageError, match="Its graph was built without the card"):
+        require_target(bundle, ThisMachine(), "the machine has no card", "verify BUNDLE")
+
+
 def test_on_a_card_the_runtime_to_install_is_the_one_for_cards(
     opened: OpenBundle, machine: Machine
 ) -> None:

@@ -11,7 +11,7 @@ from deployopt.device import installs
 from deployopt.device.installs import EXTRAS, import_failure, look_at_installs
 
 ALL = {name: "2026.4.1" for extra in EXTRAS for name in extra.packages}
-ALL |= {"onnxruntime": "1.31.1", RTX_PACKAGE: "1.7.1.116"}
+ALL |= {"onnxruntime": "1.31.1", RTX_PACKAGE: "1.7.1.116", "tensorrt": "10.14.1"}
 
 
 def found(
@@ -49,6 +49,19 @@ def test_a_runtime_that_dies_here_is_broken() -> None:
     assert finding["onnxruntime"].state is State.BROKEN
     assert "SIGILL" in finding["onnxruntime"].says
     assert finding["onnxruntime"].mend == "pip install 'onnxruntime!=1.21.0'"
+
+
+def test_tensorrt_is_told_of_whichever_package_brings_it() -> None:
+    assert (
+        found({"tensorrt-cu12": "10.9.0"})["tensorrt"].says == "TensorRT 10.9.0: plans, on a card"
+    )
+    absent = found({})["tensorrt"]
+    assert absent.state is State.NOTE
+    assert "--runtime tensorrt" in absent.says
+    assert "pip install tensorrt-cu13" in absent.mend
+    broken = found({"tensorrt": "10.14.1"}, failure="libnvinfer.so.10 is missing")["tensorrt"]
+    assert broken.state is State.WARNING
+    assert "cannot be used: libnvinfer" in broken.says
 
 
 def test_what_is_not_installed_says_what_it_would_enable() -> None:

@@ -79,3 +79,8 @@ def test_what_tensorrt_builds_is_kept_in_the_store_and_nowhere_else(
     found = [engines_for(card, digest) for digest in ("d", "../../etc", "/etc")]
     assert {None if one is None else one.parent for one in found} == {tmp_path / "store-1/engines"}
     assert len(set(found)) == 3
+    runtime = msgspec.structs.replace(target.runtime, provider="tensorrt-plan")
+    plans = msgspec.structs.replace(card, runtime=runtime)
+    assert {engines_for(plans, digest) for digest in ("d", "/etc")} == {
+        tmp_path / "store-1/engines/tensorrt-plan"
+    }

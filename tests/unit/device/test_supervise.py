@@ -273,8 +273,11 @@ time.sleep(60)
     assert _gone(child)
 
 
-def test_tensorrt_may_build_for_long_before_its_first_word(request_: EvaluateRequest) -> None:
-    setup = msgspec.structs.replace(request_.setup, provider="tensorrt")
+@pytest.mark.parametrize("provider", ["tensorrt", "tensorrt-plan"])
+def test_tensorrt_may_build_for_long_before_its_first_word(
+    request_: EvaluateRequest, provider: str
+) -> None:
+    setup = msgspec.structs.replace(request_.setup, provider=provider)
     building = msgspec.structs.replace(request_, setup=setup)
     limits = Limits(wall_s=20, quiet_s=0.2)
     assert isinstance(_ask(building, "time.sleep(1.5)\ndone()", limits), Evaluated)

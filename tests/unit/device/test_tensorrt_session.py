@@ -4,7 +4,7 @@ There is no card here: the flow of a request is tried on stand-ins.
 """
 
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from deployopt.device import tensorrt_session as module
 from deployopt.device.setup import Setup
 from deployopt.device.tensorrt_session import (
     EngineSession,
+    deserialized,
     import_builder,
     open_engine,
     require_card,
@@ -74,6 +75,40 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("importlib.import_module", missing)
     with pytest.raises(DeviceError, match=r"pip install 'tensorrt-rtx-cu13==1\.7\.1\.116'"):
         import_builder(LISTING)
+
+
+class Library(ModuleType):
+    """It records what it was asked to open, and with which leave."""
+
+    class Logger:
+        """It says nothing."""
+
+        ERROR = 1
+
+        def __init__(self, level: int) -> None:
+            assert level == self.ERROR
+
+    def __init__(self, opened: object) -> None:
+        super().__init__("tensorrt")
+        self.opened = opened
+        self.runtime = SimpleNamespace(engine_host_code_allowed=True)
+        self.runtime.deserialize_cuda_engine = self._deserialize
+        self.seen: list[tuple[bytes, bool]] = []
+
+    def Runtime(self, _logger: object) -> SimpleNamespace:  # noqa: N802 -- the library's own name
+        return self.runtime
+
+    def _deserialize(self, engine: bytes) -> object:
+        self.seen.append((engine, self.runtime.engine_host_code_allowed))
+        return self.opened
+
+
+def test_no_engine_brings_code_for_the_host() -> None:
+    library = Library(opened="engine")
+    assert deserialized(library, b"plan", "TensorRT") == "engine"
+    assert library.seen == [(b"plan", False)]
+    with pytest.raises(DeviceError, match="TensorRT does not open the engine"):
+        deserialized(Library(opened=None), b"plan", "TensorRT")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 4), (1, 9), (4,), (1, 4, 1)])

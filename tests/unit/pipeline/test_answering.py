@@ -57,3 +57,23 @@ def test_in_the_place_of_a_card_the_runtime_for_cards_is_asked_too() -> None:
     later = msgspec.structs.replace(MACHINE, packages={"onnxruntime-gpu": "1.32.0"})
     assert candidate_setup(on(here), GRAPH).provider == "cpu"
     assert key(on(here)) != key(on(later))
+
+
+def test_a_plan_is_asked_on_its_card_and_its_graph_in_the_cards_place() -> None:
+    runtime = msgspec.structs.replace(H100.runtime, provider="tensorrt-plan")
+    target = msgspec.structs.replace(H100, runtime=runtime)
+
+    def planned(prepared: Prepared) -> Prepared:
+        request = msgspec.structs.replace(prepared.request, target=target)
+        return msgspec.structs.replace(prepared, request=request)
+
+    apart = candidate_setup(planned(on_card()), GRAPH)
+    assert (apart.provider, apart.runtime) == ("cpu", "onnxruntime")
+    made = on_card().machine
+    found = [
+        planned(on(msgspec.structs.replace(made, packages={"tensorrt-cu13": version})))
+        for version in ("10.14.1", "10.15.0")
+    ]
+    there = candidate_setup(found[0], GRAPH)
+    assert (there.provider, there.runtime) == ("tensorrt-plan", "tensorrt")
+    assert key(found[0]) != key(found[1])

@@ -26,11 +26,12 @@ def forms(provider: str, *, convolutional: bool = False) -> dict[str, list[type]
 
 def test_cuda_has_no_int8_as_its_kernels_have_none_of_pairs() -> None:
     assert forms("cuda") == {"float": [], "fp16": [ConvertHalf]}
-    assert forms("tensorrt") == {
-        "float": [],
-        "fp16": [ConvertHalf],
-        "int8": [QuantizeSymmetric, ConvertHalf],
-    }
+    for provider in ("tensorrt", "tensorrt-plan"):
+        assert forms(provider) == {
+            "float": [],
+            "fp16": [ConvertHalf],
+            "int8": [QuantizeSymmetric, ConvertHalf],
+        }
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,8 @@ def test_what_is_int8_already_is_opened_as_it_is() -> None:
 
 def test_shapes_are_for_tensorrt_alone() -> None:
     assert GraphPlace(provider="cuda", profile=PROFILE).step.profile == ()
-    assert GraphPlace(provider="tensorrt", profile=PROFILE).step.profile == PROFILE
+    for provider in ("tensorrt", "tensorrt-plan"):
+        assert GraphPlace(provider=provider, profile=PROFILE).step.profile == PROFILE
 
 
 def test_a_manifest_says_where_it_has_not_run() -> None:
@@ -63,6 +65,10 @@ def test_a_manifest_says_where_it_has_not_run() -> None:
     assert (note.provider, note.compute_capability, note.ran) == ("cuda", "9.0", False)
     assert note.runtime == "onnxruntime-gpu"
     assert note.version
+    runtime = msgspec.structs.replace(h100.runtime, provider="tensorrt-plan")
+    plan = graph_note(msgspec.structs.replace(h100, runtime=runtime), GRAPH, ran=False)
+    assert plan is not None
+    assert (plan.provider, plan.runtime) == ("tensorrt-plan", "tensorrt")
     assert graph_note(load_target("x86-cpu"), GRAPH, ran=True) is None
     engine = msgspec.structs.replace(GRAPH, format=Format.ENGINE)
     assert graph_note(h100, engine, ran=False) is None

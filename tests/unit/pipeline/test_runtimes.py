@@ -70,21 +70,28 @@ def test_an_engine_for_another_card_is_refused_with_what_is_possible(name: str) 
 
 
 @pytest.mark.parametrize(
-    ("runtime", "provider"), [("onnxruntime", "cuda"), ("onnxruntime-tensorrt", "tensorrt")]
+    ("runtime", "provider"),
+    [
+        ("onnxruntime", "cuda"),
+        ("onnxruntime-tensorrt", "tensorrt"),
+        ("tensorrt", "tensorrt-plan"),
+    ],
 )
-@pytest.mark.parametrize("name", ["a100", "rtx3060", "h100"])
+@pytest.mark.parametrize("name", ["a100", "rtx3060", "h100", "jetson-orin-nano"])
 def test_a_graph_can_be_asked_of_every_card(name: str, runtime: str, provider: str) -> None:
     seen = with_runtime(request(name, runtime=runtime)).target
     assert seen.runtime.provider == provider
     assert place_of(seen) == GraphPlace(provider=provider)
+    assert not_built(seen) is None
 
 
-def test_a_target_file_that_says_tensorrt_is_believed() -> None:
+@pytest.mark.parametrize("provider", ["tensorrt", "tensorrt-plan"])
+def test_a_target_file_that_says_tensorrt_is_believed(provider: str) -> None:
     card = load_target("rtx3060")
-    runtime = msgspec.structs.replace(card.runtime, provider="tensorrt")
+    runtime = msgspec.structs.replace(card.runtime, provider=provider)
     own = msgspec.structs.replace(card, runtime=runtime)
     seen = with_runtime(BuildRequest(model="m", target=own)).target
-    assert seen.runtime.provider == "tensorrt"
+    assert seen.runtime.provider == provider
 
 
 def test_forms_are_those_of_the_place() -> None:
@@ -120,6 +127,16 @@ def test_what_is_for_a_card_runs_where_the_card_and_its_provider_are() -> None:
     assert built_apart(engine, machine_with(engine, cuda))
 
 
+def test_a_plan_is_built_where_the_card_and_tensorrt_are() -> None:
+    h100 = with_provider(request("h100", runtime="tensorrt")).target
+    machine = machine_with(h100, "CUDAExecutionProvider", "TensorrtExecutionProvider")
+    assert built_apart(h100, machine)
+    for package in ("tensorrt", "tensorrt-cu12"):
+        there = msgspec.structs.replace(machine, packages={package: "10.14.1"})
+        assert not built_apart(h100, there)
+        assert built_apart(h100, msgspec.structs.replace(there, gpus=("NVIDIA Other",)))
+
+
 def test_every_gpu_target_says_its_compute_capability() -> None:
     found = [load_target(name) for name in target_names()]
     cards = [t for t in found if t.runtime.provider != "cpu"]
@@ -150,7 +167,7 @@ def test_a_builder_that_is_missing_is_named_with_its_command(
         ("a100", "onnxruntime-genai", "opens language models"),
         ("x86-cpu", "onnxruntime-genai", "opens language models"),
         ("x86-cpu", "onnxruntime-tensorrt", "runs on a CPU"),
-        ("a100", "tensorrt", "only on the card itself"),
+        ("x86-cpu", "tensorrt", "builds for NVIDIA cards, and target x86-cpu runs on a CPU"),
         ("a100", "tensort-rtx", "Did you mean tensorrt-rtx"),
         ("x86-cpu", "tensorrt-rtx", "runs on a CPU"),
         ("rpi4", "openvino", "not one that target rpi4 allows"),

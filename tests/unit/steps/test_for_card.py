@@ -62,6 +62,14 @@ def test_tensorrt_is_given_pairs_as_they_stand_and_its_shapes(
     assert made.session.profile == PROFILE
 
 
+def test_a_plan_needs_the_shapes_and_nothing_that_onnx_runtime_is_told(
+    graph: Artifact, context: StepContext
+) -> None:
+    step = OpenOnCard(provider="tensorrt-plan", profile=PROFILE)
+    step.requires(graph, context)
+    assert step.run(graph, context).session == SessionOptions(profile=PROFILE)
+
+
 def test_a_session_without_shapes_is_written_as_ever() -> None:
     assert msgspec.json.encode(SessionOptions()) == (
         b'{"disabled_optimizers":[],"config_entries":{}}'

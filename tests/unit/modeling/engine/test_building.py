@@ -1,4 +1,8 @@
-"""Real engines for named cards, built without one; what the builder refuses, in words."""
+"""Real engines for named cards, built without one; what the builder refuses, in words.
+
+TensorRT itself has no libraries in the package index and looks for its card: in its place TensorRT
+for RTX stands, with the same API, as tests/fakes/at_card has it.
+"""
 
 from pathlib import Path
 
@@ -8,7 +12,13 @@ import onnx.helper as make
 import onnx.numpy_helper
 import pytest
 
-from deployopt.core.engine import ENGINE_FILE, LISTING_FILE, EngineOptions, InputRange
+from deployopt.core.engine import (
+    ENGINE_FILE,
+    LISTING_FILE,
+    TIMINGS_FILE,
+    EngineOptions,
+    InputRange,
+)
 from deployopt.core.errors import StepError
 from deployopt.modeling.engine.building import (
     build_engine,
@@ -17,6 +27,7 @@ from deployopt.modeling.engine.building import (
 )
 from deployopt.modeling.engine.child import Refusal, RefusedNode
 from tests.fakes import models
+from tests.fakes.plans import AT_CARD, builder_here
 
 pytest.importorskip("tensorrt_rtx")
 
@@ -69,6 +80,73 @@ def test_the_same_order_gives_the_same_bytes_and_another_card_others(
         made.append((folder / ENGINE_FILE).read_bytes())
     assert made[0] == made[1]
     assert made[0] != made[2]
+
+
+@pytest.mark.slow
+def test_at_the_card_a_plan_is_built_and_kernels_are_timed_once(
+    mlp: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder_here(monkeypatch)
+    listing = build_engine(mlp, work, options(), builder="tensorrt").listing
+    assert sorted(path.name for path in work.iterdir()) == [
+        LISTING_FILE,
+        ENGINE_FILE,
+        TIMINGS_FILE,
+    ]
+    assert (listing.builder, listing.options) == ("tensorrt", options())
+    assert [one.name for one in (*listing.inputs, *listing.outputs)] == ["x", "y"]
+    assert (work / TIMINGS_FILE).stat().st_size
+    build_engine(mlp, work, options(), builder="tensorrt")
+    # What is no timing cache is no reason not to build.
+    (work / TIMINGS_FILE).write_bytes(b"none")
+    build_engine(mlp, work, options(), builder="tensorrt")
+    assert (work / TIMINGS_FILE).stat().st_size > 4
+
+
+@pytest.mark.slow
+def test_at_the_card_an_operator_that_is_not_taken_is_named_too(
+    mlp: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder_here(monkeypatch)
+    model = onnx.load(mlp)
+    model.graph.node[1].op_type = "FastGelu"
+    model.graph.node[1].domain = "com.microsoft"
+    model.graph.node[1].name = "encoder/act"
+    model.opset_import.append(make.make_opsetid("com.microsoft", 1))
+    onnx.save(model, mlp)
+    with pytest.raises(StepError, match=r"TensorRT does not take.*'encoder/act' \(FastGelu\)"):
+        build_engine(mlp, work, options(), builder="tensorrt")
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", ["3", None])
+def test_a_builder_that_finds_no_card_is_told_of_and_was_not_kept_from_it(
+    mlp: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str | None
+) -> None:
+    seen = tmp_path / "seen"
+    source = (AT_CARD / "tensorrt.py").read_text("utf-8")
+    broken = f"""
+import os
+from pathlib import Path
+class Builder:
+    def __init__(self, logger):
+        logger.log(logger.ERROR, "CUDA initialization failure with error: 35")
+        Path({str(seen)!r}).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
+        raise TypeError("factory function returned nullptr")
+"""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "tensorrt.py").write_text(source + broken, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{AT_CARD.parent.parent.parent}")
+    if shown is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    words = "TensorRT could not build the engine: it does not start: CUDA initialization failure"
+    with pytest.raises(StepError, match=words):
+        build_engine(mlp, work, options(), builder="tensorrt")
+    assert seen.read_text() == (shown or "unset")
 
 
 def refused(path: Path, work: Path, order: EngineOptions) -> str:
@@ -137,3 +215,5 @@ def test_words_for_what_is_refused() -> None:
     said = refusal_words(Refusal(nodes=nodes), "8.6")
     assert "node 'n2' (Odd): no (and 2 more)" in said
     assert refusal_words(Refusal(why="too large"), "8.6").endswith("too large.")
+    said = refusal_words(Refusal(why="too large.", full=True), "8.6", "TensorRT")
+    assert said.startswith("TensorRT could not build the engine: too large. The card has too litt")

@@ -320,6 +320,29 @@ def test_tensorrt_is_told_the_shapes_that_were_judged_and_no_precision(tmp_path:
     assert "NVIDIA_TF32_OVERRIDE=0" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_a_plan_is_handed_over_as_its_graph_and_that_is_said(tmp_path: Path) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=1, compute_capability="8.0")
+    profile = (InputRange(name="x", least=(1, 4), usual=(1, 4), most=(8, 4)),)
+    bundle = served_bundle(
+        tmp_path,
+        target=target_of(gpu=gpu, provider="tensorrt-plan"),
+        session=SessionOptions(profile=profile),
+        runtime="tensorrt",
+        name="planned",
+    )
+    export(bundle, tmp_path / "out")
+    config = configs(tmp_path / "out")["planned"]
+    assert (config.backend, config.platform) == ("onnxruntime", "")
+    named = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert [one.name for one in named] == ["tensorrt", "cuda"]
+    assert named[0].parameters["trt_profile_max_shapes"] == "x:8x4"
+    page = " ".join((tmp_path / "out" / "README.md").read_text().split())
+    assert "its times are not those of the measurement" in page
+    assert "NVIDIA_TF32_OVERRIDE=0" in page
+
+
 def test_gpus_are_named_and_what_triton_cannot_open_is_refused(tmp_path: Path) -> None:
     from deployopt.core.target import Gpu
 
