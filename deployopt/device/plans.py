@@ -116,7 +116,8 @@ def _new(setup: Setup, key: PlanKey, folder: Path, free_bytes: int | None) -> Pl
         if known is not None:
             write_new_file(work / TIMINGS_FILE, known)
         made = _built(setup, key, work, free_bytes)
-        keep_built(folder, timings, timed_on, (work / TIMINGS_FILE).read_bytes())
+        if (work / TIMINGS_FILE).is_file():
+            keep_built(folder, timings, timed_on, (work / TIMINGS_FILE).read_bytes())
     keep_built(folder, key.name, record, made.data)
     keep_built(folder, f"{key.name}{_LISTING}", record, encode_json(made.listing))
     return made

@@ -16,7 +16,7 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
 from deployopt.core.bundle import LineageStep
-from deployopt.core.card import ORT_GPU
+from deployopt.core.card import ORT_GPU, TENSORRT_PACKAGE, TENSORRT_PACKAGES
 from deployopt.core.codec import decode_json, encode_json, to_plain
 from deployopt.core.errors import IntegrityError, RefusedInputError, StepError
 from deployopt.core.interface import Interface
@@ -28,8 +28,8 @@ from deployopt.store.store import Store, StoredObject
 
 ABSENT: Final = "absent"
 _WAITS: Final = "waits for another build to make it"
-_ALSO: Final = {"onnxruntime": ORT_GPU}
-"""Another package with the same module, where a machine has a card."""
+_ALSO: Final = {"onnxruntime": (ORT_GPU,), TENSORRT_PACKAGE: TENSORRT_PACKAGES}
+"""Other packages with the same module, where a machine has a card."""
 
 
 class MadeStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,10 +231,9 @@ def tool_versions(names: Sequence[str]) -> dict[str, str]:
 
 
 def _version(name: str) -> str:
-    for package in (name, _ALSO.get(name)):
-        if package is not None:
-            with suppress(metadata.PackageNotFoundError):
-                return metadata.version(package)
+    for package in (name, *_ALSO.get(name, ())):
+        with suppress(metadata.PackageNotFoundError):
+            return metadata.version(package)
     return ABSENT
 
 

@@ -143,14 +143,14 @@ def _build(trt: ModuleType, order: Order) -> _Made:
         config.num_compute_capabilities = 1
         config.set_compute_capability(capability, 0)
     timings = Path(order.destination) / TIMINGS_FILE
-    if at_card:
-        _take_timings(config, timings)
+    # Its builder is given a pointer to the cache, which has to live as long.
+    cache = _taken_timings(config, timings) if at_card else None
     del messages[:]
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise RefusedError(_unbuilt(errors))
-    if at_card:
-        timings.write_bytes(bytes(config.get_timing_cache().serialize()))
+    if cache is not None:
+        timings.write_bytes(bytes(cache.serialize()))
     return _Made(
         engine=bytes(engine),
         messages=messages,
@@ -176,11 +176,13 @@ def _begun(trt: ModuleType, logger: Any, errors: list[str]) -> Any:  # noqa: ANN
         raise RefusedError(Refusal(why=f"it does not start: {said}")) from error
 
 
-def _take_timings(config: Any, path: Path) -> None:  # noqa: ANN401
-    """Kernels that were timed before are not timed again."""
-    kept = path.read_bytes() if path.is_file() else b""
-    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
+def _taken_timings(config: Any, path: Path) -> Any:  # noqa: ANN401
+    """Kernels that were timed before are not timed again; None where nothing can be kept."""
+    for kept in (path.read_bytes() if path.is_file() else b"", b""):
+        cache = config.create_timing_cache(kept)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+    return None
 
 
 def _tensors(tensor_at: Callable[[int], Any], count: int) -> tuple[EngineTensor, ...]:

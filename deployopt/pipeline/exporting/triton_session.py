@@ -75,7 +75,8 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
         untold.append(
             "It was measured as a plan that TensorRT itself built of the whole graph. Triton opens "
             "a plan only in the version that built it, so it is given the graph: there ONNX "
-            "Runtime hands it to TensorRT, and its times are not those of the measurement."
+            "Runtime optimizes it and hands it to TensorRT, and its times are not those of the "
+            "measurement."
         )
     if provider in BUILT_THERE:
         untold.append(

@@ -26,7 +26,7 @@ from deployopt.store.listing import list_folder
 
 _VERSION: Final = 1
 TOOLS: Final = (
-    *("onnx", "onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx-cu13"),
+    *("onnx", "onnxruntime", "openvino", "onnxruntime-genai", "tensorrt-rtx-cu13", "tensorrt"),
     *("torch", "transformers", "diffusers"),
 )
 

@@ -55,6 +55,8 @@ def test_a_runtime_that_contradicts_itself(versions: str, opset: int, part: str)
         ("cpu", ("openvino",), "onnxruntime is always one"),
         ("cpu", ("onnxruntime", "onnxruntime"), "each of them once"),
         ("cuda", ("onnxruntime", "openvino"), "for provider cpu only"),
+        ("cpu", ("onnxruntime", "tensorrt"), "tensorrt is for GPUs"),
+        ("cpu", ("onnxruntime", "tensorrt-rtx"), "tensorrt-rtx is for GPUs"),
     ],
 )
 def test_runtimes_that_cannot_be(
