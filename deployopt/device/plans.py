@@ -18,7 +18,6 @@ from deployopt.core.codec import decode_json, encode_json
 from deployopt.core.engine import (
     BUILDERS,
     ENGINE_FILE,
-    LISTING_FILE,
     TIMINGS_FILE,
     EngineListing,
     EngineOptions,
@@ -37,7 +36,7 @@ from deployopt.store.writing import make_folders, write_new_file
 # While kernels are timed the card holds the weights as they came and as a kernel wants them.
 _COPIES: Final = 2
 _BASE_BYTES: Final = 512 * 2**20
-_LISTING: Final = ".listing"
+_RECORD: Final = ".record"
 
 
 class PlanKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +53,14 @@ class PlanKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def name(self) -> str:
         """64 hex digits."""
         return hashlib.sha256(encode_json(self)).hexdigest()
+
+
+class PlanRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept beside a plan."""
+
+    key: PlanKey
+    sha256: str
+    listing: EngineListing
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,16 +104,19 @@ def _options(setup: Setup, card: Card) -> EngineOptions:
 
 
 def _kept(folder: Path, key: PlanKey) -> Plan | None:
-    record = encode_json(key)
-    listing = read_built(folder, f"{key.name}{_LISTING}", record)
-    data = None if listing is None else read_built(folder, key.name, record)
-    if listing is None or data is None:
+    asked = encode_json(key)
+    told = read_built(folder, f"{key.name}{_RECORD}", asked)
+    data = read_built(folder, key.name, asked)
+    if told is None or data is None:
         return None
-    return Plan(data=data, listing=decode_json(listing, EngineListing, where=LISTING_FILE))
+    record = decode_json(told, PlanRecord, where=_RECORD)
+    if (record.key, record.sha256) != (key, hashlib.sha256(data).hexdigest()):
+        return None  # of two builds, of which one was cut off
+    return Plan(data=data, listing=record.listing)
 
 
 def _new(setup: Setup, key: PlanKey, folder: Path, free_bytes: int | None) -> Plan:
-    record = encode_json(key)
+    asked = encode_json(key)
     # Kernels' times depend on the library, the card and the driver, whichever the graph is.
     timed_on = encode_json((key.version, key.card))
     timings = f"timings-{hashlib.sha256(timed_on).hexdigest()}"
@@ -118,8 +128,9 @@ def _new(setup: Setup, key: PlanKey, folder: Path, free_bytes: int | None) -> Pl
         made = _built(setup, key, work, free_bytes)
         if (work / TIMINGS_FILE).is_file():
             keep_built(folder, timings, timed_on, (work / TIMINGS_FILE).read_bytes())
-    keep_built(folder, key.name, record, made.data)
-    keep_built(folder, f"{key.name}{_LISTING}", record, encode_json(made.listing))
+    record = PlanRecord(key=key, sha256=hashlib.sha256(made.data).hexdigest(), listing=made.listing)
+    keep_built(folder, key.name, asked, made.data)
+    keep_built(folder, f"{key.name}{_RECORD}", asked, encode_json(record))
     return made
 
 

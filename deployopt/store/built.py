@@ -21,7 +21,7 @@ from deployopt.store.writing import atomic_write_bytes, make_folders, sync_folde
 
 _OWN: Final = "own.key"
 _OWN_BYTES: Final = 32
-_SEAL_BYTES: Final = 64
+_SEAL_BYTES: Final = 65
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -59,7 +59,7 @@ def _path(folder: Path, name: str) -> Path:
 def _sealed(own: bytes, name: str, record: bytes, data: bytes) -> bytes:
     """Over the record and the sha256 of the data."""
     told = frame_fields([name.encode(), record, hashlib.sha256(data).digest()])
-    return hmac.new(own, told, hashlib.sha256).hexdigest().encode()
+    return f"{hmac.new(own, told, hashlib.sha256).hexdigest()}\n".encode()
 
 
 def _own(folder: Path) -> bytes | None:

@@ -44,7 +44,7 @@ _MESSAGES_MAX: Final = 200_000
 _SAID: Final = 500
 _ERRORS_MAX: Final = 5
 _TYPES: Final = {"FLOAT": "fp32", "HALF": "fp16"}
-_FULL: Final = re.compile(r"(?i)out ?of ?memory|could not be allocated|insufficient workspace")
+_FULL: Final = re.compile(r"(?i)out ?of ?memory|could not be allocated")
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

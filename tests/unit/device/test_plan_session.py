@@ -68,13 +68,14 @@ def test_a_plan_is_built_and_kept_and_its_opening_needs_the_card(
             open_session(setup)
     assert setup.engines is not None
     kept = [path.name for path in setup.engines.glob("*.built")]
-    # The plan, its listing, and the timings of kernels, once each.
+    # The plan, its record, and the timings of kernels, once each.
     assert len(kept) == 3
     assert sum(name.startswith("timings-") for name in kept) == 1
 
 
 @pytest.mark.gpu
 def test_on_the_card_it_answers_as_on_the_cpu(setup: Setup) -> None:
+    pytest.importorskip("tensorrt")
     given = {"x": np.linspace(-1, 1, 32, dtype=np.float32).reshape(2, 16)}
     plain = Setup(artifact="d", model=setup.model, threads=1)
     (expected,) = open_session(plain).run(None, given)

@@ -1,5 +1,6 @@
 """A plan is built once for all that it depends on, kept by this store, and believed only then."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from deployopt.core.engine import (
     InputRange,
 )
 from deployopt.core.errors import DeviceError, StepError
-from deployopt.device.plans import plan_for
+from deployopt.device.plans import PlanRecord, plan_for
 from deployopt.device.setup import Setup
 from deployopt.modeling.engine import building
 from deployopt.modeling.engine.building import Built
@@ -168,6 +169,27 @@ def test_a_plan_of_another_store_is_never_opened(setup: Setup, tmp_path: Path) -
     for theirs, ours in zip(kept(other), kept(setup), strict=True):
         assert theirs.name == ours.name
         ours.write_bytes(theirs.read_bytes())
+    assert plan_for(setup, VERSION, CARD).data == b"plan 3"
+
+
+def test_the_record_says_what_the_plan_is(setup: Setup, builder: Builder) -> None:
+    plan_for(setup, VERSION, CARD)
+    (path,) = (path for path in kept(setup) if path.name.endswith(".record.built"))
+    record = msgspec.json.decode(path.read_bytes().partition(b"\n")[2], type=PlanRecord)
+    assert record.sha256 == hashlib.sha256(b"plan 1").hexdigest()
+    assert (record.key.version, record.key.card) == (VERSION, CARD)
+    assert record.key.options == builder.asked[0]
+
+
+@pytest.mark.usefixtures("builder")
+def test_a_plan_and_the_record_of_another_build_are_no_pair(setup: Setup) -> None:
+    first = plan_for(setup, VERSION, CARD)
+    (record,) = (path for path in kept(setup) if path.name.endswith(".record.built"))
+    old = record.read_bytes()
+    (plan,) = {path for path in kept(setup) if path.stem in record.stem} - {record}
+    plan.unlink()
+    assert plan_for(setup, VERSION, CARD).data != first.data
+    record.write_bytes(old)
     assert plan_for(setup, VERSION, CARD).data == b"plan 3"
 
 
