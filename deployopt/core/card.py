@@ -29,7 +29,7 @@ TENSORRT_PACKAGE: Final = "tensorrt"
 TENSORRT_PACKAGES: Final = (TENSORRT_PACKAGE, "tensorrt-cu13", "tensorrt-cu12")
 TENSORRT_INSTALL: Final = (
     "TensorRT: pip install tensorrt-cu13, or tensorrt-cu12 where the driver is for CUDA 12. Both "
-    "get its libraries from NVIDIA's own package index; on a Jetson it is part of JetPack"
+    "get their libraries from NVIDIA's own package index; on a Jetson it is part of JetPack"
 )
 EXCHANGE: Final = f"pip uninstall -y onnxruntime {ORT_GPU} && pip install '{ORT_GPU}[cuda,cudnn]'"
 """Both packages own the same module, so that an install ends with exactly one of them."""
