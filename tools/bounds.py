@@ -24,7 +24,7 @@ ROOMS: Final = {
     "openvino": ("device/test_openvino_session.py",),
     "serve": ("device/endpoint",),
     "sign": ("signing",),
-    "tensorrt-rtx": ("modeling/engine",),
+    "tensorrt-rtx": ("engines",),
 }
 """By the extra; with none the small install."""
 _LEFT_OUT: Final = ("slow", "arm", "gpu", "network", "long")

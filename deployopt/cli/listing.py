@@ -102,7 +102,7 @@ def collect_garbage(store: Path | None, *, everything: bool, dry_run: bool, json
     size = show_quantity(gone.freed_bytes, Dimension.SIZE)
     kept = f"; {gone.in_use} in use stay" if gone.in_use else ""
     systems = f"{gone.emulation} emulated systems, " if gone.emulation else ""
-    engines = f"engines of {gone.engines} graphs, " if gone.engines else ""
+    engines = f"{gone.engines} folders of engines, " if gone.engines else ""
     text = (
         f"{gone.objects} objects, {gone.keys} keys, {gone.records} records, {systems}{engines}"
         f"{gone.staging} unfinished and {gone.quarantined} damaged entries {word}, {size}{kept}."

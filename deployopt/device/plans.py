@@ -8,7 +8,9 @@ and cards and machines with too little memory for the build.
 """
 
 import hashlib
+import os
 import platform
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +31,7 @@ from deployopt.device.cuda_driver import Card
 from deployopt.device.setup import Setup
 from deployopt.store.built import keep_built, read_built
 from deployopt.store.digests import folder_digest
-from deployopt.store.locks import lock_file
+from deployopt.store.locks import hold, lock_file
 from deployopt.store.staging import scratch_folder, staged_folder, sweep
 from deployopt.store.writing import make_folders, write_new_file
 
@@ -88,8 +90,12 @@ def plan_for(setup: Setup, version: str, card: Card, free_bytes: int | None = No
         with staged_folder(scratch_folder()) as work:
             return _built(setup, key, work, free_bytes)
     make_folders(folder)
-    # Of several processes one builds, and the others take what it built.
-    with lock_file(folder / f"{key.name}.lock", timeout_s=None):
+    with ExitStack() as stack:
+        held = hold(folder)  # a collector leaves it
+        if held is not None:
+            stack.callback(os.close, held)
+        # Of several processes one builds, and the others take what it built.
+        stack.enter_context(lock_file(folder / f"{key.name}.lock", timeout_s=None))
         return _kept(folder, key) or _new(setup, key, folder, free_bytes)
 
 
@@ -136,7 +142,7 @@ def _new(setup: Setup, key: PlanKey, folder: Path, free_bytes: int | None) -> Pl
 
 def _built(setup: Setup, key: PlanKey, work: Path, free_bytes: int | None) -> Plan:
     # What builds is imported where something is built, and nowhere else on the device.
-    from deployopt.modeling.engine.building import build_engine
+    from deployopt.engines.building import build_engine
 
     _require_room(setup.model, key.card, free_bytes)
     try:

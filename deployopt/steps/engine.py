@@ -53,7 +53,7 @@ class BuildEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Build, and put the graph beside the engine."""
-        from deployopt.modeling.engine.building import build_engine
+        from deployopt.engines.building import build_engine
 
         context.progress(0.0, f"building for {sm_of(self.compute_capability)}")
         built = build_engine(source.path, context.workdir, self.options(), threads=context.threads)

@@ -36,7 +36,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     emulation_bytes: int = 0
     """Of those that stay."""
     engines: int = 0
-    """Folders of what TensorRT built of a graph here; they go with `everything` only."""
+    """Folders of what TensorRT built of graphs here; they go with `everything` only."""
     engines_bytes: int = 0
     """Of those that stay."""
     freed_bytes: int = 0

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
+from deployopt.confinement.running import TIMEOUT_S, EndedError, Work, run_confined
 from deployopt.core.errors import StepError
-from deployopt.modeling.confined_run import TIMEOUT_S, EndedError, Work, run_confined
 from deployopt.modeling.language.builder_child import UNKNOWN, Order
 from deployopt.store.staging import remove_tree
 

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
+from deployopt.confinement.running import TIMEOUT_S, Work, run_confined
 from deployopt.core.errors import StepError
-from deployopt.modeling.confined_run import TIMEOUT_S, Work, run_confined
 from deployopt.modeling.language.calibrating_child import Order
 from deployopt.modeling.loading import check_weights, read_config
 from deployopt.store.staging import remove_tree

@@ -47,7 +47,7 @@ def test_an_unknown_target_is_named_with_the_nearest(capsys: pytest.CaptureFixtu
     ("kind", "stays", "goes"),
     [
         ("emulation", "What `emulate` fetched stays", "1 emulated systems"),
-        ("engines", "What TensorRT built stays", "engines of 1 graphs"),
+        ("engines", "What TensorRT built stays", "1 folders of engines"),
     ],
 )
 def test_what_is_dear_to_make_again_is_told_and_goes_with_all(

@@ -18,8 +18,8 @@ from deployopt.core.engine import (
 from deployopt.core.errors import DeviceError, StepError
 from deployopt.device.plans import PlanRecord, plan_for
 from deployopt.device.setup import Setup
-from deployopt.modeling.engine import building
-from deployopt.modeling.engine.building import Built
+from deployopt.engines import building
+from deployopt.engines.building import Built
 from tests.fakes import models
 from tests.fakes.plans import CARD
 

@@ -35,7 +35,7 @@ from deployopt.core.engine import (
 from deployopt.core.errors import ExitCode
 from deployopt.core.quiet import RTX_PACKAGE
 from deployopt.core.text import safe_text
-from deployopt.modeling.engine.listing import read_listing
+from deployopt.engines.listing import read_listing
 
 REFUSED: Final = 65
 """Exit status: it is told in `refused.json` what was."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from deployopt.core.engine import EngineTensor
-from deployopt.modeling.engine.child import _tensors, _unbuilt
+from deployopt.engines.child import _tensors, _unbuilt
 
 MEMORY = "Requested amount of GPU memory (17179869184 bytes) could not be allocated."
 FOLLOWS = "Error Code 10: Could not find any implementation for node {ForeignNode[a...b]}."

@@ -1,7 +1,7 @@
 """What the builder says of an engine, read from its own lines."""
 
 from deployopt.core.engine import EngineTensor
-from deployopt.modeling.engine.listing import LINE_MAX, read_listing
+from deployopt.engines.listing import LINE_MAX, read_listing
 
 MOVE = (
     "Name: __myl_Move_myl0_0, LayerType: kgen, Inputs: [ { Name: x, Dimensions: [1,3,64,64], "

@@ -20,12 +20,12 @@ from deployopt.core.engine import (
     InputRange,
 )
 from deployopt.core.errors import StepError
-from deployopt.modeling.engine.building import (
+from deployopt.engines.building import (
     build_engine,
     refusal_words,
     require_memory,
 )
-from deployopt.modeling.engine.child import Refusal, RefusedNode
+from deployopt.engines.child import Refusal, RefusedNode
 from tests.fakes import models
 from tests.fakes.plans import AT_CARD, builder_here
 

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 import psutil
 
+from deployopt.confinement.running import EndedError, Took, Work, run_confined
 from deployopt.core.codec import decode_json
 from deployopt.core.engine import (
     BUILDERS,
@@ -28,11 +29,10 @@ from deployopt.core.engine import (
 from deployopt.core.errors import IntegrityError, StepError
 from deployopt.core.text import safe_text
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.modeling.confined_run import EndedError, Took, Work, run_confined
-from deployopt.modeling.engine.child import REFUSED, REFUSED_FILE, Order, Refusal, RefusedNode
+from deployopt.engines.child import REFUSED, REFUSED_FILE, Order, Refusal, RefusedNode
 from deployopt.store.staging import remove_tree
 
-CHILD: Final = "deployopt.modeling.engine.child"
+CHILD: Final = "deployopt.engines.child"
 TIMEOUT_S: Final = 1800.0
 _SCRATCH: Final = "engine-scratch"
 _CARDS: Final = ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
