@@ -20,6 +20,7 @@ from deployopt.device.plans import PlanRecord, plan_for
 from deployopt.device.setup import Setup
 from deployopt.engines import building
 from deployopt.engines.building import Built
+from deployopt.store.locks import seize
 from tests.fakes import models
 from tests.fakes.plans import CARD
 
@@ -28,7 +29,7 @@ PROFILE = (InputRange(name="x", least=(1, 16), usual=(1, 16), most=(4, 16)),)
 
 
 class Builder:
-    """It stands for the real one, which tests/unit/modeling/engine tries: who asked, and what."""
+    """It stands for the real one, which tests/unit/engines tries: who asked, and what."""
 
     def __init__(self) -> None:
         self.asked: list[EngineOptions] = []
@@ -40,6 +41,8 @@ class Builder:
     ) -> Built:
         assert given["builder"] == "tensorrt"
         assert graph.is_file()
+        if destination.parent.name == "engines":
+            assert seize(destination.parent) is None  # a collector leaves it
         self.asked.append(options)
         timings = destination / TIMINGS_FILE
         self.timings.append(timings.read_bytes() if timings.exists() else None)
