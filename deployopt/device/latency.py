@@ -68,6 +68,9 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """Of language models, whose arms have prompts."""
     arrivals_per_s: float | None = None
     wall_s: float | None = None
+    """No round is begun later."""
+    first_look_s: float | None = None
+    """The same until the first look, without which all rounds were in vain; None: as `wall_s`."""
     limits: Limits = Limits()
 
 
@@ -148,9 +151,11 @@ class _Measurement:
 
     def _over(self, attempts: int, counted: int, spent_s: float) -> bool:
         """Whether another round would be of no use or comes too late."""
-        looks = self._schedule.looks
+        looks, wall_s = self._schedule.looks, self._schedule.wall_s
+        if counted < looks[0] and self._schedule.first_look_s is not None:
+            wall_s = self._schedule.first_look_s
         hopeless = attempts >= looks[0] and attempts - counted > HOPELESS_SHARE * attempts
-        late = self._schedule.wall_s is not None and spent_s > self._schedule.wall_s
+        late = wall_s is not None and spent_s > wall_s
         failed = all(failure is not None for failure in self._failures)
         return hopeless or late or failed or attempts >= ATTEMPTS_PER_ROUND * looks[-1]
 

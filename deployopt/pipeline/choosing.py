@@ -17,6 +17,7 @@ from deployopt.core.measurement import Trial
 from deployopt.core.metric import METRICS, Kind
 from deployopt.core.nll import nll_increase_bounds
 from deployopt.core.ratio import LEAST_UNITS
+from deployopt.core.relative import LOOKS, RelativeJudgement
 from deployopt.core.standing import Standing
 from deployopt.core.summaries import compare_trials
 from deployopt.core.token_agreement import token_agreement_bounds
@@ -87,13 +88,22 @@ def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:
         return None, "not timed beside the float one, so no gain is shown"
     judged = compare_trials(candidate.trial, base.trial)
     if judged.ratio is None or judged.standing is not Standing.INSIDE:
-        shown = "" if judged.ratio is None else f" (ratio {judged.ratio:.2f})"
-        return None, f"no gain over the float one is shown{shown}, so it does not ship"
+        return None, _no_gain(judged)
     slower = _predicted_slower(candidate, base)
     if slower is not None:
         return None, slower
     where = "on the target" if candidate.trial.evidence is Evidence.TARGET else "here"
     return judged.ratio, f"{1 / judged.ratio:.2f} x as fast as the float one, measured {where}"
+
+
+def _no_gain(judged: RelativeJudgement) -> str:
+    if judged.rounds < LOOKS[0].rounds:
+        return (
+            f"not shown to be faster than the float one: {judged.rounds} rounds count of the "
+            f"{LOOKS[0].rounds} that this takes, so it does not ship"
+        )
+    shown = "" if judged.ratio is None else f" (ratio {judged.ratio:.2f})"
+    return f"no gain over the float one is shown{shown}, so it does not ship"
 
 
 def _predicted_gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:

@@ -18,6 +18,8 @@ ROUND_S: Final = {Evidence.TARGET: 2.0, Evidence.PROXY: 0.5}
 """Least seconds of timed requests a round; a proxy's latency only says which form is faster."""
 WALL_S: Final = {Evidence.TARGET: 240.0, Evidence.PROXY: 75.0}
 """After so long no further round is begun: the machine is too noisy to settle it."""
+PATIENCE: Final = 3.0
+"""So many times as long while there was no look yet: on a slow machine rounds take longer."""
 # A round is a fresh process with its warm-up, and most comparisons end after so many.
 _STARTED_S: Final = 1.5
 _ROUNDS: Final = 8

@@ -49,7 +49,7 @@ from deployopt.pipeline.forecasting import foreseen, predictions
 from deployopt.pipeline.making import Made, make
 from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.runtimes import built_apart
-from deployopt.pipeline.schedules import ROUND_S, WALL_S
+from deployopt.pipeline.schedules import PATIENCE, ROUND_S, WALL_S
 
 
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,11 +239,13 @@ def _schedule(prepared: Prepared, arms: int, wall_s: float) -> Schedule:
         for b in prepared.budgets
         if b.definition.kind is Kind.LATENCY and b.definition.quantile is not None
     ]
+    usual_s = WALL_S[prepared.evidence] * max(1.0, arms / _ARMS)
     return Schedule(
         looks=looks,
         requests=requests_per_round(asked, looks[0]),
         min_round_s=ROUND_S[prepared.evidence],
-        wall_s=min(wall_s, WALL_S[prepared.evidence] * max(1.0, arms / _ARMS)),
+        wall_s=min(wall_s, usual_s),
+        first_look_s=min(wall_s, PATIENCE * usual_s),
         batch=prepared.request.target.workload.batch,
         arrivals_per_s=prepared.request.target.workload.requests_per_s,
         seed=prepared.request.seed,

@@ -28,7 +28,7 @@ from deployopt.pipeline.language.leaving import leave_out
 from deployopt.pipeline.language.preparing import PreparedLanguage
 from deployopt.pipeline.language.scoring import candidate_scores, reference_scores, trial_of
 from deployopt.pipeline.making import make
-from deployopt.pipeline.schedules import ROUND_S, WALL_S
+from deployopt.pipeline.schedules import PATIENCE, ROUND_S, WALL_S
 from deployopt.pipeline.trying import settled
 
 _WALLS: Final = 3
@@ -136,11 +136,13 @@ def _schedule(prepared: PreparedLanguage, arms: int) -> Schedule:
         for b in prepared.budgets
         if b.definition.kind is Kind.FIRST_TOKEN and b.definition.quantile is not None
     ]
+    wall_s = _WALLS * WALL_S[prepared.evidence]
     return Schedule(
         looks=looks,
         requests=requests_per_round(asked, looks[0]),
         min_round_s=ROUND_S[prepared.evidence],
-        wall_s=_WALLS * WALL_S[prepared.evidence],
+        wall_s=wall_s,
+        first_look_s=PATIENCE * wall_s,
         seed=prepared.request.seed,
         limits=limits_for(prepared),
         answering=prepared.answering,

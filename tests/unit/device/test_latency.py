@@ -121,6 +121,14 @@ def test_no_round_begins_after_the_time_is_up(text_setup: Setup, place: Place) -
     assert trials[0].rounds == ()
 
 
+def test_until_the_first_look_there_is_more_time(text_setup: Setup, place: Place) -> None:
+    schedule = Schedule(looks=(3, 8), wall_s=-1.0, first_look_s=60.0)
+    trials = measure(_arms(text_setup), schedule, _at(place, MadeUpDevice(_same)))
+    assert len(trials[0].rounds) == 3
+    hurried = msgspec.structs.replace(schedule, first_look_s=-1.0)
+    assert measure(_arms(text_setup), hurried, _at(place, MadeUpDevice(_same)))[0].rounds == ()
+
+
 def test_an_arm_that_crashes_fails_alone(text_setup: Setup, place: Place) -> None:
     def crashes(arm: str, number: int) -> Round:
         if (arm, number) == ("0", 2):

@@ -44,6 +44,15 @@ def test_no_gain_no_int8(median_s: float) -> None:
     assert reasons["float"] == "nothing else is faster and within the budgets"
 
 
+def test_too_few_rounds_show_nothing_and_say_so() -> None:
+    faster = candidate("int8", 0.010)
+    assert faster.trial is not None
+    few = msgspec.structs.replace(faster.trial, rounds=faster.trial.rounds[:11])
+    both = [candidate("float", 0.020), changed(faster, trial=few)]
+    assert names_of(both) == ["float"]
+    assert "11 rounds count of the 12 that this takes" in choose(both, BUDGETS).reasons["int8"]
+
+
 def test_a_difference_inside_the_noise_is_no_gain() -> None:
     """Half a per cent is less than what rounds of the same artifact differ by."""
     assert names_of([candidate("float", 0.0200), candidate("int8", 0.0199)]) == ["float"]
