@@ -1,8 +1,8 @@
 """`plan`: what `build` would try, what is expected of it, and how long it would take.
 
 In: a request. Out: a plan; nothing is built. A model is known by its config and the headers of its
-weights, so nothing is downloaded and a request takes a fraction of a second; only a graph, or data
-that was given, is prepared as `build` does it.
+weights, so nothing is downloaded and a request takes a fraction of a second; only a graph, or a
+classifier's data that was given, is prepared as `build` does it.
 """
 
 from pathlib import Path
@@ -50,7 +50,7 @@ from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.planning.architectures.diffusion import MODEL_TYPE as DRAWS
 from deployopt.planning.operations import facts_of
 from deployopt.sources.hub_names import PREFIX
-from deployopt.sources.naming import is_path
+from deployopt.sources.naming import GRAPH, check_data_name, is_path
 from deployopt.store.experiences import read_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
@@ -70,7 +70,15 @@ _PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
-    plan = _prepared(request) if _needs_files(request) else _looked_up(request)
+    found = None if request.model.endswith(GRAPH) else _named(request)
+    if found is not None and found.architecture is not None and _speaks(found):
+        if request.data is not None:
+            check_data_name(request.data)
+        plan = _of_language(request, found, found.architecture)
+    elif found is None or request.data is not None:
+        plan = _prepared(request)
+    else:
+        plan = _looked_up(request, found)
     return PlanResult(plan=plan, warnings=plan.warnings, exit_code=ExitCode.ACCEPTED)
 
 
@@ -92,10 +100,6 @@ def refuse_early(request: BuildRequest) -> None:
         with_runtime(request)
 
 
-def _needs_files(request: BuildRequest) -> bool:
-    return request.data is not None or request.model.endswith(".onnx")
-
-
 def _prepared(request: BuildRequest) -> Plan:
     from deployopt.pipeline.preparing import prepare
 
@@ -103,10 +107,7 @@ def _prepared(request: BuildRequest) -> Plan:
         return prepare(request, store, SILENT).plan
 
 
-def _looked_up(request: BuildRequest) -> Plan:
-    found = _named(request)
-    if found.architecture is not None and _speaks(found):
-        return _of_language(request, found, found.architecture)
+def _looked_up(request: BuildRequest, found: Looked) -> Plan:
     request = with_provider(request)
     require_budgets(request)
     if found.architecture is None:

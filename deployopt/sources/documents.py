@@ -165,7 +165,8 @@ def _find(name: str, store: Store, options: DataOptions) -> _Texts:
         )
     check_data_name(name)
     path = located(name)
-    if name.startswith(PREFIX) or not path.exists():
+    other = path.is_file() and path.suffix not in {TEXT, *SUFFIXES}
+    if name.startswith(PREFIX) or not path.exists() or other:
         raise UsageError(
             f"{name} is no text that a language model is judged by. Give a {TEXT} file whose "
             f"documents end at blank lines, or a table with a text column ({', '.join(SUFFIXES)})."

@@ -10,6 +10,7 @@ import pytest
 from deployopt.core.errors import ExitCode
 from deployopt.core.version import VERSION
 from tests.fakes import models
+from tests.fakes.chat import sentences, write_tiny_llama
 from tests.functional.conftest import ROOT, Done, Invoke, check_schema, invoke_here, outside
 
 COMMANDS = (
@@ -149,6 +150,20 @@ def test_flags_beat_the_project_and_the_project_beats_the_target(
     assert wrong.code == 2
     assert "deployopt.toml" in wrong.paragraph
     assert "'target'" in wrong.paragraph
+
+
+def test_a_language_model_is_planned_with_texts_of_ones_own(tmp_path: Path) -> None:
+    """By its config: the texts change nothing of a plan, but have to be there."""
+    folder = write_tiny_llama(tmp_path / "tiny")
+    (tmp_path / "texts.txt").write_text("\n\n".join(sentences(30)))
+    words = ("plan", "-t", "x86-cpu", "-m", folder, "--store", tmp_path / "store", "--json")
+    done = invoke_here(*words, "-d", tmp_path / "texts.txt")
+    assert done.code == 0, done.err
+    assert done.json == invoke_here(*words).json
+    assert {one["recipe"] for one in done.json["plan"]["forecasts"]} >= {"float", "int4"}
+    missing = invoke_here(*words, "-d", tmp_path / "nothing.txt")
+    assert missing.code == 2
+    assert "nothing.txt" in missing.paragraph
 
 
 def test_the_page_of_a_bundle(mlp_bundle: Path, tmp_path: Path) -> None:

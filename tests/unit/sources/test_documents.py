@@ -142,6 +142,14 @@ def test_other_data_is_refused(model: SourceModel, store: Store, name: str) -> N
         load_documents(name, model=model, store=store)
 
 
+def test_a_file_of_another_kind_is_told_what_is_read(
+    tmp_path: Path, model: SourceModel, store: Store
+) -> None:
+    (tmp_path / "texts.docx").write_bytes(b"PK")
+    with pytest.raises(UsageError, match=r"Give a \.txt file whose documents end at blank lines"):
+        load_documents(str(tmp_path / "texts.docx"), model=model, store=store)
+
+
 def test_bad_files_are_told(tmp_path: Path, model: SourceModel, store: Store) -> None:
     with pytest.raises(UsageError, match="brings no text"):
         load_documents(None, model=model, store=store)
