@@ -46,6 +46,9 @@ _MIB: Final = 2**20
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 _PASSED_ON: Final = ("PATH", "LD_LIBRARY_PATH")
 _SETTINGS: Final = {
+    # What reads a folder for transformers asks nobody.
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
     "LC_ALL": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
     "OMP_NUM_THREADS": "1",

@@ -15,7 +15,7 @@ from deployopt.core.additive import is_convolutional
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.budget import Budget
-from deployopt.core.errors import ExitCode
+from deployopt.core.errors import ExitCode, UsageError
 from deployopt.core.interface import Interface, PromptInputs, Task
 from deployopt.core.judging.suitable import budgets_of_pairs
 from deployopt.core.measurement import Machine
@@ -70,7 +70,7 @@ _PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 
 def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
-    found = None if request.model.endswith(GRAPH) else _named(request)
+    found = _known(request)
     if found is not None and found.architecture is not None and _speaks(found):
         if request.data is not None:
             check_data_name(request.data)
@@ -147,6 +147,18 @@ def _limits(request: BuildRequest, found: Looked) -> tuple[Budget, ...]:
     shape = found.architecture
     pairs = shape is not None and _pairs(shape)
     return budgets_of_pairs(request.limits) if pairs else request.limits
+
+
+def _known(request: BuildRequest) -> Looked | None:
+    """None: a graph, or with data a model of which only what builds it can say what is wrong."""
+    if request.model.endswith(GRAPH):
+        return None
+    try:
+        return _named(request)
+    except UsageError:
+        if request.data is None:
+            raise
+        return None
 
 
 def _named(request: BuildRequest) -> Looked:

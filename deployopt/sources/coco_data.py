@@ -46,7 +46,7 @@ def find_detections(request: Request, path: Path) -> Found:
         origin=Origin(
             asked=request.name, resolved=f"COCO annotations {file.name}", files=(asked, *entries)
         ),
-        read=lambda: _split(folder, annotated, digests, request),
+        read=lambda: _split(folder, annotated, digests, request, f"{file.stem}/{request.seed}"),
     )
 
 
@@ -93,13 +93,14 @@ def _check_there(folder: Path, name: str, file: Path) -> None:
     check_regular(folder / name, folder)
 
 
-def _split(folder: Path, annotated: Annotated, digests: Sequence[str], request: Request) -> Parts:
+def _split(
+    folder: Path, annotated: Annotated, digests: Sequence[str], request: Request, salt: str
+) -> Parts:
     inputs = request.model.interface.inputs
     if not isinstance(inputs, ImageInputs):
         raise UsageError(f"{request.model.name} takes no images.")
     kept, counts = without_duplicates(digests, [0] * len(digests))
     content = Labelled(keys=[bytes.fromhex(digests[at]) for at in kept], classes=None)
-    salt = f"{request.name}/{request.seed}"
     rows = cut(content, salt=salt, sizes=request.options.sizes, where=str(folder))
     rows, notes = within_room(rows, inputs)
     resample = model_resample(request.model)

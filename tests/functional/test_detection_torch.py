@@ -18,7 +18,7 @@ from tests.fakes.coloured_shapes import LABELS, write_coco, write_yolos
 from tests.functional.conftest import Done, Invoke, check_schema
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
-IMAGES = 420
+IMAGES = 450
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,11 @@ format; nothing is written here.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-# Before transformers is imported: nobody is asked.
-os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-
 import gguf
+import msgspec
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel

@@ -5,13 +5,9 @@ that the template has no form for. A template is a program, if one of few means:
 long, and fill the memory.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-
-# Before transformers is imported: nobody is asked.
-os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerFast

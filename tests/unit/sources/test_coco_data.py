@@ -63,6 +63,16 @@ def test_images_come_at_the_models_size_with_their_boxes(tmp_path: Path) -> None
         }
 
 
+def test_data_that_was_moved_is_cut_as_before(tmp_path: Path) -> None:
+    here, there = write_coco(tmp_path / "here", 60), write_coco(tmp_path / "there", 60)
+    with Store(tmp_path / "store") as store:
+        first, second = (
+            load_dataset(str(one), model=detector(tmp_path), store=store) for one in (here, there)
+        )
+        for split in Split:
+            assert first.splits[split].digest == second.splits[split].digest
+
+
 def test_an_image_of_another_size_than_annotated_is_an_error(tmp_path: Path) -> None:
     data = write_coco(tmp_path / "data", 40)
     content = json.loads((data / "boxes.json").read_text())
