@@ -145,6 +145,7 @@ def verify(  # noqa: PLR0913 -- as above
     key: str | Path | None = None,
     allow_rollback: bool = False,
     store: str | Path | None = None,
+    batches: Sequence[int] = (),
     watcher: Watcher = SILENT,
 ) -> VerifyResult:
     """Check the bundle's digests, measure it, judge it, and write that beside it.
@@ -159,13 +160,15 @@ def verify(  # noqa: PLR0913 -- as above
         key: the public key that has to vouch for every byte; without one the result is UNVERIFIED.
         allow_rollback: take an older release than the last that was accepted here under that key.
         store: the cache's folder, where accepted releases are kept too; by default the user's.
+        batches: sizes to be asked with besides, for throughput against batch; they settle nothing.
         watcher: told of the progress.
 
     Raises:
         IntegrityError: the bundle is not the one that was built, and every mismatch is listed; or
             the key does not vouch for it; or it is an older release.
         MissingExtraError: a key was given, and the extra `sign` is not installed.
-        UsageError: the machine is not the target, and `proxy` was not given.
+        UsageError: the machine is not the target, and `proxy` was not given; or the model is not
+            asked in batches.
         DeviceError: the model cannot be run there.
         UnreachableError: the device cannot be reached, or was lost.
     """
@@ -182,6 +185,7 @@ def verify(  # noqa: PLR0913 -- as above
             accept_predicted=accept_predicted,
             store=None if store is None else Path(store),
             policy=policy,
+            batches=batches,
             watcher=watcher,
         )
 

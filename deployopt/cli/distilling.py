@@ -9,6 +9,7 @@ from deployopt import api
 from deployopt.cli.app import ColumnOption, JsonOption, StoreOption, app
 from deployopt.cli.columns import read_columns
 from deployopt.cli.output import emit, shown_progress
+from deployopt.core.counts import parse_numbers
 from deployopt.core.durations import read_duration
 from deployopt.core.errors import UsageError
 from deployopt.core.project import read_project
@@ -81,7 +82,9 @@ def distill(  # noqa: PLR0913 -- one parameter an option
         result = api.distill(
             teacher=name,
             output=output,
-            layers=_kept(keep_layers) if keep_layers is not None else layers,
+            layers=parse_numbers(keep_layers, "--keep-layers")
+            if keep_layers is not None
+            else layers,
             ffn=ffn,
             heads=heads,
             student=student,
@@ -98,10 +101,3 @@ def distill(  # noqa: PLR0913 -- one parameter an option
         )
     emit(result, json=json)
     return result.exit_code
-
-
-def _kept(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--keep-layers {text[:40]!r}: write numbers, as 0,2,4.") from error

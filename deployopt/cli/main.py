@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SHOWN: Final = 200
 _ROOMS: Final = (
     "deployopt.cli.commands",
+    "deployopt.cli.bundles",
     "deployopt.cli.tending",
     "deployopt.cli.comparing",
     "deployopt.cli.chatting",

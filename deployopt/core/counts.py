@@ -34,6 +34,18 @@ def parse_count(text: str, name: str) -> int:
     )
 
 
+def parse_numbers(text: str, name: str) -> tuple[int, ...]:
+    """Whole numbers apart by commas; `name` is the option that they were given with.
+
+    Raises:
+        UsageError: something else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{name} {text[:40]!r}: write whole numbers, as 0,2,4.") from error
+
+
 def show_short(number: float) -> str:
     """`6.74 B`, `66.4 M`, `872`: three digits and a scale."""
     for scale in ("T", "B", "M", "K"):

@@ -23,7 +23,7 @@ from deployopt.core.plan import Forecast, Plan
 from deployopt.core.recommendation import Recommendation
 from deployopt.core.search import SearchResult
 from deployopt.core.signature import Authenticity
-from deployopt.core.verdict import Verdict
+from deployopt.core.verdict import Outcome, Verdict
 
 SCHEMA_VERSION: Final = 1
 
@@ -184,6 +184,33 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return next((c for c in self.candidates if c.chosen), None)
 
 
+class BatchFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Requests of so many examples, one after another; latency is that of a whole request."""
+
+    batch: int
+    latency: LatencySummary | None = None
+    """None where nothing was timed."""
+    memory: Figure | None = None
+    outcome: Outcome | None = None
+    """The worst of the latency budgets, each judged as the gate does; None without any."""
+    reason: str = ""
+
+
+class BatchSweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Throughput against batch; answers were judged at the workload's batch alone."""
+
+    figures: tuple[BatchFigures, ...]
+    """Sizes from small to large."""
+    budgets: tuple[Budget, ...] = ()
+    """Of latency, which `largest` keeps."""
+    largest: int | None = None
+    """The largest batch whose every bound is inside; None where none is, or without a budget."""
+    fastest: int | None = None
+    """The batch with the most examples a second; None where nothing was timed."""
+    left_out: tuple[int, ...] = ()
+    """Larger than one that surely missed a budget, or failed."""
+
+
 class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `deployopt verify` measured and judged on this machine."""
 
@@ -209,6 +236,7 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     generation: GenerationSummary | None = None
     memory: Figure | None = None
     size: Figure | None = None
+    batches: BatchSweep | None = None
     predicted: dict[str, Estimate] = {}
     """Metric name to what was expected of the target when it was built."""
     written: str | None = None

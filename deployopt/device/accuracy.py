@@ -5,7 +5,7 @@ examples. The session is the one that ships; an output that is not finite is wro
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from deployopt.core.boxes import Found, Truth, truth_of
 from deployopt.core.drawing import SECONDS
 from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.evidence import Evidence
-from deployopt.core.examples import decode_examples
+from deployopt.core.examples import Example, decode_examples
 from deployopt.core.image_drift import ImageDrift
 from deployopt.core.interface import Interface
 from deployopt.core.measurement import AccuracyTrial, Split
@@ -136,22 +136,28 @@ def timing_inputs(
         for index in order[:most]
         for example in examples.inputs[index * batch : (index + 1) * batch]
     ]
-    made: list[Feed] = []
-    size = 0
-    for feed in feeds(data.interface, data.folder, drawn, data.workload):
-        made.append(feed)
-        size += sum(array.nbytes for array in feed.values())
-        if size > TIMING_BYTES and len(made) >= TIMING_LEAST:
-            break
+    made = tuple(held_requests(data, drawn, least=TIMING_LEAST))
     chosen = order[: len(made)]
     # What a pipeline tells of its parts besides is never the same again.
     names = data.interface.outputs
     return TimingInputs(
-        feeds=tuple(made),
+        feeds=made,
         expected=tuple(
             {name: evaluation.outputs[index][name] for name in names} for index in chosen
         ),
     )
+
+
+def held_requests(
+    data: EvaluationSet, examples: Sequence[Example], *, least: int
+) -> Iterator[Feed]:
+    """Requests of these examples, up to what the measured process may hold, `least` at least."""
+    size = 0
+    for number, feed in enumerate(feeds(data.interface, data.folder, examples, data.workload), 1):
+        yield feed
+        size += sum(array.nbytes for array in feed.values())
+        if size > TIMING_BYTES and number >= least:
+            return
 
 
 def compare_with_reference(

@@ -5,6 +5,7 @@ the key it is given does not vouch for, and on the target itself a runtime outsi
 range. Needs only the small install, and for a key the extra `sign`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from deployopt.core.language_summaries import (
     score_summary,
 )
 from deployopt.core.measurement import AccuracyTrial, Trial
-from deployopt.core.result import VerifyResult
+from deployopt.core.result import BatchSweep, VerifyResult
 from deployopt.core.scores import ScoreTrial
 from deployopt.core.signature import Authenticity
 from deployopt.core.stages import TimedStages
@@ -33,6 +34,7 @@ from deployopt.core.summaries import (
 )
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.admission import require_target, runtime_warnings
+from deployopt.device.batches import check_batches, sweep_batches
 from deployopt.device.bundle_measuring import Asked, Bench, ask_gate, time_bundle
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import Device, ThisMachine, address_of
@@ -61,6 +63,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     accuracy: AccuracyTrial | None
     scores: ScoreTrial | None = None
     """Of a language model, in its place."""
+    batches: tuple[Trial, ...] = ()
+    """Of a sweep, size by size."""
 
 
 def verify(  # noqa: PLR0913 -- what the command line offers
@@ -73,11 +77,15 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     seed: int = 0,
     store: Path | None = None,
     policy: Policy = _UNVERIFIED,
+    batches: Sequence[int] = (),
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
 
     `device` measures; None is this machine. Where it is not the target nothing is measured, unless
     a `proxy` will do: then the figures are said to be of one.
+
+    With `batches` the model is also asked with so many examples at a time; no budget of the verdict
+    is judged by that.
 
     On the target itself what was measured is kept in the store at `store` as well, the user's own
     by default, beside what was predicted; so is the release that is accepted under a key.
@@ -86,13 +94,15 @@ def verify(  # noqa: PLR0913 -- what the command line offers
         IntegrityError: the bundle is not the one that was built, and lists every mismatch; or it is
             not one that the policy lets in.
         MissingExtraError: the policy has a key, and what checks signatures is not installed.
-        UsageError: the device is not the target, and nobody said that a proxy will do.
+        UsageError: the device is not the target, and nobody said that a proxy will do; or the model
+            is not asked in batches.
         DeviceError: this is the target, and its runtime is not one that the target allows.
         StorageError: the disk for temporary files is full.
     """
     stages = TimedStages(watcher)
     stages.stage("Digests")
     opened = open_bundle(bundle)
+    check_batches(batches, opened.manifest.interface)
     device = device or ThisMachine()
     # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
     scratch = scratch_folder()
@@ -109,6 +119,11 @@ def verify(  # noqa: PLR0913 -- what the command line offers
         asked = ask_gate(here, watcher, seed)
         stages.stage("Latency", quiet=True)
         latency = None if asked is None else time_bundle(here, asked, watcher, seed)
+        sweep: BatchSweep | None = None
+        swept: tuple[Trial, ...] = ()
+        if batches and asked is not None:
+            stages.stage("Batches", quiet=True)
+            sweep, swept = sweep_batches(here, batches, watcher, seed)
     result = _result(
         here, asked, latency, authenticity=authenticity, accept_predicted=accept_predicted
     )
@@ -117,12 +132,15 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     warnings = warnings if kept is None else (*warnings, kept)
     if asked is not None and asked.accuracy is not None:
         warnings = (*warnings, *asked.accuracy.told)
-    result = msgspec.structs.replace(result, stages=stages.times, warnings=warnings)
+    result = msgspec.structs.replace(result, batches=sweep, stages=stages.times, warnings=warnings)
     if result.on_target and result.exit_code == ExitCode.ACCEPTED:
         accept_release(opened.manifest, authenticity, policy)
     accuracy = None if asked is None else asked.accuracy
     return _write(
-        bundle, Verification(result=result, latency=latency, accuracy=accuracy, scores=scores)
+        bundle,
+        Verification(
+            result=result, latency=latency, accuracy=accuracy, scores=scores, batches=swept
+        ),
     )
 
 

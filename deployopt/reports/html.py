@@ -21,6 +21,12 @@ from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
+from deployopt.reports.batches import (
+    batches_heads,
+    batches_notes,
+    batches_rows,
+    batches_title,
+)
 from deployopt.reports.cards import CARDS_TITLE, card_lines, card_words, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.engines import TITLE, builder_words, engine_lines
@@ -188,6 +194,10 @@ def _made() -> "Environment":
         card_words=card_words,
         watched=watched_words,
         figures_of=verify_figures,
+        batches_heads=batches_heads,
+        batches_notes=batches_notes,
+        batches_rows=batches_rows,
+        batches_title=batches_title,
         settings_heads=HEADS,
         settings_rows=settings_rows,
         settings_title=settings_title,

@@ -54,6 +54,21 @@ def test_it_writes_beside_and_leaves_what_was_built(verified: Done, mlp_build: D
     assert kept["latency"]["rounds"]
 
 
+@pytest.mark.slow
+def test_throughput_against_batch(invoke: Invoke, mlp_bundle: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(mlp_bundle, tmp_path / "bundle")
+    words = ("verify", bundle, "--store", tmp_path / "store")
+    done = invoke(*words, "--batches", "1,8", "--json")
+    check_schema("verify-result", done.json)
+    sweep = done.json["batches"]
+    assert [one["batch"] for one in sweep["figures"]] == [1, 8]
+    assert {one["outcome"] for one in sweep["figures"]} <= {"accepted", "undecided"}
+    for text, told in (("1,x", "write whole numbers"), ("0", "sizes are 1 to 4096")):
+        refused = invoke(*words, "--batches", text)
+        assert refused.code == 2
+        assert told in refused.err
+
+
 def test_a_link_among_the_verifications_is_refused(
     invoke: Invoke, mlp_bundle: Path, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def judge_latency(budget: Budget, findings: Findings) -> Check:
     trial = findings.on_target
     if trial is None:
         return judge_prediction(budget, findings)
-    return _judge_requests(budget, trial, [r.samples_s for r in trial.counted])
+    return judge_requests(budget, trial, [r.samples_s for r in trial.counted])
 
 
 def judge_first_token(budget: Budget, findings: Findings) -> Check:
@@ -44,7 +44,7 @@ def judge_first_token(budget: Budget, findings: Findings) -> Check:
     rounds = first_tokens(trial)
     if trial.failure is None and not all(rounds):
         return rejected(budget, trial.evidence, "The first token of an answer was not timed.")
-    return _judge_requests(budget, trial, rounds)
+    return judge_requests(budget, trial, rounds)
 
 
 def judge_throughput(budget: Budget, findings: Findings) -> Check:
@@ -77,7 +77,8 @@ def judge_energy(budget: Budget, findings: Findings) -> Check:
     return judge_rounds(budget, trial, trial.joules, words)
 
 
-def _judge_requests(budget: Budget, trial: Trial, rounds: Sequence[Sequence[float]]) -> Check:
+def judge_requests(budget: Budget, trial: Trial, rounds: Sequence[Sequence[float]]) -> Check:
+    """Seconds by round against a budget at a quantile, wherever they were measured."""
     if trial.failure is not None:
         return rejected(budget, trial.evidence, trial.failure)
     noisy = too_noisy(trial)
