@@ -61,6 +61,9 @@ class CardConditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The most that the measured process had on it."""
     memory_of: Literal["process", "card"] = "process"
     """`card`: by what the whole card had in use more than before, where no process is named."""
+    copied_share: float | None = None
+    """Of the requests' time, what copies to the card and back took, by the card's own marks for an
+    engine and by synchronised clocks here for ONNX Runtime."""
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -124,6 +124,7 @@ def card_over_rounds(trial: Trial) -> CardConditions | None:
             (c.memory_bytes for c in seen if c.memory_bytes is not None), default=None
         ),
         memory_of="card" if any(one.memory_of == "card" for one in seen) else "process",
+        copied_share=_most(one.copied_share for one in seen),
     )
 
 

@@ -22,6 +22,7 @@ from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
 from deployopt.core.errors import DeviceError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
+from deployopt.device.card_binding import Binding
 from deployopt.device.cuda_driver import cuda_major, cuda_words, driver_missing, driver_version
 from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.onnxruntime_session import (
@@ -42,6 +43,8 @@ _LIBRARIES: Final = {
     TENSORRT: "libonnxruntime_providers_tensorrt.so",
 }
 _DEVICE: Final = {"device_id": "0"}
+_PLACE: Final = "cuda"
+"""Where inputs and outputs lie, by ONNX Runtime's name; TensorRT's provider has no other."""
 _WARNING: Final = 2
 """As ONNX Runtime begins."""
 _FATAL: Final = 4
@@ -55,7 +58,9 @@ class CardSession:
         self, session: onnxruntime.InferenceSession, provider: str, scratch: ExitStack
     ) -> None:
         self._session = session
-        self._inner = OnnxruntimeSession(session)
+        binding = Binding(session, _PLACE)
+        self.spent = binding.spent
+        self._inner = OnnxruntimeSession(session, binding.run)
         self._provider = provider
         self._scratch = scratch
         self._profile: bytes | None = None

@@ -239,12 +239,18 @@ def _first_card() -> tuple[ModuleType, Any] | None:
         return None
 
 
-def with_card(conditions: Conditions, provider: str, card: CardWatch | None) -> Conditions:
+def with_card(
+    conditions: Conditions,
+    provider: str,
+    card: CardWatch | None,
+    copied_share: float | None = None,
+) -> Conditions:
     """A round's conditions with those of the card that it ran on, told or not."""
     if provider == _CPU:
         return conditions
     seen = CardConditions() if card is None else card.conditions()
-    return msgspec.structs.replace(conditions, card=seen)
+    told = msgspec.structs.replace(seen, copied_share=copied_share)
+    return msgspec.structs.replace(conditions, card=told)
 
 
 def card_void(seen: CardConditions) -> str | None:

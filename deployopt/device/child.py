@@ -63,7 +63,7 @@ from deployopt.device.protocol import (
 )
 from deployopt.device.readings import peak_rss_bytes
 from deployopt.device.rounds import RoundPlan, timed_parts, warmed
-from deployopt.device.session import Session, import_runtime, no_sign, open_session
+from deployopt.device.session import Session, import_runtime, no_sign, open_session, spent_of
 from deployopt.device.setup import Setup
 from deployopt.device.signs import Signs
 from deployopt.device.timing import Pace, TimedPart, differing
@@ -182,11 +182,13 @@ def _time(request: TimeRequest, say: Say, wait: Wait) -> Timed:
     )
     turns = Turns(request.turn_s, warm.guess_s, wait, card=card)
     before = read_conditions()
+    spent = spent_of(session)
+    spent.clear()
     parts = timed_parts(session, names, pool, plan, warm, Pace(turns=turns))
     spent_j, after = turns.energy_j(), read_conditions()
     threads = request.setup.threads
     seen = conditions_between(before, after, threads, turns.outside)
-    conditions = with_card(seen, request.setup.provider, card)
+    conditions = with_card(seen, request.setup.provider, card, spent.copied_share)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(
         round=Round(

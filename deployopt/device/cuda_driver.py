@@ -1,10 +1,11 @@
-"""The few calls of NVIDIA's driver that are made: which card, a context, memory, copies, a wait.
+"""The few calls of NVIDIA's driver that are made: the card, memory, copies, marks, graphs, a wait.
 
 In: libcuda.so.1, which comes with the driver. Refuses machines without a driver or a card, with
 what the driver says.
 """
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -21,6 +22,9 @@ _ADDRESS_BYTES: Final = 32
 _NAME_BYTES: Final = 128
 _CUDA_VERSION: Final = 1000
 """The driver counts 12.8 as 12080."""
+_MILLI: Final = 1e-3
+_THREAD_LOCAL: Final = 1
+"""Of capturing: what other threads ask of the driver meanwhile is no part of it."""
 _RELEASE: Final = Path("/sys/module/nvidia/version")
 
 
@@ -37,7 +41,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Cuda(Protocol):
-    """What an engine's session needs of a card."""
+    """What an engine's session needs of a card; all that is begun goes through one stream."""
 
     compute_capability: str
     stream: int
@@ -50,12 +54,36 @@ class Cuda(Protocol):
         """Give them back."""
         ...
 
-    def send(self, address: int, values: Array) -> None:
-        """Copy to the card."""
+    def pinned(self, size: int) -> Array:
+        """Bytes here (uint8) that the card reads and writes by itself."""
         ...
 
-    def fetch(self, values: Array, address: int) -> None:
-        """Copy from the card, into an array of the right size."""
+    def unpin(self, host: Array) -> None:
+        """Give them back."""
+        ...
+
+    def send(self, address: int, host: Array) -> None:
+        """Begin a copy to the card, of pinned bytes."""
+        ...
+
+    def fetch(self, host: Array, address: int) -> None:
+        """Begin a copy from the card, into pinned bytes."""
+        ...
+
+    def mark(self, number: int) -> None:
+        """Note the time when all that was begun before is done; of few numbers, used again."""
+        ...
+
+    def between_s(self, first: int, second: int) -> float:
+        """Seconds between two marks that were reached."""
+        ...
+
+    def captured(self, work: Callable[[], bool]) -> int | None:
+        """What `work` begins, without doing it, to be launched as a whole; None where not."""
+        ...
+
+    def launch(self, graph: int) -> None:
+        """Begin what was captured."""
         ...
 
     def wait(self) -> None:
@@ -146,6 +174,7 @@ class CudaDriver:
         stream = ctypes.c_void_p()
         self._call("cuStreamCreate", ctypes.byref(stream), 0)
         self.stream = int(stream.value or 0)
+        self._events: dict[int, ctypes.c_void_p] = {}
 
     def allocate(self, size: int) -> int:
         """Bytes on the card; its address."""
@@ -157,25 +186,81 @@ class CudaDriver:
         """Give them back."""
         self._call("cuMemFree_v2", ctypes.c_uint64(address))
 
-    def send(self, address: int, values: Array) -> None:
-        """Copy to the card."""
-        whole = np.ascontiguousarray(values)
-        source = whole.ctypes.data_as(ctypes.c_void_p)
-        self._call("cuMemcpyHtoD_v2", ctypes.c_uint64(address), source, whole.nbytes)
+    def pinned(self, size: int) -> Array:
+        """Page-locked bytes: a copy of them need not go through a buffer of the driver's."""
+        address = ctypes.c_void_p()
+        self._call("cuMemHostAlloc", ctypes.byref(address), ctypes.c_size_t(max(1, size)), 0)
+        held = (ctypes.c_uint8 * max(1, size)).from_address(int(address.value or 0))
+        return np.frombuffer(memoryview(held), dtype=np.uint8)
 
-    def fetch(self, values: Array, address: int) -> None:
-        """Copy from the card, into an array of the right size."""
-        goal = values.ctypes.data_as(ctypes.c_void_p)
+    def unpin(self, host: Array) -> None:
+        """Give them back."""
+        self._call("cuMemFreeHost", _pointer(host))
+
+    def send(self, address: int, host: Array) -> None:
+        """Begin a copy to the card."""
+        goal, size = ctypes.c_uint64(address), ctypes.c_size_t(host.nbytes)
+        self._call("cuMemcpyHtoDAsync_v2", goal, _pointer(host), size, self._stream)
+
+    def fetch(self, host: Array, address: int) -> None:
+        """Begin a copy from the card."""
+        source, size = ctypes.c_uint64(address), ctypes.c_size_t(host.nbytes)
+        self._call("cuMemcpyDtoHAsync_v2", _pointer(host), source, size, self._stream)
+
+    def mark(self, number: int) -> None:
+        """Record an event on the stream."""
+        if number not in self._events:
+            event = ctypes.c_void_p()
+            self._call("cuEventCreate", ctypes.byref(event), 0)
+            self._events[number] = event
+        self._call("cuEventRecord", self._events[number], self._stream)
+
+    def between_s(self, first: int, second: int) -> float:
+        """By the card's own clock."""
+        found = ctypes.c_float()
         self._call(
-            "cuMemcpyDtoH_v2", goal, ctypes.c_uint64(address), ctypes.c_size_t(values.nbytes)
+            "cuEventElapsedTime", ctypes.byref(found), self._events[first], self._events[second]
         )
+        return found.value * _MILLI
+
+    def captured(self, work: Callable[[], bool]) -> int | None:
+        """A CUDA graph of what `work` begins; None where the driver takes none of it."""
+        library, graph, ready = self._library, ctypes.c_void_p(), ctypes.c_void_p()
+        if int(library.cuStreamBeginCapture_v2(self._stream, _THREAD_LOCAL)) != 0:
+            return None
+        begun = work()
+        # Whatever came of it, the stream has to leave the mode of capturing.
+        ended = int(library.cuStreamEndCapture(self._stream, ctypes.byref(graph))) == 0
+        if not ended or not graph.value:
+            return None
+        made = (
+            begun
+            and int(
+                library.cuGraphInstantiateWithFlags(ctypes.byref(ready), graph, ctypes.c_uint64(0))
+            )
+            == 0
+        )
+        library.cuGraphDestroy(graph)
+        return int(ready.value or 0) if made else None
+
+    def launch(self, graph: int) -> None:
+        """Begin it, with one call for all its kernels."""
+        self._call("cuGraphLaunch", ctypes.c_void_p(graph), self._stream)
 
     def wait(self) -> None:
         """Until all that was begun is done."""
-        self._call("cuStreamSynchronize", ctypes.c_void_p(self.stream))
+        self._call("cuStreamSynchronize", self._stream)
+
+    @property
+    def _stream(self) -> ctypes.c_void_p:
+        return ctypes.c_void_p(self.stream)
 
     def _call(self, name: str, *arguments: object) -> None:
         _call(self._library, name, *arguments)
+
+
+def _pointer(host: Array) -> ctypes.c_void_p:
+    return host.ctypes.data_as(ctypes.c_void_p)
 
 
 def _capability(library: ctypes.CDLL, device: ctypes.c_int) -> str:

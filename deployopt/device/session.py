@@ -34,6 +34,34 @@ class Session(Protocol):
         ...
 
 
+class Spent:
+    """Where the time of a card's requests went, all of them since `clear` together."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin again: what a first request takes is of no other."""
+        self._copied_s = self._worked_s = 0.0
+
+    def add(self, copied_s: float, worked_s: float) -> None:
+        """One more request."""
+        self._copied_s += copied_s
+        self._worked_s += worked_s
+
+    @property
+    def copied_share(self) -> float | None:
+        """Of the time, what copies to the card and back took; None before a request."""
+        whole = self._copied_s + self._worked_s
+        return self._copied_s / whole if whole > 0 else None
+
+
+def spent_of(session: Session) -> Spent:
+    """Of a card's session its own; of any other one that stays empty."""
+    found = getattr(session, "spent", None)
+    return found if isinstance(found, Spent) else Spent()
+
+
 def no_sign() -> None:
     """No one waits for signs of life."""
 

@@ -21,10 +21,15 @@ from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.quiet import RTX_PACKAGE
 from deployopt.core.samples import Array
 from deployopt.device.cuda_driver import Cuda, CudaDriver, driver_missing
+from deployopt.device.session import Spent
 from deployopt.device.setup import Setup
 
 _RTX: Final = BUILDERS["tensorrt-rtx"]
 _TYPES: Final = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8}
+
+
+_BEGUN, _SENT, _WORKED, _FETCHED = range(4)
+"""Marks of a request."""
 
 
 class Tensor(msgspec.Struct, kw_only=True):
@@ -93,8 +98,21 @@ def require_inside(ranges: Sequence[InputRange], feed: Mapping[str, Array]) -> N
             )
 
 
+class _Buffer(msgspec.Struct):
+    """A tensor's place on the card, and pinned bytes here, both of so many."""
+
+    address: int
+    host: Array
+    size: int
+
+
 class EngineSession:
-    """An open engine; not for several threads at once."""
+    """An open engine; not for several threads at once.
+
+    Copies go by pinned memory on the stream that works, so that a request waits once. Where every
+    shape is fixed, what the engine launches is captured after the first request and launched as one
+    CUDA graph from then on.
+    """
 
     def __init__(
         self,
@@ -110,7 +128,10 @@ class EngineSession:
         self._listing = listing
         self._card = card
         self._asked = tuple(outputs) or tuple(one.name for one in listing.outputs)
-        self._held: dict[str, tuple[int, int]] = {}
+        self._held: dict[str, _Buffer] = {}
+        self._fixed = all(size >= 0 for one in listing.inputs for size in one.shape)
+        self._graph: int | None = None
+        self.spent = Spent()
 
     def get_outputs(self) -> Sequence[Tensor]:
         """The outputs that are asked for, in order."""
@@ -126,32 +147,60 @@ class EngineSession:
             DeviceError: the card failed.
         """
         require_inside(self._listing.options.profile, input_feed)
+        card = self._card
+        card.mark(_BEGUN)
         for one in self._listing.inputs:
             values = np.ascontiguousarray(input_feed[one.name], dtype=_dtype(one.dtype))
             self._context.set_input_shape(one.name, values.shape)
-            self._card.send(self._place(one.name, values.nbytes), values)
+            place = self._place(one.name, values.nbytes)
+            given = place.host[: values.nbytes]
+            given.view(values.dtype)[...] = values.ravel()
+            card.send(place.address, given)
         answers: dict[str, Array] = {}
         for one in self._listing.outputs:
             shape = tuple(int(size) for size in self._context.get_tensor_shape(one.name))
             answers[one.name] = np.empty(shape, dtype=_dtype(one.dtype))
             self._place(one.name, answers[one.name].nbytes)
-        if not self._context.execute_async_v3(self._card.stream):
-            raise DeviceError("The engine failed on a request.")
-        self._card.wait()
+        card.mark(_SENT)
+        self._work()
+        card.mark(_WORKED)
         for name, values in answers.items():
-            self._card.fetch(values, self._held[name][0])
+            card.fetch(self._held[name].host[: values.nbytes], self._held[name].address)
+        card.mark(_FETCHED)
+        card.wait()
+        for name, values in answers.items():
+            values.ravel()[...] = self._held[name].host[: values.nbytes].view(values.dtype)
+        copied_s = card.between_s(_BEGUN, _SENT) + card.between_s(_WORKED, _FETCHED)
+        self.spent.add(copied_s, card.between_s(_SENT, _WORKED))
+        self._capture()
         return [answers[name] for name in output_names or self._asked]
 
-    def _place(self, name: str, size: int) -> int:
-        """Memory on the card for a tensor, kept for the next request where it is large enough."""
-        address, held = self._held.get(name, (0, 0))
-        if size > held or not address:
-            if address:
-                self._card.free(address)
-            address = self._card.allocate(size)
-            self._held[name] = address, size
-            self._context.set_tensor_address(name, address)
-        return address
+    def _work(self) -> None:
+        if self._graph is not None:
+            self._card.launch(self._graph)
+        elif not self._execute():
+            raise DeviceError("The engine failed on a request.")
+
+    def _execute(self) -> bool:
+        return bool(self._context.execute_async_v3(self._card.stream))
+
+    def _capture(self) -> None:
+        """After the first request, which allocates; what cannot be captured is begun as before."""
+        if self._fixed:
+            self._graph = self._card.captured(self._execute)
+            self._fixed = False
+
+    def _place(self, name: str, size: int) -> _Buffer:
+        """A tensor's memory, kept for the next request where it is large enough."""
+        held = self._held.get(name)
+        if held is None or size > held.size:
+            if held is not None:
+                self._card.free(held.address)
+                self._card.unpin(held.host)
+            held = _Buffer(self._card.allocate(size), self._card.pinned(size), size)
+            self._held[name] = held
+            self._context.set_tensor_address(name, held.address)
+        return held
 
 
 def deserialized(library: ModuleType, engine: bytes, name: str) -> Any:  # noqa: ANN401 -- native

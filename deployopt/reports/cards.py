@@ -68,6 +68,9 @@ def watched_words(latency: LatencySummary | None) -> str:
         None if seen.power_w is None else f"up to {seen.power_w:.0f} W",
         f"held down by {', '.join(seen.reasons)}" if seen.reasons else None,
         _beside(seen),
+        None
+        if seen.copied_share is None
+        else f"copies to it and back up to {seen.copied_share:.0%} of a request",
         "memory by the whole card's rise" if seen.memory_of == "card" else None,
     )
     return ", ".join(part for part in told if part) or "NVML tells nothing of it"

@@ -56,6 +56,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def on_card(monkeypatch: pytest.MonkeyPatch, providers: None) -> None:  # noqa: ARG001
     """The CPU's provider as if it were a card's."""
     monkeypatch.setattr(module, "CARD_PROVIDERS", {"cuda": "CPUExecutionProvider"})
+    monkeypatch.setattr(module, "_PLACE", "cpu")
     monkeypatch.setattr(placement, "CPU", "the other one")
 
 
@@ -155,6 +156,7 @@ def test_nodes_that_fell_back_are_named_before_an_answer_is_given(
     setup: Setup, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CARD_PROVIDERS", {"cuda": "CPUExecutionProvider"})
+    monkeypatch.setattr(module, "_PLACE", "cpu")
     session = open_on_card(setup)
     for _ in range(2):
         with pytest.raises(DeviceError, match=r"\d+ of \d+ nodes ran on the CPU and not on the ca"):

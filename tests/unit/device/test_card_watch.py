@@ -254,6 +254,7 @@ def test_a_round_on_a_card_that_nobody_watched_knows_no_memory() -> None:
     assert with_card(plain, "cpu", None) == plain
     seen = with_card(plain, "cuda", None)
     assert seen.card == CardConditions()
+    assert with_card(plain, "cuda", None, 0.2).card == CardConditions(copied_share=0.2)
     assert void_reason(seen, 1) is None
     assert msgspec.to_builtins(plain).get("card") is None
 

@@ -1,6 +1,11 @@
-"""The driver where there is none; what it does with a card cannot be tried without one."""
+"""The driver where there is none, and its calls against a library with the same prototypes.
+
+What a real one does with a card cannot be tried without one.
+"""
 
 import ctypes
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +130,90 @@ def test_without_a_driver_there_is_neither(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("ctypes.CDLL", missing)
     assert (driver_version(), card_address()) == (None, None)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """One whose card is this process's memory."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not here, which compiles the driver's stand-in")
+    made = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
+    source = Path(__file__).with_name("fake_cuda.c")
+    strict = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror")
+    subprocess.run(["gcc", *strict, "-o", made, source], check=True)
+    return ctypes.CDLL(str(made))
+
+
+@pytest.fixture
+def card(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> CudaDriver:
+    monkeypatch.setattr(module, "_LIBRARY", library._name)
+    ctypes.c_int.in_dll(library, "fake_refuses_capture").value = 0
+    return CudaDriver()
+
+
+def add_one(card: CudaDriver, library: ctypes.CDLL, address: int, size: int) -> bool:
+    """In the place of a kernel."""
+    where, stream = ctypes.c_uint64(address), ctypes.c_void_p(card.stream)
+    return int(library.fake_add_one(where, ctypes.c_size_t(size), stream)) == 0
+
+
+def test_bytes_go_there_and_come_back(card: CudaDriver, library: ctypes.CDLL) -> None:
+    pinned = ctypes.c_int.in_dll(library, "fake_pinned")
+    before = pinned.value
+    address, given, found = card.allocate(5), card.pinned(5), card.pinned(5)
+    assert pinned.value == before + 2
+    given[...] = (1, 2, 3, 4, 255)
+    found[...] = 0
+    card.send(address, given)
+    assert add_one(card, library, address, 5)
+    card.fetch(found[:4], address)
+    assert found.tolist() == [0, 0, 0, 0, 0]
+    card.wait()
+    assert found.tolist() == [2, 3, 4, 5, 0]
+    card.free(address)
+    card.unpin(given)
+    card.unpin(found)
+    assert pinned.value == before
+
+
+def test_marks_are_of_the_streams_own_time(card: CudaDriver, library: ctypes.CDLL) -> None:
+    address = card.allocate(1)
+    card.mark(0)
+    assert add_one(card, library, address, 1)
+    card.mark(1)
+    with pytest.raises(DeviceError, match="cuEventElapsedTime gave error 600"):
+        card.between_s(0, 1)
+    card.wait()
+    assert card.between_s(0, 1) == pytest.approx(0.002)
+
+
+def test_a_graph_does_again_what_was_captured(card: CudaDriver, library: ctypes.CDLL) -> None:
+    address, found = card.allocate(2), card.pinned(2)
+    found[...] = 7
+    card.send(address, found)
+    card.wait()
+    graph = card.captured(lambda: add_one(card, library, address, 2))
+    card.fetch(found, address)
+    card.wait()
+    assert found.tolist() == [7, 7]
+    assert graph is not None
+    card.launch(graph)
+    card.launch(graph)
+    card.fetch(found, address)
+    card.wait()
+    assert found.tolist() == [9, 9]
+
+
+def test_where_nothing_can_be_captured_the_stream_works_on(
+    card: CudaDriver, library: ctypes.CDLL
+) -> None:
+    assert card.captured(lambda: False) is None
+    ctypes.c_int.in_dll(library, "fake_refuses_capture").value = 1
+    address, found = card.allocate(1), card.pinned(1)
+    assert card.captured(lambda: add_one(card, library, address, 1)) is None
+    found[...] = 3
+    card.send(address, found)
+    assert add_one(card, library, address, 1)
+    card.fetch(found, address)
+    card.wait()
+    assert found.tolist() == [4]

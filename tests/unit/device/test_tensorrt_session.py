@@ -3,9 +3,11 @@
 There is no card here: the flow of a request is tried on stand-ins.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -119,33 +121,84 @@ def test_a_request_outside_of_the_shapes_is_refused(shape: tuple[int, ...]) -> N
 
 
 class Card:
-    """Its memory is a dictionary; it stands for the driver."""
+    """It stands for the driver: what is begun is done when somebody waits, and not before."""
 
     compute_capability = "8.6"
     stream = 7
 
-    def __init__(self) -> None:
+    def __init__(self, *, captures: bool = True) -> None:
         self.memory: dict[int, Array] = {}
         self.freed: list[int] = []
+        self.unpinned = 0
         self.waited = 0
+        self.launched = 0
+        self._captures = captures
         self._next = 100
+        self._begun: list[Callable[[], None]] = []
+        self._graphs: dict[int, list[Callable[[], None]]] = {}
+        self._clock = 0.0
+        self._marks: dict[int, float] = {}
 
     def allocate(self, size: int) -> int:
         assert size > 0
         self._next += 1
+        self.memory[self._next] = np.zeros(size, dtype=np.uint8)
         return self._next
 
     def free(self, address: int) -> None:
         self.freed.append(address)
+        del self.memory[address]
 
-    def send(self, address: int, values: Array) -> None:
-        self.memory[address] = values.copy()
+    def pinned(self, size: int) -> Array:
+        return np.zeros(size, dtype=np.uint8)
 
-    def fetch(self, values: Array, address: int) -> None:
-        values[...] = self.memory[address]
+    def unpin(self, host: Array) -> None:
+        assert host.dtype == np.uint8
+        self.unpinned += 1
+
+    def begin(self, work: Callable[[], None], seconds: float = 0.0) -> None:
+        def done() -> None:
+            work()
+            self._clock += seconds
+
+        self._begun.append(done)
+
+    def send(self, address: int, host: Array) -> None:
+        def copy() -> None:
+            self.memory[address][: host.nbytes] = host
+
+        self.begin(copy, 0.25)
+
+    def fetch(self, host: Array, address: int) -> None:
+        def copy() -> None:
+            host[...] = self.memory[address][: host.nbytes]
+
+        self.begin(copy, 0.25)
+
+    def mark(self, number: int) -> None:
+        self.begin(lambda: self._marks.update({number: self._clock}))
+
+    def between_s(self, first: int, second: int) -> float:
+        return self._marks[second] - self._marks[first]
+
+    def captured(self, work: Callable[[], bool]) -> int | None:
+        before, self._begun = self._begun, []
+        taken = work() and self._captures
+        graph, self._begun = self._begun, before
+        if not taken:
+            return None
+        self._graphs[1] = graph
+        return 1
+
+    def launch(self, graph: int) -> None:
+        self.launched += 1
+        self._begun += self._graphs[graph]
 
     def wait(self) -> None:
         self.waited += 1
+        for work in self._begun:
+            work()
+        self._begun = []
 
 
 class Context:
@@ -155,6 +208,7 @@ class Context:
         self._card = card
         self._shape: tuple[int, ...] = ()
         self._places: dict[str, int] = {}
+        self.executed = 0
 
     def create_execution_context(self) -> "Context":
         return self
@@ -171,20 +225,87 @@ class Context:
 
     def execute_async_v3(self, stream: int) -> bool:
         assert stream == self._card.stream
-        given = self._card.memory[self._places["x"]]
-        self._card.memory[self._places["y"]] = given.sum(axis=1, keepdims=True)
+        self.executed += 1
+        places, shape = dict(self._places), self._shape
+
+        def work() -> None:
+            size = 4 * shape[0] * shape[1]
+            given = self._card.memory[places["x"]][:size].view(np.float32).reshape(shape)
+            answer = given.sum(axis=1).view(np.uint8)
+            self._card.memory[places["y"]][: answer.nbytes] = answer
+
+        self._card.begin(work, 1.5)
         return True
+
+
+def asked(session: EngineSession, shape: tuple[int, ...], seed: int = 0) -> None:
+    given = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    (found,) = session.run(None, {"x": given})
+    assert found.dtype == np.float32
+    assert np.allclose(found[:, 0], given.sum(axis=1), atol=1e-5)
 
 
 def test_a_request_goes_to_the_card_and_comes_back() -> None:
     card = Card()
     session = EngineSession(Context(card), LISTING, card, ())
     assert [one.name for one in session.get_outputs()] == ["y"]
-    for shape in ((1, 4), (4, 8), (2, 3)):
-        given = np.arange(np.prod(shape), dtype=np.float64).reshape(shape)
-        (found,) = session.run(None, {"x": given})
-        assert found.dtype == np.float32
-        assert np.array_equal(found[:, 0], given.sum(axis=1))
-    assert card.waited == 3
+    assert session.spent.copied_share is None
+    for seed, shape in enumerate(((1, 4), (4, 8), (2, 3), (1, 4))):
+        asked(session, shape, seed)
+    assert card.waited == 4
     # Memory grows with the largest request and is used again.
-    assert len(card.freed) == 2
+    assert len(card.freed) == card.unpinned == 2
+    assert session.spent.copied_share == pytest.approx(0.5 / 2.0)
+    session.spent.clear()
+    assert session.spent.copied_share is None
+    # Shapes that change are not captured.
+    assert card.launched == 0
+
+
+def test_what_an_answer_holds_is_its_own() -> None:
+    card = Card()
+    session = EngineSession(Context(card), LISTING, card, ())
+    (first,) = session.run(None, {"x": np.ones((2, 4), dtype=np.float32)})
+    session.run(None, {"x": np.zeros((2, 4), dtype=np.float32)})
+    assert np.array_equal(first, [[4.0], [4.0]])
+
+
+FIXED = msgspec.structs.replace(
+    LISTING,
+    options=msgspec.structs.replace(LISTING.options, profile=()),
+    inputs=(EngineTensor(name="x", dtype="fp32", shape=(2, 4)),),
+)
+
+
+def test_with_fixed_shapes_the_work_is_launched_as_one() -> None:
+    card = Card()
+    context = Context(card)
+    session = EngineSession(context, FIXED, card, ())
+    for seed in range(5):
+        asked(session, (2, 4), seed)
+    # Once for the first request, and once to be captured.
+    assert (context.executed, card.launched) == (2, 4)
+
+
+def test_what_cannot_be_captured_is_begun_each_time() -> None:
+    card = Card(captures=False)
+    context = Context(card)
+    session = EngineSession(context, FIXED, card, ())
+    for seed in range(5):
+        asked(session, (2, 4), seed)
+    assert (context.executed, card.launched) == (6, 0)
+
+
+class Failing(Context):
+    """An engine that begins nothing."""
+
+    def execute_async_v3(self, stream: int) -> bool:
+        assert stream == self._card.stream
+        return False
+
+
+def test_an_engine_that_fails_is_told() -> None:
+    card = Card()
+    session = EngineSession(Failing(card), LISTING, card, ())
+    with pytest.raises(DeviceError, match="failed on a request"):
+        session.run(None, {"x": np.ones((1, 4), dtype=np.float32)})

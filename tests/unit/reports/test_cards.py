@@ -126,13 +126,15 @@ def test_the_worst_of_all_rounds_is_told() -> None:
         others_share=0.31,
         memory_bytes=2**31,
         memory_of="card",
+        copied_share=0.12,
     )
     latency = latency_summary(on_card(SEEN, hot, SEEN), 0.95)
     assert latency is not None
     assert latency.card == msgspec.structs.replace(hot)
     assert watched_words(latency) == (
         "clock down to 1,410 MHz, up to 84 °C, up to 700 W, held down by heat, power limit, "
-        "2 other processes on it with 31% of its time at most, memory by the whole card's rise"
+        "2 other processes on it with 31% of its time at most, copies to it and back up to 12% of a "
+        "request, memory by the whole card's rise"
     )
 
 
