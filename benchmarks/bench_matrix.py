@@ -277,7 +277,8 @@ def test_matrix_growth() -> None:
 
 
 def test_matrix_throughput() -> None:
-    assert throughput(cells=4, step_s=1.0, pairs=1) > 1.2
+    # A process takes about a second to begin on a slow machine, so that shorter cells gain nothing.
+    assert throughput(cells=4, step_s=3.0, pairs=1) > 1.2
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ def verify(  # noqa: PLR0913 -- as above
     allow_rollback: bool = False,
     store: str | Path | None = None,
     batches: Sequence[int] = (),
+    copies: int | None = None,
     watcher: Watcher = SILENT,
 ) -> VerifyResult:
     """Check the bundle's digests, measure it, judge it, and write that beside it.
@@ -161,6 +162,7 @@ def verify(  # noqa: PLR0913 -- as above
         allow_rollback: take an older release than the last that was accepted here under that key.
         store: the cache's folder, where accepted releases are kept too; by default the user's.
         batches: sizes to be asked with besides, for throughput against batch; they settle nothing.
+        copies: so many at work at once besides, each on its own card or cores; they settle nothing.
         watcher: told of the progress.
 
     Raises:
@@ -168,10 +170,11 @@ def verify(  # noqa: PLR0913 -- as above
             the key does not vouch for it; or it is an older release.
         MissingExtraError: a key was given, and the extra `sign` is not installed.
         UsageError: the machine is not the target, and `proxy` was not given; or the model is not
-            asked in batches.
+            asked in batches or copies, or there is no room for these.
         DeviceError: the model cannot be run there.
         UnreachableError: the device cannot be reached, or was lost.
     """
+    from deployopt.device.besides import Besides
     from deployopt.device.verify import verify as run_verify
     from deployopt.signing.authenticate import Policy
 
@@ -185,7 +188,7 @@ def verify(  # noqa: PLR0913 -- as above
             accept_predicted=accept_predicted,
             store=None if store is None else Path(store),
             policy=policy,
-            batches=batches,
+            besides=Besides(batches=tuple(batches), copies=copies),
             watcher=watcher,
         )
 

@@ -64,6 +64,14 @@ def verify(  # noqa: PLR0913 -- one parameter an option
             help="Measure throughput with so many examples at a time as well, e.g. 1,2,4,8,16.",
         ),
     ] = None,
+    copies: Annotated[
+        int | None,
+        typer.Option(
+            "--copies",
+            metavar="NUMBER",
+            help="Measure so many copies at once as well, each on its own card or cores.",
+        ),
+    ] = None,
     store: StoreOption = None,
     json: JsonOption = False,
     markdown: MarkdownOption = None,
@@ -84,6 +92,7 @@ def verify(  # noqa: PLR0913 -- one parameter an option
             allow_rollback=allow_rollback,
             store=store,
             batches=() if batches is None else parse_numbers(batches, "--batches"),
+            copies=copies,
             watcher=watcher,
         )
     files = Files(markdown=markdown, junit=junit, metrics=metrics, code_quality=code_quality, ci=ci)

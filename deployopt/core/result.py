@@ -192,7 +192,8 @@ class BatchFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """None where nothing was timed."""
     memory: Figure | None = None
     outcome: Outcome | None = None
-    """The worst of the latency budgets, each judged as the gate does; None without any."""
+    """The worst of the latency budgets, each judged as the gate does; None without any, and on
+    another machine than the target."""
     reason: str = ""
 
 
@@ -202,13 +203,27 @@ class BatchSweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     figures: tuple[BatchFigures, ...]
     """Sizes from small to large."""
     budgets: tuple[Budget, ...] = ()
-    """Of latency, which `largest` keeps."""
+    """Of latency, which `largest` keeps; none on another machine than the target."""
     largest: int | None = None
     """The largest batch whose every bound is inside; None where none is, or without a budget."""
     fastest: int | None = None
     """The batch with the most examples a second; None where nothing was timed."""
     left_out: tuple[int, ...] = ()
     """Larger than one that surely missed a budget, or failed."""
+
+
+class CopiesFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Copies of the model at work at once, each on its own card or cores."""
+
+    copies: int
+    latency: LatencySummary | None = None
+    """Requests of all copies; `throughput` is theirs together. None where nothing was timed."""
+    memory: Figure | None = None
+    """Of all processes together; of cards the fullest one's."""
+    outcome: Outcome | None = None
+    """The worst of the latency budgets, each judged as the gate does; None without any, and on
+    another machine than the target."""
+    reason: str = ""
 
 
 class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,6 +252,7 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     memory: Figure | None = None
     size: Figure | None = None
     batches: BatchSweep | None = None
+    copies: CopiesFigures | None = None
     predicted: dict[str, Estimate] = {}
     """Metric name to what was expected of the target when it was built."""
     written: str | None = None

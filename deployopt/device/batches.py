@@ -14,9 +14,8 @@ from deployopt.core.budget import Budget
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import Examples, decode_examples, encode_examples
 from deployopt.core.interface import Interface
-from deployopt.core.judging.timed import judge_requests
+from deployopt.core.judging.timed import worst_latency
 from deployopt.core.measurement import Trial
-from deployopt.core.metric import Kind
 from deployopt.core.result import BatchFigures, BatchSweep
 from deployopt.core.summaries import latency_summary, memory_figure, tail_quantile
 from deployopt.core.verdict import Outcome
@@ -32,7 +31,6 @@ BATCH_MAX: Final = 4096
 """As a target's workload has it."""
 _LEAST: Final = 4
 """Requests that differ; of large ones more would fill the measured process."""
-_WORST: Final = {Outcome.REJECTED: 2, Outcome.UNDECIDED: 1, Outcome.ACCEPTED: 0}
 
 
 def check_batches(batches: Sequence[int], interface: Interface) -> None:
@@ -61,7 +59,7 @@ def sweep_batches(
     Raises:
         IntegrityError: a file is not what it should be.
     """
-    budgets = [b for b in bench.bundle.budgets if b.definition.kind is Kind.LATENCY]
+    budgets, quantile = bench.latency_budgets, tail_quantile(bench.bundle.budgets)
     trials: list[Trial] = []
     figures: list[BatchFigures] = []
     waiting = sorted(set(batches))
@@ -74,14 +72,14 @@ def sweep_batches(
 
         trial = _trial(bench, size, advance, seed)
         trials.append(trial)
-        figures.append(_figures(trial, budgets))
+        figures.append(_figures(trial, budgets, quantile))
         if figures[-1].outcome is Outcome.REJECTED or trial.failure is not None:
             break
     inside = [one.batch for one in figures if one.outcome is Outcome.ACCEPTED]
     paces = {one.batch: _pace(one) for one in figures if _pace(one) is not None}
     return BatchSweep(
         figures=tuple(figures),
-        budgets=tuple(budgets),
+        budgets=budgets,
         largest=max(inside, default=None),
         fastest=max(paces, key=lambda size: paces[size] or 0.0, default=None),
         left_out=tuple(waiting),
@@ -154,12 +152,11 @@ def _one_by_one(workload: Workload, size: int) -> Workload:
     )
 
 
-def _figures(trial: Trial, budgets: Sequence[Budget]) -> BatchFigures:
-    checks = [judge_requests(b, trial, [r.samples_s for r in trial.counted]) for b in budgets]
-    worst = max(checks, key=lambda check: _WORST[check.outcome], default=None)
+def _figures(trial: Trial, budgets: Sequence[Budget], quantile: float) -> BatchFigures:
+    worst = worst_latency(budgets, trial)
     return BatchFigures(
         batch=trial.batch,
-        latency=latency_summary(trial, tail_quantile(budgets)),
+        latency=latency_summary(trial, quantile),
         memory=memory_figure(trial) if trial.rounds else None,
         outcome=None if worst is None else worst.outcome,
         reason=trial.failure or ("" if worst is None else worst.reason),

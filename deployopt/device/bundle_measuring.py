@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from deployopt.core.budget import Budget
 from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
@@ -53,6 +54,13 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     def evidence(self) -> Evidence:
         """What a measurement there is worth."""
         return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
+
+    @property
+    def latency_budgets(self) -> tuple[Budget, ...]:
+        """What a request's time is held against: nothing on another machine than the target."""
+        if self.evidence is not Evidence.TARGET:
+            return ()
+        return tuple(b for b in self.bundle.budgets if b.definition.kind is Kind.LATENCY)
 
     @property
     def exact_arithmetic(self) -> bool:

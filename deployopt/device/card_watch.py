@@ -43,6 +43,7 @@ _ASKED: Final = (
 _NS_PER_S: Final = 1_000_000_000
 _MILLI: Final = 1e-3
 _CPU: Final = "cpu"
+_VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 _PERCENT: Final = 0.01
 _WHOLE: Final = 100
 
@@ -194,6 +195,18 @@ def watch_card(provider: str) -> CardWatch | None:
     """
     found = None if provider == _CPU else _first_card()
     return None if found is None else CardWatch(*found)
+
+
+def begin_with(setup: Setup) -> None:
+    """Have CUDA begin with the setup's card in this process, of those that it may see."""
+    if setup.provider == _CPU or setup.card_at == 0:
+        return
+    seen = [one for one in os.environ.get(_VISIBLE, "").split(",") if one.strip()]
+    if seen and setup.card_at >= len(seen):
+        raise DeviceError(
+            f"{_VISIBLE} names {len(seen)} cards, and one more is asked for than these."
+        )
+    os.environ[_VISIBLE] = seen[setup.card_at] if seen else str(setup.card_at)
 
 
 def require_card(setup: Setup) -> None:

@@ -32,7 +32,7 @@ from deployopt.core.measurement import Round
 from deployopt.core.samples import Array, Feed, decode_samples, encode_samples
 from deployopt.core.steady import PASSES_WINDOW, WINDOW
 from deployopt.core.text import safe_text
-from deployopt.device.card_watch import require_card, watch_card, with_card
+from deployopt.device.card_watch import begin_with, require_card, watch_card, with_card
 from deployopt.device.conditions import conditions_between, read_conditions, void_reason
 from deployopt.device.drawing.files import is_pipeline
 from deployopt.device.generating.reading import score_texts
@@ -125,6 +125,7 @@ def _written(request: Request) -> tuple[Path, ...] | None:
 
 def answer(request: Request, say: Say, wait: Wait = lambda: None) -> Reply:
     """Do what was asked; `wait` returns when its turn has come."""
+    begin_with(request.setup)
     require_card(request.setup)
     if isinstance(request, TimeRequest):
         return _time(request, say, wait)

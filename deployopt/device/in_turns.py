@@ -2,16 +2,18 @@
 
 In: requests that ask for turns. Out: an answer each, or the error of a child that failed. Rounds
 one after another differ by what the machine does from one second to the next; within a lap of short
-turns that is nearly the same for all.
+turns that is nearly the same for all. Copies of one model, which are to work at once, are made
+ready in the same way and begin together.
 """
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from typing import Final
 
 from deployopt.core.errors import DeviceError
-from deployopt.device.protocol import Evaluated, Timed, Timing, Waiting, Working
+from deployopt.device.protocol import Evaluated, Timed, TimeRequest, Timing, Waiting, Working
 from deployopt.device.setup import Limits
 from deployopt.device.supervise import CHILD, Progress, Watched, started
 
@@ -28,8 +30,11 @@ def ask_in_turns(
 
     Every other child is stopped meanwhile, threads that spin included. Laps go there and back, so
     that a drift favours none. A child that fails leaves its error and the others go on; the other
-    errors are raised as by `ask`.
+    errors are raised as by `ask`. Where all of them are `at_once` they have one turn, at the same
+    time.
     """
+    if requests and all(isinstance(r, TimeRequest) and r.at_once for r in requests):
+        return _at_once([_Entrant(r, limits, progress, command) for r in requests], progress)
     found: dict[int, Timed | DeviceError] = {}
     with ExitStack() as stack:
         waiting: dict[int, _Entrant] = {}
@@ -49,6 +54,29 @@ def ask_in_turns(
                     waiting.pop(place).close()
             lap += 1
     return tuple(found[place] for place in range(len(requests)))
+
+
+def _at_once(entrants: Sequence["_Entrant"], progress: Progress) -> tuple[Timed | DeviceError, ...]:
+    """Each is loaded and warm by itself; then all go on until the last one has its answer.
+
+    Where one fails before, the others are not begun: what they did would be of fewer copies.
+    """
+    with ExitStack() as stack:
+        for entrant in entrants:
+            stack.callback(entrant.close)
+            outcome = entrant.turn()
+            if isinstance(outcome, DeviceError):
+                return (outcome,) * len(entrants)
+            if outcome is not None:
+                raise DeviceError("The model's process did not wait for the others.")
+        pool = ThreadPoolExecutor(len(entrants))
+        # On the way out it is the children that end first, and with them what waits for them.
+        stack.callback(pool.shutdown, wait=False)
+        going = [pool.submit(entrant.turn) for entrant in entrants]
+        while wait(going, timeout=_SIGN_OF_LIFE_S).not_done:
+            progress(Working(share=0.5, what=f"{len(entrants)} copies at once"))
+        late = DeviceError("The model's process waits for another turn than the one it had.")
+        return tuple(one.result() or late for one in going)
 
 
 class _Entrant:

@@ -110,7 +110,7 @@ def measure(
     with staged_folder(place.workdir.absolute()) as folder:
         turn_s = TURN_S if in_turns(arms, schedule) else None
         requests = [
-            _prepare(arm, schedule, place, folder / f"{number}", turn_s)
+            prepared_request(arm, schedule, place, folder / f"{number}", turn_s)
             for number, arm in enumerate(arms)
         ]
         running = _Measurement(requests, schedule, place)
@@ -257,7 +257,7 @@ def _expected_bytes(setup: Setup, schedule: Schedule) -> int:
     return _RUNTIME_BYTES + _COPIES * sum(path.stat().st_size for path in files)
 
 
-def _prepare(
+def prepared_request(
     arm: Arm, schedule: Schedule, place: Place, folder: Path, turn_s: float | None
 ) -> Timing:
     """The files of the arm's rounds, and the request that names them."""

@@ -37,6 +37,8 @@ class TimeRequest(
     """Requests come by themselves at this rate; None: one follows another."""
     turn_s: float | None = None
     """Timed in turns of so many seconds, each begun by a `Turn`; None: at one go."""
+    at_once: bool = False
+    """Timed while the others that were given with it are, in one turn that begins for all."""
 
 
 class EvaluateRequest(

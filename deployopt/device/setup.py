@@ -34,6 +34,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The outputs that are asked for; all of them when empty."""
     card: str | None = None
     """The name of the card that it has to run on; None: whichever comes first."""
+    card_at: int = 0
+    """Which one of CUDA's order it runs on."""
     engines: Path | None = None
     """Where TensorRT keeps what it builds of a graph on this machine; None: nowhere."""
 

@@ -5,7 +5,6 @@ the key it is given does not vouch for, and on the target itself a runtime outsi
 range. Needs only the small install, and for a key the extra `sign`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from deployopt.core.language_summaries import (
     score_summary,
 )
 from deployopt.core.measurement import AccuracyTrial, Trial
-from deployopt.core.result import BatchSweep, VerifyResult
+from deployopt.core.result import VerifyResult
 from deployopt.core.scores import ScoreTrial
 from deployopt.core.signature import Authenticity
 from deployopt.core.stages import TimedStages
@@ -34,7 +33,7 @@ from deployopt.core.summaries import (
 )
 from deployopt.core.watching import SILENT, Watcher
 from deployopt.device.admission import require_target, runtime_warnings
-from deployopt.device.batches import check_batches, sweep_batches
+from deployopt.device.besides import Besides, FoundBesides, check_besides, measure_besides
 from deployopt.device.bundle_measuring import Asked, Bench, ask_gate, time_bundle
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import Device, ThisMachine, address_of
@@ -52,6 +51,7 @@ from deployopt.store.publishing import add_verification
 from deployopt.store.staging import scratch_folder, staged_folder
 
 _UNVERIFIED: Final = Policy()
+_NOTHING: Final = Besides()
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +65,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Of a language model, in its place."""
     batches: tuple[Trial, ...] = ()
     """Of a sweep, size by size."""
+    copies: Trial | None = None
+    """Of several at once."""
 
 
 def verify(  # noqa: PLR0913 -- what the command line offers
@@ -77,15 +79,14 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     seed: int = 0,
     store: Path | None = None,
     policy: Policy = _UNVERIFIED,
-    batches: Sequence[int] = (),
+    besides: Besides = _NOTHING,
 ) -> VerifyResult:
     """Check, measure, judge, and write the result into the bundle's `verifications/`.
 
     `device` measures; None is this machine. Where it is not the target nothing is measured, unless
     a `proxy` will do: then the figures are said to be of one.
 
-    With `batches` the model is also asked with so many examples at a time; no budget of the verdict
-    is judged by that.
+    What is wanted `besides` is measured after the verdict's rounds and enters no verdict.
 
     On the target itself what was measured is kept in the store at `store` as well, the user's own
     by default, beside what was predicted; so is the release that is accepted under a key.
@@ -94,16 +95,16 @@ def verify(  # noqa: PLR0913 -- what the command line offers
         IntegrityError: the bundle is not the one that was built, and lists every mismatch; or it is
             not one that the policy lets in.
         MissingExtraError: the policy has a key, and what checks signatures is not installed.
-        UsageError: the device is not the target, and nobody said that a proxy will do; or the model
-            is not asked in batches.
+        UsageError: the device is not the target, and nobody said that a proxy will do; or what is
+            wanted besides cannot be measured there.
         DeviceError: this is the target, and its runtime is not one that the target allows.
         StorageError: the disk for temporary files is full.
     """
     stages = TimedStages(watcher)
     stages.stage("Digests")
     opened = open_bundle(bundle)
-    check_batches(batches, opened.manifest.interface)
     device = device or ThisMachine()
+    check_besides(besides, opened, device)
     # Staging must not lie in the bundle: what a killed run leaves would look like tampering.
     scratch = scratch_folder()
     policy = msgspec.structs.replace(policy, device=address_of(device) or "", store=store)
@@ -119,11 +120,9 @@ def verify(  # noqa: PLR0913 -- what the command line offers
         asked = ask_gate(here, watcher, seed)
         stages.stage("Latency", quiet=True)
         latency = None if asked is None else time_bundle(here, asked, watcher, seed)
-        sweep: BatchSweep | None = None
-        swept: tuple[Trial, ...] = ()
-        if batches and asked is not None:
-            stages.stage("Batches", quiet=True)
-            sweep, swept = sweep_batches(here, batches, watcher, seed)
+        more = FoundBesides()
+        if asked is not None:
+            more = measure_besides(here, asked, besides, stages, seed)
     result = _result(
         here, asked, latency, authenticity=authenticity, accept_predicted=accept_predicted
     )
@@ -132,14 +131,21 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     warnings = warnings if kept is None else (*warnings, kept)
     if asked is not None and asked.accuracy is not None:
         warnings = (*warnings, *asked.accuracy.told)
-    result = msgspec.structs.replace(result, batches=sweep, stages=stages.times, warnings=warnings)
+    result = msgspec.structs.replace(
+        result, batches=more.sweep, copies=more.copies, stages=stages.times, warnings=warnings
+    )
     if result.on_target and result.exit_code == ExitCode.ACCEPTED:
         accept_release(opened.manifest, authenticity, policy)
     accuracy = None if asked is None else asked.accuracy
     return _write(
         bundle,
         Verification(
-            result=result, latency=latency, accuracy=accuracy, scores=scores, batches=swept
+            result=result,
+            latency=latency,
+            accuracy=accuracy,
+            scores=scores,
+            batches=more.swept,
+            copies=more.crowd,
         ),
     )
 

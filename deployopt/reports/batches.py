@@ -1,13 +1,15 @@
-"""Throughput against batch: a row a size, and what follows from it.
+"""Throughput against batch, and of copies at once: a row each, and what follows from it.
 
-In: the sweep of a verification. Out: rows for every rendering, and a table for the terminal.
+In: what a verification measured besides. Out: rows for every rendering, and tables for the
+terminal.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from deployopt.core.evidence import Evidence
-from deployopt.core.result import BatchFigures, BatchSweep
+from deployopt.core.figure import Figure
+from deployopt.core.result import BatchFigures, BatchSweep, VerifyResult
 from deployopt.core.units import Dimension
 from deployopt.reports.layout import WIDTH, columns, heading, joined, styled
 from deployopt.reports.markdown_text import escape, table
@@ -26,6 +28,7 @@ from deployopt.reports.words import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+COPIES_TITLE: Final = "Copies at once"
 _WIDTHS: Final = (7, 10, 10, 19, 10, 9)
 
 
@@ -67,6 +70,8 @@ def batches_notes(sweep: BatchSweep) -> list[str]:
         if sweep.largest is not None:
             found = f"the largest batch that does is {show_count(sweep.largest)}"
         notes.append(f"To keep {limits} for a whole request, with its bounds: {found}.")
+    elif _evidence(sweep) is Evidence.PROXY:
+        notes.append("Budgets on time are the target's: nothing here keeps or misses them.")
     fastest = next((o for o in sweep.figures if o.batch == sweep.fastest), None)
     if fastest is not None and fastest.latency is not None:
         rate = show_figure(fastest.latency.throughput, Dimension.RATE)
@@ -96,6 +101,50 @@ def print_batches(console: "Console", sweep: BatchSweep | None) -> None:
     for note in batches_notes(sweep):
         for line in joined(note.split(" "), " ", WIDTH - 2).splitlines():
             console.print(styled(f"  {line}", "dim"))
+
+
+def copies_notes(result: VerifyResult) -> list[str]:
+    """What copies at once did, whole sentences; none where none were asked."""
+    found = result.copies
+    if found is None:
+        return []
+    if found.latency is None:
+        return [sentences(f"{show_count(found.copies)} copies at once: {found.reason}")]
+    latency, alone = found.latency, result.latency
+    rate = show_figure(latency.throughput, Dimension.RATE)
+    where = evidence_words(latency.median.evidence)
+    more = _times(latency.throughput, None if alone is None else alone.throughput)
+    notes = [f"{show_count(found.copies)} copies at once, {where}: {rate} together{more}."]
+    tail = show_figure(latency.tail, Dimension.TIME)
+    bounds = show_interval(latency.tail, Dimension.TIME)
+    memory = show_figure(found.memory, Dimension.SIZE)
+    notes.append(
+        f"A request of any of them: {show_figure(latency.median, Dimension.TIME)} in the median, "
+        f"{tail_word(latency)} {tail}{f' ({bounds})' if bounds else ''}; memory {memory}."
+    )
+    if found.outcome is not None:
+        words = {"accepted": "are kept", "rejected": "are not kept"}.get(
+            found.outcome.value, "are neither kept nor missed for certain"
+        )
+        why = "" if found.outcome.value == "accepted" else f": {found.reason}"
+        notes.append(f"The latency budgets {words} meanwhile{why}.")
+    return notes
+
+
+def print_copies(console: "Console", result: VerifyResult) -> None:
+    """A paragraph under a heading; nothing where none were asked."""
+    notes = copies_notes(result)
+    if notes:
+        heading(console, COPIES_TITLE)
+        for line in joined(" ".join(notes).split(" "), " ", WIDTH).splitlines():
+            console.print(styled(line))
+
+
+def _times(together: Figure | None, alone: Figure | None) -> str:
+    """`, 3.9 x one alone`: of two measurements one after the other."""
+    if together is None or alone is None or not together.value or not alone.value:
+        return ""
+    return f", {together.value / alone.value:.2g} x what one alone did before"
 
 
 def batches_lines(sweep: BatchSweep | None) -> Iterator[str]:

@@ -22,10 +22,12 @@ from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
 from deployopt.reports.batches import (
+    COPIES_TITLE,
     batches_heads,
     batches_notes,
     batches_rows,
     batches_title,
+    copies_notes,
 )
 from deployopt.reports.cards import CARDS_TITLE, card_lines, card_words, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
@@ -198,6 +200,8 @@ def _made() -> "Environment":
         batches_notes=batches_notes,
         batches_rows=batches_rows,
         batches_title=batches_title,
+        copies_notes=copies_notes,
+        copies_title=COPIES_TITLE,
         settings_heads=HEADS,
         settings_rows=settings_rows,
         settings_title=settings_title,

@@ -14,7 +14,7 @@ from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
-from deployopt.reports.batches import batches_lines
+from deployopt.reports.batches import batches_lines, copies_notes
 from deployopt.reports.cards import cards_markdown, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
@@ -87,7 +87,8 @@ def verify_markdown(result: VerifyResult) -> str:
     warnings = [f"- {escape(w)}" for w in result.warnings]
     checks = _checks(result.verdict, result.predicted)
     signature = f"Signature: {escape(authenticity_words(result.authenticity))}."
-    parts = [title, "", *checks, "", *batches_lines(result.batches), machine, "", signature, ""]
+    more = [*batches_lines(result.batches), *(f"- {escape(note)}" for note in copies_notes(result))]
+    parts = [title, "", *checks, "", *more, "", machine, "", signature, ""]
     return "\n".join([*parts, *warnings]) + "\n"
 
 

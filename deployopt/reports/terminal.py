@@ -18,7 +18,7 @@ from deployopt.core.result import (
 from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
-from deployopt.reports.batches import print_batches
+from deployopt.reports.batches import print_batches, print_copies
 from deployopt.reports.candidates import print_candidates, print_checks
 from deployopt.reports.cards import print_cards, watched_words
 from deployopt.reports.cells import generates
@@ -142,6 +142,7 @@ def print_verify(result: VerifyResult, console: "Console | None" = None) -> None
         )
     console.print(table)
     print_batches(console, result.batches)
+    print_copies(console, result)
     _print_verdict(console, result.verdict, result.predicted)
     if result.written is not None:
         heading(console, "Written to")

@@ -18,6 +18,7 @@ from deployopt.core.verdict import Check, Outcome
 VOID_SHARE_MAX: Final = 0.2
 """With more of the rounds void than this the machine was too noisy to decide."""
 _QUIET: Final = "measure again on a quiet machine"
+_WORST: Final = (Outcome.ACCEPTED, Outcome.UNDECIDED, Outcome.REJECTED)
 
 
 def too_noisy(trial: Trial) -> str | None:
@@ -33,7 +34,7 @@ def judge_latency(budget: Budget, findings: Findings) -> Check:
     trial = findings.on_target
     if trial is None:
         return judge_prediction(budget, findings)
-    return judge_requests(budget, trial, [r.samples_s for r in trial.counted])
+    return _judge_requests(budget, trial, [r.samples_s for r in trial.counted])
 
 
 def judge_first_token(budget: Budget, findings: Findings) -> Check:
@@ -44,7 +45,7 @@ def judge_first_token(budget: Budget, findings: Findings) -> Check:
     rounds = first_tokens(trial)
     if trial.failure is None and not all(rounds):
         return rejected(budget, trial.evidence, "The first token of an answer was not timed.")
-    return judge_requests(budget, trial, rounds)
+    return _judge_requests(budget, trial, rounds)
 
 
 def judge_throughput(budget: Budget, findings: Findings) -> Check:
@@ -77,8 +78,7 @@ def judge_energy(budget: Budget, findings: Findings) -> Check:
     return judge_rounds(budget, trial, trial.joules, words)
 
 
-def judge_requests(budget: Budget, trial: Trial, rounds: Sequence[Sequence[float]]) -> Check:
-    """Seconds by round against a budget at a quantile, wherever they were measured."""
+def _judge_requests(budget: Budget, trial: Trial, rounds: Sequence[Sequence[float]]) -> Check:
     if trial.failure is not None:
         return rejected(budget, trial.evidence, trial.failure)
     noisy = too_noisy(trial)
@@ -92,6 +92,12 @@ def judge_requests(budget: Budget, trial: Trial, rounds: Sequence[Sequence[float
             settle=_QUIET,
         )
     return latency_check(budget, rounds, trial.evidence)
+
+
+def worst_latency(budgets: Sequence[Budget], trial: Trial) -> Check | None:
+    """What these rounds are worth to the latency budgets, wherever they ran: the worst check."""
+    checks = [_judge_requests(b, trial, [r.samples_s for r in trial.counted]) for b in budgets]
+    return max(checks, key=lambda check: _WORST.index(check.outcome), default=None)
 
 
 def judge_rounds(budget: Budget, trial: Trial, values: Sequence[float], words: str) -> Check:

@@ -19,6 +19,7 @@ from deployopt.core.workload import Workload
 from deployopt.device import batches as module
 from deployopt.device import bundle_measuring
 from deployopt.device.batches import check_batches, sweep_batches
+from deployopt.device.besides import Besides
 from deployopt.device.bundle_measuring import Bench
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import ThisMachine
@@ -69,7 +70,7 @@ def test_every_size_is_measured_here_and_its_answers_are_checked(
     make_bundle: Make, tmp_path: Path
 ) -> None:
     bundle = make_bundle(**{"budgets.json": encode_pretty((LATENCY,)).decode()})
-    result = verify(bundle, store=tmp_path / "store", batches=(4, 1, 4, 16))
+    result = verify(bundle, store=tmp_path / "store", besides=Besides(batches=(4, 1, 4, 16)))
     sweep = result.batches
     assert sweep is not None
     assert [one.batch for one in sweep.figures] == [1, 4, 16]
@@ -112,6 +113,17 @@ def test_without_a_latency_budget_all_sizes_are_tried(
     monkeypatch.setattr(module, "measure", Clock(lambda n: 10.0 * n))
     sweep, _ = sweep_batches(bench(make_bundle(), tmp_path), (1, 2, 4), SILENT)
     assert [one.outcome for one in sweep.figures] == [None] * 3
+    assert (sweep.largest, sweep.left_out, sweep.budgets) == (None, (), ())
+
+
+def test_on_another_machine_nothing_keeps_or_misses_a_budget(
+    make_bundle: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "measure", Clock(lambda n: 10.0 * n))
+    folder = make_bundle(**{"budgets.json": encode_pretty((LATENCY,)).decode()})
+    elsewhere = msgspec.structs.replace(bench(folder, tmp_path), mismatch="another board")
+    sweep, _ = sweep_batches(elsewhere, (1, 2), SILENT)
+    assert [one.outcome for one in sweep.figures] == [None, None]
     assert (sweep.largest, sweep.left_out, sweep.budgets) == (None, (), ())
 
 

@@ -14,6 +14,7 @@ from deployopt.core.measurement import CardConditions, Conditions
 from deployopt.device import card_watch as module
 from deployopt.device.card_watch import (
     CardWatch,
+    begin_with,
     card_void,
     require_card,
     watch_card,
@@ -270,3 +271,27 @@ def test_the_binding_has_every_name_that_is_used() -> None:
     for name in ("GpuIdle", "SwPowerCap", "HwSlowdown", "HwThermalSlowdown"):
         word = f"nvmlClocksEventReason{name}"
         assert getattr(real, word) == getattr(made, word)
+
+
+@pytest.mark.parametrize(
+    ("visible", "at", "wanted"),
+    [(None, 2, "2"), ("GPU-a,GPU-b", 1, "GPU-b"), ("3", 0, "3"), ("", 1, "1")],
+)
+def test_a_copy_begins_with_its_own_card(
+    text_setup: Setup, monkeypatch: pytest.MonkeyPatch, visible: str | None, at: int, wanted: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    begin_with(msgspec.structs.replace(text_setup, provider="cuda", card_at=at))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == wanted
+
+
+def test_a_copy_without_a_card_is_refused(
+    text_setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with pytest.raises(DeviceError, match="names 2 cards"):
+        begin_with(msgspec.structs.replace(text_setup, provider="cuda", card_at=2))
+    begin_with(msgspec.structs.replace(text_setup, provider="cpu", card_at=2))
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"

@@ -30,7 +30,7 @@ def turn():
 
 
 def _ask(
-    setup: Setup, names: str, code: str, limits: Limits = LIMITS
+    setup: Setup, names: str, code: str, limits: Limits = LIMITS, *, at_once: bool = False
 ) -> tuple[Timed | DeviceError, ...]:
     """A child for each letter of `names`, all of them with this code."""
     requests = [
@@ -42,6 +42,7 @@ def _ask(
             min_s=0,
             seed=0,
             turn_s=0.05,
+            at_once=at_once,
         )
         for name in names
     ]
@@ -159,4 +160,61 @@ def test_nothing_is_left_behind_when_it_is_interrupted(text_setup: Setup) -> Non
     )
     with pytest.raises(KeyboardInterrupt):
         ask_in_turns([request, other], LIMITS, interrupt, command=[sys.executable, "-c", script])
+    assert here.children(recursive=True) == []
+
+
+def test_copies_begin_together_when_all_are_ready(text_setup: Setup, tmp_path: Path) -> None:
+    code = f"""
+    time.sleep(0.2 * (ord(name) - ord("a")))
+    ready = time.monotonic()
+    turn()
+    begun = time.monotonic()
+    time.sleep(0.3)
+    open({str(tmp_path)!r} + "/" + name, "w").write(json.dumps([ready, begun, time.monotonic()]))
+    round()
+    """
+    replies = _ask(text_setup, "abc", code, at_once=True)
+    assert all(isinstance(reply, Timed) for reply in replies)
+    times = [msgspec.json.decode((tmp_path / name).read_bytes()) for name in "abc"]
+    assert min(begun for _, begun, _ in times) >= max(ready for ready, _, _ in times)
+    assert max(begun for _, begun, _ in times) < min(ended for _, _, ended in times)
+
+
+def test_where_a_copy_is_not_ready_none_begins(text_setup: Setup, tmp_path: Path) -> None:
+    code = f"""
+    if name == "b": sys.exit(3)
+    turn()
+    open({str(tmp_path)!r} + "/" + name, "w").close()
+    round()
+    """
+    replies = _ask(text_setup, "abc", code, at_once=True)
+    assert [str(reply) for reply in replies] == [str(replies[0])] * 3
+    assert "exit code 3" in str(replies[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_dies_at_work_leaves_the_others_theirs(text_setup: Setup) -> None:
+    code = "turn()\nif name == 'b': sys.exit(4)\nround()"
+    a, b, c = _ask(text_setup, "abc", code, at_once=True)
+    assert isinstance(a, Timed)
+    assert isinstance(c, Timed)
+    assert "exit code 4" in str(b)
+
+
+def test_copies_that_are_interrupted_leave_nothing(text_setup: Setup) -> None:
+    here = psutil.Process()
+
+    def interrupt(sign: Working) -> None:
+        if "at once" in sign.what:
+            raise KeyboardInterrupt
+
+    script = SPEAK.replace("hear()\n", "request = hear()\n") + ROUND + "turn()\ntime.sleep(60)"
+    one = TimeRequest(
+        setup=text_setup, feeds=Path("n"), expected=None, requests=1, min_s=0, seed=0,
+        turn_s=1e4, at_once=True,
+    )  # fmt: skip
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        ask_in_turns([one, one], LIMITS, interrupt, command=[sys.executable, "-c", script])
+    assert time.monotonic() - start < 20
     assert here.children(recursive=True) == []

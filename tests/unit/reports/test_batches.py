@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from deployopt.core.budget import parse_budget
-from deployopt.core.result import BatchFigures, BatchSweep
+from deployopt.core.result import BatchFigures, BatchSweep, CopiesFigures
 from deployopt.core.summaries import latency_summary, memory_figure
 from deployopt.core.verdict import Outcome
 from deployopt.reports.batches import (
@@ -15,6 +15,7 @@ from deployopt.reports.batches import (
     batches_notes,
     batches_rows,
     batches_title,
+    copies_notes,
     print_batches,
 )
 from deployopt.reports.html import build_page
@@ -96,13 +97,57 @@ def test_without_a_budget_and_with_a_failure() -> None:
     assert "none of these batches does" in " ".join(batches_notes(none))
 
 
+def test_on_another_machine_budgets_on_time_say_nothing() -> None:
+    found = msgspec.structs.replace(trial("int8", 0.01, rounds=5), batch=1)
+    proxy = BatchFigures(batch=1, latency=latency_summary(found, 0.95))
+    notes = " ".join(batches_notes(BatchSweep(figures=(proxy,), fastest=1)))
+    assert "nothing here keeps or misses them" in notes
+
+
+def copies(outcome: Outcome | None, reason: str = "") -> CopiesFigures:
+    found = figures(1, 0.0101, outcome)
+    return CopiesFigures(
+        copies=4, latency=found.latency, memory=found.memory, outcome=outcome, reason=reason
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome.ACCEPTED, "The latency budgets are kept meanwhile."),
+        (Outcome.REJECTED, "are not kept meanwhile: 9 of 99 requests over."),
+        (Outcome.UNDECIDED, "are neither kept nor missed for certain meanwhile: 9 of"),
+    ],
+)
+def test_copies_are_told_together_and_beside_one_alone(outcome: Outcome, told: str) -> None:
+    reason = "" if outcome is Outcome.ACCEPTED else "9 of 99 requests over"
+    result = msgspec.structs.replace(verify_result(), copies=copies(outcome, reason))
+    text = " ".join(copies_notes(result))
+    assert text.startswith("4 copies at once, measured on target: ")
+    assert "1.5 x what one alone did before" in text
+    assert told in text
+    assert copies_notes(verify_result()) == []
+
+
+def test_copies_that_failed_and_such_without_a_budget() -> None:
+    failed = CopiesFigures(copies=2, outcome=Outcome.REJECTED, reason="the model was killed")
+    found = copies_notes(msgspec.structs.replace(verify_result(), copies=failed))
+    assert found == ["2 copies at once: the model was killed."]
+    free = copies_notes(msgspec.structs.replace(verify_result(), copies=copies(None)))
+    assert "budgets" not in " ".join(free)
+
+
 def test_it_stands_in_every_rendering() -> None:
-    result = msgspec.structs.replace(verify_result(), batches=SWEEP)
+    beside = copies(Outcome.ACCEPTED)
+    result = msgspec.structs.replace(verify_result(), batches=SWEEP, copies=beside)
     file = io.StringIO()
     print_verify(result, Console(file=file, width=80, highlight=False, markup=False))
     page = build_page(build_result(), verifications=(result,)).decode()
     for text in (file.getvalue(), verify_markdown(result), page):
         assert "By batch, measured on target" in text
         assert "Most throughput" in text
+        assert "4 copies at once" in text
+    assert max(map(len, file.getvalue().splitlines())) <= 80
     plain = build_page(build_result(), verifications=(verify_result(),)).decode()
     assert "By batch" not in plain
+    assert "at once" not in plain

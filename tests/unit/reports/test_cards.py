@@ -133,8 +133,8 @@ def test_the_worst_of_all_rounds_is_told() -> None:
     assert latency.card == msgspec.structs.replace(hot)
     assert watched_words(latency) == (
         "clock down to 1,410 MHz, up to 84 °C, up to 700 W, held down by heat, power limit, "
-        "2 other processes on it with 31% of its time at most, copies to it and back up to 12% of a "
-        "request, memory by the whole card's rise"
+        "2 other processes on it with 31% of its time at most, "
+        "copies to it and back up to 12% of a request, memory by the whole card's rise"
     )
 
 
