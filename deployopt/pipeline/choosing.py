@@ -4,6 +4,7 @@ In: candidates with their trials on the search split. Out: finalists, and a reas
 others. The gate split is not touched here, so it judges on examples that had no say.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Final
@@ -56,9 +57,9 @@ def _by_gain(
     """Those that are proved to be faster than the float one, then the float one."""
     base = next((c for c in best if c.is_float), None)
     if base is None:
-        ordered = sorted(best, key=_median_s)
+        ordered, dropped = _worth_asking(sorted(best, key=_median_s))
         alone = "within the budgets" + (", and float is not" if with_float else "")
-        return tuple(ordered), {c.recipe.name: alone for c in best}
+        return tuple(ordered), {c.recipe.name: alone for c in best} | dropped
     words: dict[str, str] = {}
     gains: list[tuple[float, Candidate]] = []
     for candidate in best:
@@ -71,11 +72,58 @@ def _by_gain(
         words |= {c.recipe.name: _NO_FASTER for ratio, c in gains if ratio >= 1}
         gains = [gain for gain in gains if gain[0] < 1]
     gains.sort(key=lambda gain: gain[0])
+    wanted, dropped = _worth_asking([candidate for _, candidate in gains])
     others = "nothing else is faster and within the budgets"
     if gains:
         others = "something else is " + ("faster" if gains[0][0] < 1 else "as fast and smaller")
     words[base.recipe.name] = others
-    return (*(candidate for _, candidate in gains), base), words
+    return (*wanted, base), words | dropped
+
+
+def _worth_asking(fastest_first: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
+    """Without those that another is as fast as and lost less than; words for these.
+
+    The gate asks the most wanted one last and stops at the first that loses too much: slower is
+    taken for safer. Among forms of which nobody can say which is faster that does not hold, and one
+    that loses more would keep the others from being asked. What was predicted goes by size there.
+    """
+    waiting, kept, words = list(fastest_first), list[Candidate](), dict[str, str]()
+    while waiting:
+        level = [one for one in waiting if not shown_faster(waiting[0], one)]
+        waiting = [one for one in waiting if one not in level]
+        if level[0].is_apart:
+            level.sort(key=lambda one: one.size_bytes or math.inf)
+        least: Candidate | None = None
+        for one in level:
+            if least is not None and _loss(one) > _loss(least):
+                words[one.recipe.name] = f"as fast as {least.recipe.name}, which lost less"
+                continue
+            kept.append(one)
+            least = one
+    return kept, words
+
+
+def shown_faster(one: Candidate, other: Candidate) -> bool:
+    """Whether it may be called faster: by rounds that were run interleaved, or well predicted."""
+    if one is other:
+        return False
+    if one.is_apart and other.is_apart:
+        return _AS_FAST * _median_s(one) < _median_s(other)
+    if one.card is not None and other.card is not None:
+        seconds = one.card.answer_s, other.card.answer_s
+        return None in seconds or _AS_FAST * (seconds[0] or 0.0) < (seconds[1] or 0.0)
+    if one.trial is None or other.trial is None:
+        return True
+    return compare_trials(one.trial, other.trial).standing is Standing.INSIDE
+
+
+def _loss(candidate: Candidate) -> float:
+    """What it lost on the search split, as it is judged; zero where that is not known."""
+    if candidate.scores is not None:
+        return nll_increase_bounds(candidate.scores.documents).estimate
+    if candidate.accuracy is not None:
+        return accuracy_bounds(candidate.accuracy).estimate
+    return 0.0
 
 
 def _gain(candidate: Candidate, base: Candidate) -> tuple[float | None, str]:

@@ -67,7 +67,9 @@ def build_language(
     chosen = choose(candidates, prepared.budgets)
     if not chosen.finalists:
         raise all_failed(chosen.reasons)
-    decision = judge_language(prepared, likelier_first(chosen.finalists), stages)
+    finalists, words = likelier_first(chosen.finalists)
+    chosen = msgspec.structs.replace(chosen, finalists=finalists, reasons=chosen.reasons | words)
+    decision = judge_language(prepared, finalists, stages)
     compared = compare_language_with_baseline(prepared, decision, baseline, stages)
     verdict = with_baseline(decision.verdict, compared)
     decision = msgspec.structs.replace(decision, verdict=verdict)

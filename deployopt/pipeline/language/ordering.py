@@ -1,39 +1,31 @@
-"""Which of several forms that answer as fast goes first at the gate: the one that lost least.
+"""Which of several forms that answer as fast goes to the gate: the one that lost least.
 
-In: finalists, the fastest first, with their trials on the search split. Out: the same in the order
-of their wishes. Rounds cannot tell two forms apart that differ by a few per cent; likelihoods of
-the same documents can.
+In: finalists, the fastest first, with their trials on the search split. Out: the one that is wanted
+most, and those that are slower than the fastest; words for the others. Rounds cannot tell two forms
+apart that differ by a few per cent; likelihoods of the same documents can.
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from deployopt.core.nll import nll_increase_bounds
-from deployopt.core.standing import Standing
-from deployopt.core.summaries import compare_trials
 from deployopt.pipeline.candidates import Candidate
-
-_AS_FAST: Final = 1.05
-"""Predictions of answers that are nearer than this say nothing of which is faster."""
+from deployopt.pipeline.choosing import shown_faster
 
 
-def likelier_first(finalists: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The fastest, and those that it is not shown to be faster than, by what they lost."""
+def likelier_first(
+    finalists: Sequence[Candidate],
+) -> tuple[tuple[Candidate, ...], dict[str, str]]:
+    """The least lost of the fastest and of those as fast, then the slower ones."""
     if not finalists:
-        return ()
+        return (), {}
     fastest = finalists[0]
-    level = [one for one in finalists if not one.is_float and not _shown_faster(fastest, one)]
+    level = [one for one in finalists if not one.is_float and not shown_faster(fastest, one)]
     others = [one for one in finalists if one not in level]
-    return (*sorted(level, key=_increase), *others)
-
-
-def _shown_faster(one: Candidate, other: Candidate) -> bool:
-    if one.card is not None and other.card is not None:
-        seconds = one.card.answer_s, other.card.answer_s
-        return None not in seconds and _AS_FAST * (seconds[0] or 0.0) < (seconds[1] or 0.0)
-    if one is other or one.trial is None or other.trial is None:
-        return one is not other
-    return compare_trials(one.trial, other.trial).standing is Standing.INSIDE
+    if not level:
+        return tuple(others), {}
+    first, *rest = sorted(level, key=_increase)
+    words = {one.recipe.name: f"as fast as {first.recipe.name}, which lost less" for one in rest}
+    return (first, *others), words
 
 
 def _increase(candidate: Candidate) -> float:

@@ -11,7 +11,7 @@ from deployopt.pipeline.candidates import Candidate
 from deployopt.pipeline.choosing import choose
 from tests.fakes.candidates import candidate
 from tests.fakes.language import answered_trial, scored_trial
-from tests.fakes.results import BUDGETS, estimate, trial
+from tests.fakes.results import BUDGETS, accuracy, estimate, trial
 
 
 def changed(one: Candidate, **fields: object) -> Candidate:
@@ -270,6 +270,48 @@ def test_one_that_is_only_smaller_does_not_stand_before_one_that_is_faster() -> 
     three = [engine("float", 0.010, 40), engine("fp16", 0.009, 20), engine("int8", 0.0102, 10)]
     assert names_of(three) == ["fp16", "float"]
     assert choose(three, BUDGETS).reasons["int8"].endswith("and another is faster")
+
+
+def lossy(one: Candidate, lost: int) -> Candidate:
+    """One that got so many of 1,200 wrong which the reference had right."""
+    return changed(one, accuracy=accuracy(lost, 0))
+
+
+def test_of_forms_as_fast_the_one_that_is_asked_first_is_the_one_that_lost_least() -> None:
+    """One that loses too much ends the gate's sequence: it may not stand before a safe one."""
+    three = [
+        lossy(engine("float", 0.0100, 40), 0),
+        lossy(engine("fp16", 0.0100, 20), 0),
+        lossy(engine("int8, 1 layer float", 0.0101, 15), 8),
+    ]
+    assert names_of(three) == ["int8, 1 layer float", "fp16", "float"]
+    larger = [*three[:2], lossy(engine("int8, 1 layer float", 0.0101, 25), 8)]
+    assert names_of(larger) == ["fp16", "float"]
+    words = choose(larger, BUDGETS).reasons["int8, 1 layer float"]
+    assert words == "as fast as fp16, which lost less"
+
+
+def test_of_engines_that_are_faster_and_level_the_same_holds() -> None:
+    three = [
+        lossy(engine("float", 0.0100, 40), 0),
+        lossy(engine("fp16", 0.0060, 20), 0),
+        lossy(engine("int8, mixed", 0.0061, 25), 8),
+    ]
+    assert names_of(three) == ["fp16", "float"]
+    faster = [*three, lossy(engine("int8", 0.0040, 10), 12)]
+    assert names_of(faster) == ["int8", "fp16", "float"]
+
+
+def test_of_measured_forms_that_are_level_a_slower_one_that_lost_more_is_not_asked() -> None:
+    int8 = lossy(candidate("int8", 0.010), 2)
+    level = changed(lossy(candidate("int8, other", 0.010), 9), trial=int8.trial)
+    slow = lossy(candidate("slow", 0.015), 9)
+    forms = [lossy(candidate("float", 0.020), 0), int8, level, slow]
+    # What is shown to be slower is asked before, whatever it lost: it may be the safer one.
+    assert names_of(forms) == ["int8", "slow", "float"]
+    assert choose(forms, BUDGETS).reasons["int8, other"] == "as fast as int8, which lost less"
+    better = changed(level, accuracy=accuracy(1, 0))
+    assert names_of([*forms[:2], better, slow]) == ["int8", "int8, other", "slow", "float"]
 
 
 def test_engines_without_the_float_one_stand_in_the_order_of_their_predictions() -> None:
