@@ -162,7 +162,7 @@ def test_a_student_that_speaks_otherwise_is_refused(
     [
         (("--layers", 4), "4 layers cannot be kept of 3"),
         (("--keep-layers", "0,3"), "has layers 0 to 2"),
-        (("--keep-layers", "0;1"), "write numbers, as 0,2,4"),
+        (("--keep-layers", "0;1"), "write whole numbers, as 0,2,4"),
         (("--layers", 2, "--keep-layers", "0,1"), "Give one of them"),
         (("--heads", 0.5), "keeps all 2 heads"),
         (("--layers", 2, "--time-limit", "soon"), "--time-limit"),
