@@ -184,13 +184,17 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return next((c for c in self.candidates if c.chosen), None)
 
 
-class BatchFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Requests of so many examples, one after another; latency is that of a whole request."""
+class LoadFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Requests of so many examples, one after another, to each of so many copies of the model."""
 
     batch: int
+    copies: int = 1
+    """At work at once, each on its own card or cores."""
     latency: LatencySummary | None = None
-    """None where nothing was timed."""
+    """Of a whole request to any of them; `throughput` is theirs together. None where nothing was
+    timed."""
     memory: Figure | None = None
+    """Of all processes together; of cards the fullest one's."""
     outcome: Outcome | None = None
     """The worst of the latency budgets, each judged as the gate does; None without any, and on
     another machine than the target."""
@@ -200,7 +204,7 @@ class BatchFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class BatchSweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Throughput against batch; answers were judged at the workload's batch alone."""
 
-    figures: tuple[BatchFigures, ...]
+    figures: tuple[LoadFigures, ...]
     """Sizes from small to large."""
     budgets: tuple[Budget, ...] = ()
     """Of latency, which `largest` keeps; none on another machine than the target."""
@@ -210,20 +214,6 @@ class BatchSweep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The batch with the most examples a second; None where nothing was timed."""
     left_out: tuple[int, ...] = ()
     """Larger than one that surely missed a budget, or failed."""
-
-
-class CopiesFigures(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Copies of the model at work at once, each on its own card or cores."""
-
-    copies: int
-    latency: LatencySummary | None = None
-    """Requests of all copies; `throughput` is theirs together. None where nothing was timed."""
-    memory: Figure | None = None
-    """Of all processes together; of cards the fullest one's."""
-    outcome: Outcome | None = None
-    """The worst of the latency budgets, each judged as the gate does; None without any, and on
-    another machine than the target."""
-    reason: str = ""
 
 
 class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -252,7 +242,7 @@ class VerifyResult(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     memory: Figure | None = None
     size: Figure | None = None
     batches: BatchSweep | None = None
-    copies: CopiesFigures | None = None
+    copies: LoadFigures | None = None
     predicted: dict[str, Estimate] = {}
     """Metric name to what was expected of the target when it was built."""
     written: str | None = None

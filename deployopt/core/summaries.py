@@ -15,12 +15,13 @@ from deployopt.core.evidence import Evidence
 from deployopt.core.experience import Measured
 from deployopt.core.figure import Figure
 from deployopt.core.judging.stored import peaks_of
+from deployopt.core.judging.timed import worst_latency
 from deployopt.core.latency_check import CONFIDENCE
 from deployopt.core.measurement import AccuracyTrial, CardConditions, Trial
 from deployopt.core.metric import Kind
 from deployopt.core.quantiles import least_rounds, quantile_bounds
 from deployopt.core.relative import RelativeJudgement, judge_relative
-from deployopt.core.result import AccuracySummary, LatencySummary, RoundSummary
+from deployopt.core.result import AccuracySummary, LatencySummary, LoadFigures, RoundSummary
 from deployopt.core.scores import ScoreTrial
 
 TAIL: Final = 0.95
@@ -102,6 +103,21 @@ def latency_summary(
         throughput=over_rounds(trial.rates, trial.evidence),
         energy=over_rounds(trial.joules, trial.evidence),
         card=card_over_rounds(trial),
+    )
+
+
+def load_figures(
+    trial: Trial, budgets: Sequence[Budget], quantile: float, copies: int = 1
+) -> LoadFigures:
+    """What a trial under another load than the verdict's shows, held against latency budgets."""
+    worst = worst_latency(budgets, trial)
+    return LoadFigures(
+        batch=trial.batch,
+        copies=copies,
+        latency=latency_summary(trial, quantile),
+        memory=memory_figure(trial) if trial.rounds else None,
+        outcome=None if worst is None else worst.outcome,
+        reason=trial.failure or ("" if worst is None else worst.reason),
     )
 
 

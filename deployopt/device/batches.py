@@ -10,14 +10,12 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.budget import Budget
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import Examples, decode_examples, encode_examples
 from deployopt.core.interface import Interface
-from deployopt.core.judging.timed import worst_latency
 from deployopt.core.measurement import Trial
-from deployopt.core.result import BatchFigures, BatchSweep
-from deployopt.core.summaries import latency_summary, memory_figure, tail_quantile
+from deployopt.core.result import BatchSweep, LoadFigures
+from deployopt.core.summaries import load_figures, tail_quantile
 from deployopt.core.verdict import Outcome
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
@@ -61,7 +59,7 @@ def sweep_batches(
     """
     budgets, quantile = bench.latency_budgets, tail_quantile(bench.bundle.budgets)
     trials: list[Trial] = []
-    figures: list[BatchFigures] = []
+    figures: list[LoadFigures] = []
     waiting = sorted(set(batches))
     total = len(waiting)
     while waiting:
@@ -72,7 +70,7 @@ def sweep_batches(
 
         trial = _trial(bench, size, advance, seed)
         trials.append(trial)
-        figures.append(_figures(trial, budgets, quantile))
+        figures.append(load_figures(trial, budgets, quantile))
         if figures[-1].outcome is Outcome.REJECTED or trial.failure is not None:
             break
     inside = [one.batch for one in figures if one.outcome is Outcome.ACCEPTED]
@@ -152,17 +150,6 @@ def _one_by_one(workload: Workload, size: int) -> Workload:
     )
 
 
-def _figures(trial: Trial, budgets: Sequence[Budget], quantile: float) -> BatchFigures:
-    worst = worst_latency(budgets, trial)
-    return BatchFigures(
-        batch=trial.batch,
-        latency=latency_summary(trial, quantile),
-        memory=memory_figure(trial) if trial.rounds else None,
-        outcome=None if worst is None else worst.outcome,
-        reason=trial.failure or ("" if worst is None else worst.reason),
-    )
-
-
-def _pace(one: BatchFigures) -> float | None:
+def _pace(one: LoadFigures) -> float | None:
     found = None if one.latency is None else one.latency.throughput
     return None if found is None else found.value

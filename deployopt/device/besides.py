@@ -6,8 +6,9 @@ what the model is not asked, or there is no room for, before anything is measure
 
 import msgspec
 
+from deployopt.core.errors import UsageError
 from deployopt.core.measurement import Trial
-from deployopt.core.result import BatchSweep, CopiesFigures
+from deployopt.core.result import BatchSweep, LoadFigures
 from deployopt.core.watching import Watcher
 from deployopt.device.batches import check_batches, sweep_batches
 from deployopt.device.bundle_measuring import Asked, Bench
@@ -28,7 +29,7 @@ class FoundBesides(msgspec.Struct, frozen=True, kw_only=True):
 
     sweep: BatchSweep | None = None
     swept: tuple[Trial, ...] = ()
-    copies: CopiesFigures | None = None
+    copies: LoadFigures | None = None
     crowd: Trial | None = None
 
 
@@ -36,6 +37,12 @@ def check_besides(wanted: Besides, bundle: OpenBundle, device: Device) -> None:
     """Raise UsageError where it cannot be measured there."""
     interface = bundle.manifest.interface
     check_batches(wanted.batches, interface)
+    asked = bool(wanted.batches) or wanted.copies is not None
+    if asked and bundle.gate is None and not interface.generates:
+        raise UsageError(
+            "The bundle holds no gate split, so that there is nothing to ask with for --batches or "
+            "--copies. Build it with data."
+        )
     if wanted.copies is not None:
         check_copies(wanted.copies, interface, bundle.target, device.machine)
 

@@ -13,10 +13,9 @@ import msgspec
 
 from deployopt.core.errors import DeviceError, UsageError
 from deployopt.core.interface import Interface
-from deployopt.core.judging.timed import worst_latency
 from deployopt.core.measurement import Machine, Round, Trial
-from deployopt.core.result import CopiesFigures
-from deployopt.core.summaries import latency_summary, memory_figure, tail_quantile
+from deployopt.core.result import LoadFigures
+from deployopt.core.summaries import load_figures, tail_quantile
 from deployopt.core.target import Target
 from deployopt.core.watching import Watcher
 from deployopt.device.bundle_measuring import MIN_ROUND_S, ROUNDS, Asked, Bench
@@ -62,7 +61,7 @@ def check_copies(copies: int, interface: Interface, target: Target, machine: Mac
 
 def ask_copies(
     bench: Bench, asked: Asked, copies: int, watcher: Watcher, seed: int = 0
-) -> tuple[CopiesFigures, Trial]:
+) -> tuple[LoadFigures, Trial]:
     """Rounds of all copies at once, with the verdict's requests, one after another in each.
 
     Raises:
@@ -72,7 +71,6 @@ def ask_copies(
     quantile = tail_quantile(bench.bundle.budgets)
     limits = bench.device.limits()
     schedule = Schedule(
-        looks=(ROUNDS,),
         requests=requests_per_round([quantile], ROUNDS),
         min_round_s=MIN_ROUND_S,
         batch=bench.bundle.target.workload.batch,
@@ -109,14 +107,7 @@ def ask_copies(
         rounds=() if failure is not None else tuple(rounds),
         failure=failure,
     )
-    worst = worst_latency(budgets, trial)
-    return CopiesFigures(
-        copies=copies,
-        latency=latency_summary(trial, quantile),
-        memory=memory_figure(trial) if trial.rounds else None,
-        outcome=None if worst is None else worst.outcome,
-        reason=failure or ("" if worst is None else worst.reason),
-    ), trial
+    return load_figures(trial, budgets, quantile, copies), trial
 
 
 def placed(request: TimeRequest, copies: int, machine: Machine) -> tuple[TimeRequest, ...]:

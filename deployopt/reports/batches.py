@@ -1,17 +1,15 @@
-"""Throughput against batch, and of copies at once: a row each, and what follows from it.
+"""Throughput against batch: a row a size, and what follows from it.
 
-In: what a verification measured besides. Out: rows for every rendering, and tables for the
-terminal.
+In: the sweep of a verification. Out: rows for every rendering, and a table for the terminal.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from deployopt.core.evidence import Evidence
-from deployopt.core.figure import Figure
-from deployopt.core.result import BatchFigures, BatchSweep, VerifyResult
+from deployopt.core.result import BatchSweep, LoadFigures
 from deployopt.core.units import Dimension
-from deployopt.reports.layout import WIDTH, columns, heading, joined, styled
+from deployopt.reports.layout import columns, footnotes, heading, styled
 from deployopt.reports.markdown_text import escape, table
 from deployopt.reports.words import (
     MARKS,
@@ -28,7 +26,6 @@ from deployopt.reports.words import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-COPIES_TITLE: Final = "Copies at once"
 _WIDTHS: Final = (7, 10, 10, 19, 10, 9)
 
 
@@ -81,7 +78,7 @@ def batches_notes(sweep: BatchSweep) -> list[str]:
         notes.append(f"Batch {show_count(last.batch)}: {sentences(last.reason)}")
     if sweep.left_out:
         sizes = ", ".join(map(show_count, sweep.left_out))
-        notes.append(f"Left out, as larger ones take longer still: {sizes}.")
+        notes.append(f"Left out, as they are larger still: {sizes}.")
     notes.append(
         "Answers were judged at the workload's batch alone; a target file with another `batch` "
         "under [workload] has them judged there."
@@ -98,53 +95,7 @@ def print_batches(console: "Console", sweep: BatchSweep | None) -> None:
     for row in batches_rows(sweep):
         grid.add_row(*(styled(text) for text in row))
     console.print(grid)
-    for note in batches_notes(sweep):
-        for line in joined(note.split(" "), " ", WIDTH - 2).splitlines():
-            console.print(styled(f"  {line}", "dim"))
-
-
-def copies_notes(result: VerifyResult) -> list[str]:
-    """What copies at once did, whole sentences; none where none were asked."""
-    found = result.copies
-    if found is None:
-        return []
-    if found.latency is None:
-        return [sentences(f"{show_count(found.copies)} copies at once: {found.reason}")]
-    latency, alone = found.latency, result.latency
-    rate = show_figure(latency.throughput, Dimension.RATE)
-    where = evidence_words(latency.median.evidence)
-    more = _times(latency.throughput, None if alone is None else alone.throughput)
-    notes = [f"{show_count(found.copies)} copies at once, {where}: {rate} together{more}."]
-    tail = show_figure(latency.tail, Dimension.TIME)
-    bounds = show_interval(latency.tail, Dimension.TIME)
-    memory = show_figure(found.memory, Dimension.SIZE)
-    notes.append(
-        f"A request of any of them: {show_figure(latency.median, Dimension.TIME)} in the median, "
-        f"{tail_word(latency)} {tail}{f' ({bounds})' if bounds else ''}; memory {memory}."
-    )
-    if found.outcome is not None:
-        words = {"accepted": "are kept", "rejected": "are not kept"}.get(
-            found.outcome.value, "are neither kept nor missed for certain"
-        )
-        why = "" if found.outcome.value == "accepted" else f": {found.reason}"
-        notes.append(f"The latency budgets {words} meanwhile{why}.")
-    return notes
-
-
-def print_copies(console: "Console", result: VerifyResult) -> None:
-    """A paragraph under a heading; nothing where none were asked."""
-    notes = copies_notes(result)
-    if notes:
-        heading(console, COPIES_TITLE)
-        for line in joined(" ".join(notes).split(" "), " ", WIDTH).splitlines():
-            console.print(styled(line))
-
-
-def _times(together: Figure | None, alone: Figure | None) -> str:
-    """`, 3.9 x one alone`: of two measurements one after the other."""
-    if together is None or alone is None or not together.value or not alone.value:
-        return ""
-    return f", {together.value / alone.value:.2g} x what one alone did before"
+    footnotes(console, batches_notes(sweep))
 
 
 def batches_lines(sweep: BatchSweep | None) -> Iterator[str]:
@@ -159,7 +110,7 @@ def batches_lines(sweep: BatchSweep | None) -> Iterator[str]:
     yield ""
 
 
-def _open(one: BatchFigures) -> bool:
+def _open(one: LoadFigures) -> bool:
     """Whether its outcome wants a reason."""
     return bool(one.reason) and (one.latency is None or one.outcome not in {None, "accepted"})
 

@@ -22,15 +22,14 @@ from deployopt.core.verdict import Verdict
 from deployopt.reports import comparison_words, search_words, words
 from deployopt.reports.bars import draw_bars
 from deployopt.reports.batches import (
-    COPIES_TITLE,
     batches_heads,
     batches_notes,
     batches_rows,
     batches_title,
-    copies_notes,
 )
 from deployopt.reports.cards import CARDS_TITLE, card_lines, card_words, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
+from deployopt.reports.copies import COPIES_TITLE, copies_notes
 from deployopt.reports.engines import TITLE, builder_words, engine_lines
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen

@@ -59,6 +59,13 @@ def facts(console: "Console", pairs: Iterable[tuple[str, str]]) -> None:
     console.print(grid)
 
 
+def footnotes(console: "Console", notes: Iterable[str]) -> None:
+    """Sentences under a table, indented and dim, each from a new line."""
+    for note in notes:
+        for line in joined(note.split(" "), " ", WIDTH - 2).splitlines():
+            console.print(styled(f"  {line}", "dim"))
+
+
 def listing(console: "Console", pairs: Iterable[tuple[str, str]], width: int) -> None:
     """The same, indented, for notes under a table whose first column is `width` wide."""
     from rich.table import Table

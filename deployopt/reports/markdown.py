@@ -14,10 +14,11 @@ from deployopt.core.search import SearchResult
 from deployopt.core.text import safe_record
 from deployopt.core.units import Dimension
 from deployopt.core.verdict import Verdict
-from deployopt.reports.batches import batches_lines, copies_notes
+from deployopt.reports.batches import batches_lines
 from deployopt.reports.cards import cards_markdown, watched_words
 from deployopt.reports.cells import faster_words, first_token_head, generates
 from deployopt.reports.comparison_markdown import baseline_lines
+from deployopt.reports.copies import copies_notes
 from deployopt.reports.engines import engines_markdown
 from deployopt.reports.foremost import foremost
 from deployopt.reports.foreseen import foreseen

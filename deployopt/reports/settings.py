@@ -11,7 +11,7 @@ from deployopt.core.answer_settings import SettingSummary
 from deployopt.core.evidence import Estimate, Evidence
 from deployopt.core.figure import Figure
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.reports.layout import WIDTH, columns, heading, joined, styled
+from deployopt.reports.layout import columns, footnotes, heading, styled
 from deployopt.reports.markdown_text import escape, table
 from deployopt.reports.words import (
     NOTHING,
@@ -87,9 +87,7 @@ def print_settings(console: "Console", settings: Sequence[SettingSummary]) -> No
         shown = ("", "", *row[2:]) if predicted else row
         grid.add_row(*(styled(text, "dim" if predicted else "") for text in shown))
     console.print(grid)
-    for note in settings_notes(settings):
-        for line in joined(note.split(" "), " ", WIDTH - 2).splitlines():
-            console.print(styled(f"  {line}", "dim"))
+    footnotes(console, settings_notes(settings))
 
 
 def settings_lines(settings: Sequence[SettingSummary]) -> Iterator[str]:

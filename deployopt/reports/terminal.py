@@ -18,11 +18,12 @@ from deployopt.core.result import (
 from deployopt.core.text import safe_record, safe_text
 from deployopt.core.units import Dimension, show_quantity
 from deployopt.core.verdict import Verdict
-from deployopt.reports.batches import print_batches, print_copies
+from deployopt.reports.batches import print_batches
 from deployopt.reports.candidates import print_candidates, print_checks
 from deployopt.reports.cards import print_cards, watched_words
 from deployopt.reports.cells import generates
 from deployopt.reports.comparison import print_baseline
+from deployopt.reports.copies import print_copies
 from deployopt.reports.engines import print_engines
 from deployopt.reports.foreseen import foreseen
 from deployopt.reports.layout import (

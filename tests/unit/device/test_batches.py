@@ -19,7 +19,7 @@ from deployopt.core.workload import Workload
 from deployopt.device import batches as module
 from deployopt.device import bundle_measuring
 from deployopt.device.batches import check_batches, sweep_batches
-from deployopt.device.besides import Besides
+from deployopt.device.besides import Besides, check_besides
 from deployopt.device.bundle_measuring import Bench
 from deployopt.device.bundle_reader import open_bundle
 from deployopt.device.device import ThisMachine
@@ -163,6 +163,20 @@ def test_requests_are_full_and_their_answers_those_of_such_requests(
     assert len(inputs.feeds) == len(inputs.expected) == 120 // 7
     for feed, answer in zip(inputs.feeds, inputs.expected, strict=True):
         assert len(feed["input_ids"]) == len(answer["logits"]) == 7
+
+
+def test_a_bundle_without_a_gate_split_has_nothing_to_ask_with(
+    make_bundle: Make,
+) -> None:
+    opened = open_bundle(make_bundle())
+    listed = tuple(f for f in opened.manifest.files if not f.path.startswith("gate/"))
+    bare = msgspec.structs.replace(
+        opened, manifest=msgspec.structs.replace(opened.manifest, files=listed)
+    )
+    for wanted in (Besides(batches=(1,)), Besides(copies=2)):
+        with pytest.raises(UsageError, match="no gate split"):
+            check_besides(wanted, bare, ThisMachine())
+    check_besides(Besides(), bare, ThisMachine())
 
 
 @pytest.mark.parametrize("size", [0, -1, 4097])

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from deployopt.core.budget import parse_budget
-from deployopt.core.result import BatchFigures, BatchSweep, CopiesFigures
+from deployopt.core.result import BatchSweep, LoadFigures
 from deployopt.core.summaries import latency_summary, memory_figure
 from deployopt.core.verdict import Outcome
 from deployopt.reports.batches import (
@@ -15,18 +15,18 @@ from deployopt.reports.batches import (
     batches_notes,
     batches_rows,
     batches_title,
-    copies_notes,
     print_batches,
 )
+from deployopt.reports.copies import copies_notes
 from deployopt.reports.html import build_page
 from deployopt.reports.markdown import verify_markdown
 from deployopt.reports.terminal import print_verify
 from tests.fakes.results import build_result, trial, verify_result
 
 
-def figures(batch: int, seconds: float, outcome: Outcome | None) -> BatchFigures:
+def figures(batch: int, seconds: float, outcome: Outcome | None) -> LoadFigures:
     found = msgspec.structs.replace(trial("int8", seconds, rounds=5, proxy=False), batch=batch)
-    return BatchFigures(
+    return LoadFigures(
         batch=batch,
         latency=latency_summary(found, 0.95),
         memory=memory_figure(found),
@@ -78,7 +78,7 @@ def test_the_terminal_keeps_to_80_columns() -> None:
         "Most throughput: ",
         "at batch 1\u00a0024",
         "Batch 1\u00a0024: 120 of 120 requests over 60 ms.",
-        "Left out, as larger ones take longer still: 2\u00a0048, 4\u00a0096.",
+        "Left out, as they are larger still: 2\u00a0048, 4\u00a0096.",
         "judged at the workload's batch alone",
     ],
 )
@@ -87,7 +87,7 @@ def test_what_follows(part: str) -> None:
 
 
 def test_without_a_budget_and_with_a_failure() -> None:
-    failed = BatchFigures(batch=2, outcome=Outcome.REJECTED, reason="the model was killed")
+    failed = LoadFigures(batch=2, outcome=Outcome.REJECTED, reason="the model was killed")
     bare = BatchSweep(figures=(figures(1, 0.01, None), failed), fastest=1)
     notes = " ".join(batches_notes(bare))
     assert "To keep" not in notes
@@ -99,15 +99,20 @@ def test_without_a_budget_and_with_a_failure() -> None:
 
 def test_on_another_machine_budgets_on_time_say_nothing() -> None:
     found = msgspec.structs.replace(trial("int8", 0.01, rounds=5), batch=1)
-    proxy = BatchFigures(batch=1, latency=latency_summary(found, 0.95))
+    proxy = LoadFigures(batch=1, latency=latency_summary(found, 0.95))
     notes = " ".join(batches_notes(BatchSweep(figures=(proxy,), fastest=1)))
     assert "nothing here keeps or misses them" in notes
 
 
-def copies(outcome: Outcome | None, reason: str = "") -> CopiesFigures:
+def copies(outcome: Outcome | None, reason: str = "") -> LoadFigures:
     found = figures(1, 0.0101, outcome)
-    return CopiesFigures(
-        copies=4, latency=found.latency, memory=found.memory, outcome=outcome, reason=reason
+    return LoadFigures(
+        batch=1,
+        copies=4,
+        latency=found.latency,
+        memory=found.memory,
+        outcome=outcome,
+        reason=reason,
     )
 
 
@@ -130,7 +135,7 @@ def test_copies_are_told_together_and_beside_one_alone(outcome: Outcome, told: s
 
 
 def test_copies_that_failed_and_such_without_a_budget() -> None:
-    failed = CopiesFigures(copies=2, outcome=Outcome.REJECTED, reason="the model was killed")
+    failed = LoadFigures(batch=1, copies=2, outcome=Outcome.REJECTED, reason="the model was killed")
     found = copies_notes(msgspec.structs.replace(verify_result(), copies=failed))
     assert found == ["2 copies at once: the model was killed."]
     free = copies_notes(msgspec.structs.replace(verify_result(), copies=copies(None)))
