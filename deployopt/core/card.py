@@ -34,6 +34,18 @@ TENSORRT_INSTALL: Final = (
 EXCHANGE: Final = f"pip uninstall -y onnxruntime {ORT_GPU} && pip install '{ORT_GPU}[cuda,cudnn]'"
 """Both packages own the same module, so that an install ends with exactly one of them."""
 
+_FLOAT8_FROM: Final = (8, 9)
+
+
+def has_float8(compute_capability: str) -> bool:
+    """Whether cards of it have products of float8: Ada, Hopper, Blackwell."""
+    return _numbers(compute_capability) >= _FLOAT8_FROM
+
+
+def _numbers(compute_capability: str) -> tuple[int, ...]:
+    """`8.9` as (8, 9); nothing of a target without a card."""
+    return tuple(int(part) for part in compute_capability.split(".") if part)
+
 
 def tensorrt_version(packages: Mapping[str, str]) -> str | None:
     """Of a machine's packages; None where it has no TensorRT that pip knows of."""

@@ -51,6 +51,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tf32: Compute | None = None
     fp16: Compute | None = None
     bf16: Compute | None = None
+    fp8: Compute | None = None
     int8: Compute | None = None
 
     def __post_init__(self) -> None:
@@ -222,6 +223,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError(
                 f"runtime.provider is {self.runtime.provider}, but hardware.gpu is missing"
             )
+
+    @property
+    def compute_capability(self) -> str:
+        """Of its card, such as `8.6`; empty without one."""
+        gpu = self.hardware.gpu
+        return "" if gpu is None else gpu.compute_capability
 
     @property
     def limits(self) -> tuple[Budget, ...]:

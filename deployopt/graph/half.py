@@ -42,6 +42,8 @@ _OPSET: Final = 13
 _OPSET_OF_PAIRS: Final = 19
 """From here on the scales of Q/DQ pairs may be float16."""
 _CHECKED: Final = 32
+_WITHOUT_ZERO: Final = 2
+"""Inputs of a node that dequantizes by scale alone."""
 _PAIRS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -87,11 +89,39 @@ def convert_to_half(
         threads=threads,
         seen=lambda seen: progress(0.8 * seen / len(feeds), f"ranges: {seen} of {len(feeds)}"),
     )
-    kept = nodes_to_keep(model, largest_values(model, feeds, how))
+    kept = nodes_to_keep(model, largest_values(_weights_back(model), feeds, how))
     save_onnx(half_graph(model, [one.name for one in kept]), destination)
     progress(0.9, "comparing with float32")
     difference = _difference(source, destination, feeds[:_CHECKED], threads)
     return Halved(nodes=len(model.graph.node), kept=kept, difference=difference)
+
+
+def _weights_back(source: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with the weights behind Q/DQ pairs as floats, so that no request turns them back.
+
+    The source is left as it is.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(source)
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    for at in reversed(range(len(model.graph.node))):
+        node = model.graph.node[at]
+        if node.op_type == "DequantizeLinear" and set(node.input) <= constants.keys():
+            found = [onnx.numpy_helper.to_array(constants[name]) for name in node.input]
+            axis = attribute(node, "axis", 1)
+            back = onnx.numpy_helper.from_array(_dequantized(found, axis), node.output[0])
+            model.graph.initializer.append(back)
+            del model.graph.node[at]
+    return model
+
+
+def _dequantized(found: Sequence[Array], axis: object) -> Array:
+    """Of weights, scale and, where there is one, the zero point."""
+    values, scale = found[0].astype(np.float32), found[1].astype(np.float32)
+    shape = [-1 if at == axis and scale.ndim else 1 for at in range(values.ndim)]
+    if len(found) > _WITHOUT_ZERO:
+        values = values - found[2].astype(np.float32).reshape(shape)
+    return np.asarray(values * scale.reshape(shape), np.float32)
 
 
 def largest_values(

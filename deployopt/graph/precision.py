@@ -31,6 +31,7 @@ _PRECISIONS: Final = {
     onnx.TensorProto.FLOAT: Precision.FP32,
     onnx.TensorProto.FLOAT16: Precision.FP16,
     onnx.TensorProto.BFLOAT16: Precision.BF16,
+    onnx.TensorProto.FLOAT8E4M3FN: Precision.FP8,
     onnx.TensorProto.INT8: Precision.INT8,
     onnx.TensorProto.UINT8: Precision.INT8,
 }

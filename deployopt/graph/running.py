@@ -40,6 +40,8 @@ def open_graph(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.add_session_config_entry("session.disable_prepacking", "1")
+    # Weights behind Q/DQ pairs are turned back once, and not for every request.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.artifact import Artifact, Format
 from deployopt.core.card import (
     BUILT_THERE,
     CUDA,
@@ -19,14 +19,12 @@ from deployopt.core.card import (
     TENSORRT_PACKAGE,
     CardNote,
     CardSummary,
+    has_float8,
 )
 from deployopt.core.engine import InputRange
-from deployopt.core.recipe import Step
 from deployopt.core.target import Target
-from deployopt.pipeline.engines import HALF
+from deployopt.pipeline.card_forms import Abilities, CardForm, card_forms
 from deployopt.steps.for_card import OpenOnCard
-from deployopt.steps.half import ConvertHalf
-from deployopt.steps.symmetric import QuantizeSymmetric
 
 STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
 _NAMES: Final = {
@@ -37,9 +35,10 @@ _NAMES: Final = {
 
 
 class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Which provider opens a graph, and the shapes of requests."""
+    """Which provider opens a graph, on which kind of card, and the shapes of requests."""
 
     provider: str
+    compute_capability: str
     profile: tuple[InputRange, ...] = ()
 
     @property
@@ -52,44 +51,31 @@ class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
 
 def graph_steps(
     place: GraphPlace, source: Artifact, *, convolutional: bool
-) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
-    """Name, steps behind the plain float graph, and reason of each form of a graph for a card.
+) -> tuple[CardForm, ...]:
+    """The forms of a graph for a card.
 
     int8 is for TensorRT alone: ONNX Runtime's own kernels for CUDA have no products of Q/DQ pairs,
-    so that each would be worked out in float between two more passes over memory.
+    so that each would be worked out in float between two more passes over memory. float8 is for
+    TensorRT itself: nothing says that ONNX Runtime hands it such values.
     """
     where = _NAMES[place.provider]
-    whole = (
-        "float",
-        (place.step,),
-        f"the graph in fp32 for {where}, TF32 off; others have to beat it",
+    abilities = Abilities(
+        int8=place.provider in BUILT_THERE,
+        float8=place.provider == PLAN and has_float8(place.compute_capability),
     )
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (whole,)
-    half = ConvertHalf()
-    halved = (
-        HALF,
-        (half, place.step),
-        f"the graph in fp16 for {where}, ranges checked on real inputs",
-    )
-    if place.provider not in BUILT_THERE:
-        return (whole, halved)
-    pairs = QuantizeSymmetric(calibration="percentile" if convolutional else "minmax")
-    return (
-        whole,
-        halved,
-        (
-            "int8",
-            (pairs, half, place.step),
-            f"static int8 products for {where} (signed, symmetric), the rest in fp16",
-        ),
+    return card_forms(
+        source,
+        place.step,
+        lambda how: f"the graph {how} for {where}",
+        abilities,
+        convolutional=convolutional,
     )
 
 
 def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
     """What a report shows of a form that is not run where it is built."""
     return CardSummary(
-        compute_capability=_capability(target), version=_version("onnxruntime"), notes=notes
+        compute_capability=target.compute_capability, version=_version("onnxruntime"), notes=notes
     )
 
 
@@ -100,16 +86,11 @@ def graph_note(target: Target, artifact: Artifact, *, ran: bool) -> CardNote | N
     plan = target.runtime.provider == PLAN
     return CardNote(
         provider=target.runtime.provider,
-        compute_capability=_capability(target),
+        compute_capability=target.compute_capability,
         runtime=TENSORRT_PACKAGE if plan else ORT_GPU,
         version=_version(TENSORRT_PACKAGE if plan else "onnxruntime"),
         ran=ran,
     )
-
-
-def _capability(target: Target) -> str:
-    gpu = target.hardware.gpu
-    return "" if gpu is None else gpu.compute_capability
 
 
 def _version(package: str) -> str:

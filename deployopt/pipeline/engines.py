@@ -7,17 +7,15 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Precision
+from deployopt.core.artifact import Artifact
+from deployopt.core.card import has_float8
 from deployopt.core.engine import InputRange, sm_of, workspace_of
-from deployopt.core.recipe import Step
 from deployopt.core.target import Target
+from deployopt.pipeline.card_forms import Abilities, CardForm, card_forms
 from deployopt.planning.usable import usable_bytes
 from deployopt.steps.engine import BuildEngine
-from deployopt.steps.half import ConvertHalf
-from deployopt.steps.symmetric import QuantizeSymmetric
 
 RTX: Final = "tensorrt-rtx"
-HALF: Final = "fp16"
 
 
 class EnginePlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,25 +52,14 @@ def engine_place(target: Target, profile: tuple[InputRange, ...] = ()) -> Engine
 
 def engine_steps(
     place: EnginePlace, source: Artifact, *, convolutional: bool
-) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
-    """Name, steps behind the plain float graph, and reason of each form of an engine."""
+) -> tuple[CardForm, ...]:
+    """The forms of an engine: of every card that the builder knows it has int8."""
     sm = sm_of(place.compute_capability)
-    whole = (
-        "float",
-        (place.step,),
-        f"an engine for {sm} in fp32, TF32 off; others have to beat it",
-    )
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (whole,)
-    half = ConvertHalf()
-    # A transformer's values have outliers that carry meaning; a convolution net's are cut off.
-    pairs = QuantizeSymmetric(calibration="percentile" if convolutional else "minmax")
-    return (
-        whole,
-        (HALF, (half, place.step), f"an engine for {sm} in fp16, ranges checked on real inputs"),
-        (
-            "int8",
-            (pairs, half, place.step),
-            f"an engine for {sm} with static int8 products (signed, symmetric), the rest in fp16",
-        ),
+    abilities = Abilities(int8=True, float8=has_float8(place.compute_capability))
+    return card_forms(
+        source,
+        place.step,
+        lambda how: f"an engine for {sm} {how}",
+        abilities,
+        convolutional=convolutional,
     )

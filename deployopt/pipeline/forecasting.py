@@ -21,7 +21,7 @@ from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.pipeline.recipes import FLOAT, FLOATS, HALVES
+from deployopt.pipeline.recipes import FLOAT, FLOATS, SHORTENED
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
 from deployopt.planning.experience import learn
 from deployopt.planning.fitting.checking import check_fit
@@ -56,7 +56,7 @@ def _expected(recipe: str, artifact: Artifact) -> Precision:
     if artifact.format is Format.DIFFUSERS:
         # Its convolutions stay float.
         return Precision.MIXED
-    return Precision.FP16 if recipe in HALVES else Precision.INT8
+    return SHORTENED.get(recipe, Precision.INT8)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

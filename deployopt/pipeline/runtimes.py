@@ -15,14 +15,15 @@ from deployopt.core.engine import RTX_CAPABILITIES, InputRange, sm_of
 from deployopt.core.errors import UsageError
 from deployopt.core.explain import nearest_word
 from deployopt.core.measurement import Machine
-from deployopt.core.recipe import Step
 from deployopt.core.request import BuildRequest
 from deployopt.core.search import Effort
 from deployopt.core.target import Target
 from deployopt.device.machine import matches
+from deployopt.pipeline.card_forms import CardForm
 from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
 from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
 from deployopt.steps.engine import BuildEngine, builder_installed, need_builder
+from deployopt.steps.float8 import QuantizeFloat8
 from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
@@ -39,7 +40,13 @@ _ANY_CARD: Final = (
     "CUDA, which any card of the kind opens."
 )
 CARD_STEPS: Final = frozenset(
-    {QuantizeSymmetric.name, ConvertHalf.name, BuildEngine.name, OpenOnCard.name}
+    {
+        QuantizeFloat8.name,
+        QuantizeSymmetric.name,
+        ConvertHalf.name,
+        BuildEngine.name,
+        OpenOnCard.name,
+    }
 )
 """Those behind the plain float graph."""
 Place = EnginePlace | GraphPlace
@@ -99,13 +106,15 @@ def place_of(target: Target, profile: tuple[InputRange, ...] = ()) -> Place | No
     provider = target.runtime.provider
     if provider == RTX:
         return engine_place(target, profile)
-    return None if provider == "cpu" else GraphPlace(provider=provider, profile=profile)
+    if provider == "cpu":
+        return None
+    return GraphPlace(
+        provider=provider, compute_capability=target.compute_capability, profile=profile
+    )
 
 
-def card_steps(
-    place: Place, source: Artifact, *, convolutional: bool
-) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
-    """Name, steps behind the plain float graph, and reason of each form for a card."""
+def card_steps(place: Place, source: Artifact, *, convolutional: bool) -> tuple[CardForm, ...]:
+    """The forms for a card."""
     if isinstance(place, GraphPlace):
         return graph_steps(place, source, convolutional=convolutional)
     return engine_steps(place, source, convolutional=convolutional)

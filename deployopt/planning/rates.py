@@ -39,6 +39,7 @@ RUNTIMES: Final = {
 _INT8_GAIN_MAX: Final = 2.6
 PLAIN: Final = 2.1
 """GPUs without matrix units do fp16 at most this many times as fast as fp32."""
+_AS_INT8: Final = "as much of fp8's peak as int8 was measured to reach of its own"
 _GPU_ONLY: Final = frozenset({Precision.TF32, Precision.FP8})
 _WEIGHTS_ONLY: Final = frozenset({Precision.INT4, Precision.NF4})
 _INTEGER: Final = frozenset({Precision.INT8, Precision.MIXED})
@@ -142,6 +143,8 @@ def _on_gpu(hardware: Hardware, precision: Precision) -> Arithmetic:
         return Arithmetic("tf32" if peak.tf32 else "fp32", peak.tf32 or peak.fp32, 4.0, note)
     if precision is Precision.INT8 and peak.int8 is not None:
         return Arithmetic("int8", peak.int8, 1.0)
+    if precision is Precision.FP8 and peak.fp8 is not None:
+        return Arithmetic("int8", peak.fp8, 1.0, _AS_INT8)
     half = peak.bf16 if precision is Precision.BF16 else peak.fp16
     done = "quantized" if precision in _WEIGHTS_ONLY else "fp16"
     if half is None:

@@ -18,7 +18,7 @@ def need_format(step: str, source: Artifact, wanted: Format) -> None:
 
 def need_float(step: str, source: Artifact) -> None:
     """Raise StepError if the model's weights are integers, some or all."""
-    if source.precision in {Precision.INT8, Precision.INT4, Precision.MIXED}:
+    if source.precision in {Precision.INT8, Precision.FP8, Precision.INT4, Precision.MIXED}:
         raise StepError(f"The step {step} takes a float model, and this one is quantized already.")
 
 

@@ -19,8 +19,11 @@ STATIC_SESSION: Final = SessionOptions(
     disabled_optimizers=(*CPU_SESSION.disabled_optimizers, REQUANTIZING)
 )
 
+_UNDOING_RELU: Final = "ReluQuantRewrite"
+"""Takes a Relu away before pairs that end at nought, and before float8's, which do not."""
+
 GRAPH_SESSION: Final = SessionOptions(
-    disabled_optimizers=STATIC_SESSION.disabled_optimizers,
+    disabled_optimizers=(*STATIC_SESSION.disabled_optimizers, _UNDOING_RELU),
     config_entries={"session.disable_quant_qdq": "1"},
 )
 """For an engine's graph, asked in its place: Q/DQ pairs are worked out as they stand, in float.
@@ -33,9 +36,10 @@ def card_session(provider: str, profile: tuple[InputRange, ...] = ()) -> Session
     """On a card every fusion of the provider is wanted; what was measured of CPUs is no rule there.
 
     TensorRT takes Q/DQ pairs as they stand, and makes products of whole numbers of them itself.
+    What opens a plan reads the profile alone; the rest is for a CPU in its place.
     """
     if provider == PLAN:
-        return SessionOptions(profile=profile or msgspec.UNSET)
+        return msgspec.structs.replace(GRAPH_SESSION, profile=profile or msgspec.UNSET)
     if provider != TENSORRT:
         return SessionOptions()
     return SessionOptions(

@@ -10,6 +10,7 @@ from deployopt.steps.decoder import ExportDecoder, QuantizeDecoder
 from deployopt.steps.distil import Distil
 from deployopt.steps.engine import BuildEngine
 from deployopt.steps.export import Export
+from deployopt.steps.float8 import QuantizeFloat8
 from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.openvino import ConvertOpenvino, QuantizeOpenvino
@@ -32,6 +33,7 @@ STEPS: Final[dict[str, type[Step]]] = {
     ConvertOpenvino.name: ConvertOpenvino,
     QuantizeOpenvino.name: QuantizeOpenvino,
     QuantizeSymmetric.name: QuantizeSymmetric,
+    QuantizeFloat8.name: QuantizeFloat8,
     ConvertHalf.name: ConvertHalf,
     BuildEngine.name: BuildEngine,
     OpenOnCard.name: OpenOnCard,

@@ -43,6 +43,18 @@ def bundle(built: Done) -> Path:
     return Path(built.json["bundle"])
 
 
+def test_a_card_with_float8_gets_layers_of_it_and_keeps_its_answers(
+    invoke: Invoke, shelf: Path, conv: Path, pictures: Path
+) -> None:
+    found = build(invoke, shelf, "rtx4090", conv, pictures).json
+    tried = {one["recipe"]: one for one in found["candidates"]}
+    assert list(tried) == ["float", "fp16", "fp8", "int8"]
+    assert tried["fp8"]["precision"] == "fp8"
+    assert tried["fp8"]["engine"]["precisions"]["fp8"] > 0
+    assert tried["fp8"]["failure"] is None
+    assert tried["fp8"]["accuracy"]["loss"]["value"] < 0.05
+
+
 def test_three_forms_are_built_and_nothing_is_timed(built: Done) -> None:
     found = built.json
     check_schema("build-result", found)

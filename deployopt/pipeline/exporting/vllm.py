@@ -13,6 +13,7 @@ import msgspec
 
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
+from deployopt.core.card import has_float8
 from deployopt.core.errors import CannotFitError, ExitCode, UsageError
 from deployopt.core.evidence import Estimate
 from deployopt.core.exporting import ExportRequest
@@ -153,8 +154,7 @@ def _precisions(
     """From the model's own down: what memory a lower one saves is its only reason."""
     native = _half(architecture, target, None)
     walked = [native, Precision.INT8, Precision.INT4]
-    major, minor = _capability(target)
-    if (major, minor) >= (8, 9):
+    if has_float8(target.compute_capability):
         walked.insert(1, Precision.FP8)
     if request.precision is None:
         return tuple(walked)
@@ -174,12 +174,6 @@ def _half(architecture: Architecture, target: Target, asked: Precision | None) -
         return asked
     native = _NATIVE.get(architecture.dtype or "", Precision.BF16)
     return native if target.hardware.peak.bf16 is not None else Precision.FP16
-
-
-def _capability(target: Target) -> tuple[int, int]:
-    gpu = target.hardware.gpu
-    parts = ("0", "0") if gpu is None else gpu.compute_capability.split(".")
-    return int(parts[0]), int(parts[1])
 
 
 def _best(fit: Fit, request: ExportRequest) -> Use:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.accuracy_loss import accuracy_bounds
-from deployopt.core.artifact import Artifact, Format
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.budget import limit_of
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import Split
@@ -22,6 +22,7 @@ from deployopt.core.search import Effort, LayerError
 from deployopt.core.watching import Watcher
 from deployopt.core.workload import Workload
 from deployopt.device.inputs import feeds
+from deployopt.pipeline.choosing import shown_faster
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.preparing import Prepared
 from deployopt.pipeline.recipes import Form
@@ -74,7 +75,11 @@ def control(
     if subject is None:
         return Controlled()
     limit = limit_of(prepared.budgets, Kind.ACCURACY)
-    costly = limit is not None and _too_much(prepared, subject.tried, limit)
+    costly = (
+        limit is not None
+        and _too_much(prepared, subject.tried, limit)
+        and not _replaced(prepared, subject, plain, limit)
+    )
     if not costly and (run is None or run.effort is Effort.QUICK):
         return Controlled()
     layers = _ranked(prepared, subject, run, watcher)
@@ -169,6 +174,19 @@ def _too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:
     discordance = (trial.lost + trial.gained) / trial.examples
     return (trial.lost - trial.gained) / trial.examples > max(
         0.0, allowed_loss(limit, gate, discordance)
+    )
+
+
+def _replaced(
+    prepared: Prepared, subject: _Subject, plain: tuple[Tried, ...], limit: float
+) -> bool:
+    """Whether float8 holds and int8 is not predicted to be faster: then it need not be mended."""
+    return any(
+        one.candidate.precision is Precision.FP8
+        and one.loss is not None
+        and not _too_much(prepared, one, limit)
+        and not shown_faster(subject.tried.candidate, one.candidate)
+        for one in plain
     )
 
 

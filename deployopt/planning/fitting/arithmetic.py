@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from deployopt.core.architecture import Architecture
 from deployopt.core.artifact import Precision
+from deployopt.core.card import has_float8
 from deployopt.core.target import Target
 
 HIGHEST_FIRST: Final = (
@@ -21,7 +22,6 @@ HIGHEST_FIRST: Final = (
     Precision.NF4,
     Precision.INT4,
 )
-_FP8_FROM: Final = (8, 9)
 _WEIGHTS_ONLY: Final = frozenset({Precision.NF4, Precision.INT4})
 
 
@@ -89,11 +89,9 @@ def _has(target: Target, precision: Precision) -> bool:
 
 def _fp8(target: Target) -> bool | None:
     """Ada and later have it; profiles give no rate."""
-    gpu = target.hardware.gpu
-    if gpu is None or target.runtime.provider == "cpu":
+    if target.runtime.provider == "cpu":
         return None
-    major, minor = (int(part) for part in gpu.compute_capability.split("."))
-    return True if (major, minor) >= _FP8_FROM else None
+    return has_float8(target.compute_capability) or None
 
 
 def _half(target: Target) -> str:

@@ -88,6 +88,30 @@ def test_there_is_room_left_above_what_was_seen(saved: Save) -> None:
     assert convert(saved(swollen(near * 1.01)), FEEDS)[0].kept != ()
 
 
+@pytest.mark.parametrize("axis", [None, 1])
+def test_weights_behind_pairs_are_looked_at_as_what_they_stand_for(
+    saved: Save, axis: int | None
+) -> None:
+    model = swollen(30_000.0)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    shape = () if axis is None else (4,)
+    stored = np.eye(4, dtype=np.int8) * 100
+    for name, values in {
+        "stored": stored,
+        "scale": np.full(shape, 300.0, np.float32),
+        "zero": np.zeros(shape, np.int8),
+    }.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    model.graph.initializer.remove(weights["up"])
+    axes = {} if axis is None else {"axis": axis}
+    pair = make.make_node("DequantizeLinear", ["stored", "scale", "zero"], ["up"], **axes)
+    model.graph.node.insert(0, pair)
+    done, _ = convert(saved(model), FEEDS)
+    assert "grow" in [one.name for one in done.kept]
+    back = {t.name: t for t in module._weights_back(model).graph.initializer}["up"]
+    assert (onnx.numpy_helper.to_array(back) == np.eye(4) * 30_000).all()
+
+
 def test_what_stands_for_minus_infinity_is_no_range() -> None:
     node = make.make_node("Add", ["scores", "mask"], ["y"], name="masked")
     model = make.make_model(make.make_graph([node], "g", [], []))

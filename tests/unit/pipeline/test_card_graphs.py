@@ -7,6 +7,7 @@ from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.engine import InputRange
 from deployopt.pipeline.card_graphs import GraphPlace, graph_note, graph_steps, graph_summary
 from deployopt.planning.targets import load_target
+from deployopt.steps.float8 import QuantizeFloat8
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 from tests.fakes.candidates import source
@@ -17,9 +18,9 @@ GRAPH: Artifact = msgspec.structs.replace(
 )
 
 
-def forms(provider: str, *, convolutional: bool = False) -> dict[str, list[type]]:
-    place = GraphPlace(provider=provider, profile=PROFILE)
-    found = graph_steps(place, source().artifact, convolutional=convolutional)
+def forms(provider: str, capability: str = "8.6") -> dict[str, list[type]]:
+    place = GraphPlace(provider=provider, compute_capability=capability, profile=PROFILE)
+    found = graph_steps(place, source().artifact, convolutional=False)
     assert {steps[-1] for _, steps, _ in found} == {place.step}
     return {name: [type(one) for one in steps[:-1]] for name, steps, _ in found}
 
@@ -34,13 +35,19 @@ def test_cuda_has_no_int8_as_its_kernels_have_none_of_pairs() -> None:
         }
 
 
+def test_float8_is_for_tensorrt_itself_on_cards_that_have_it() -> None:
+    assert forms("tensorrt-plan", "9.0")["fp8"] == [QuantizeFloat8, ConvertHalf]
+    for provider in ("cuda", "tensorrt"):
+        assert "fp8" not in forms(provider, "9.0")
+
+
 @pytest.mark.parametrize(
     ("convolutional", "calibration"), [(True, "percentile"), (False, "minmax")]
 )
 def test_outliers_are_cut_off_in_convolution_nets_only(
     calibration: str, *, convolutional: bool
 ) -> None:
-    place = GraphPlace(provider="tensorrt")
+    place = GraphPlace(provider="tensorrt", compute_capability="8.6")
     found = graph_steps(place, source().artifact, convolutional=convolutional)
     (pairs,) = (one for _, steps, _ in found for one in steps if isinstance(one, QuantizeSymmetric))
     assert pairs.calibration == calibration
@@ -48,14 +55,17 @@ def test_outliers_are_cut_off_in_convolution_nets_only(
 
 def test_what_is_int8_already_is_opened_as_it_is() -> None:
     given = msgspec.structs.replace(source().artifact, precision=Precision.INT8)
-    found = graph_steps(GraphPlace(provider="tensorrt"), given, convolutional=True)
+    found = graph_steps(
+        GraphPlace(provider="tensorrt", compute_capability="8.6"), given, convolutional=True
+    )
     assert [name for name, _, _ in found] == ["float"]
 
 
 def test_shapes_are_for_tensorrt_alone() -> None:
-    assert GraphPlace(provider="cuda", profile=PROFILE).step.profile == ()
-    for provider in ("tensorrt", "tensorrt-plan"):
-        assert GraphPlace(provider=provider, profile=PROFILE).step.profile == PROFILE
+    asked = {"cuda": (), "tensorrt": PROFILE, "tensorrt-plan": PROFILE}
+    for provider, profile in asked.items():
+        place = GraphPlace(provider=provider, compute_capability="8.6", profile=PROFILE)
+        assert place.step.profile == profile
 
 
 def test_a_manifest_says_where_it_has_not_run() -> None:

@@ -1,11 +1,13 @@
 """Engines for a target's card: what they are built for, and in which forms."""
 
 import msgspec
+import pytest
 
 from deployopt.core.artifact import Precision
 from deployopt.pipeline.engines import EnginePlace, engine_place, engine_steps
 from deployopt.planning.targets import load_target
 from deployopt.steps.engine import BuildEngine
+from deployopt.steps.float8 import QuantizeFloat8
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 from tests.fakes.candidates import source
@@ -13,7 +15,7 @@ from tests.fakes.candidates import source
 PLACE = EnginePlace(compute_capability="8.6", platform="x86_64", workspace_bytes=2**30)
 
 
-def test_three_forms_each_ending_in_an_engine() -> None:
+def test_every_form_ends_in_an_engine() -> None:
     found = engine_steps(PLACE, source().artifact, convolutional=False)
     assert [name for name, _, _ in found] == ["float", "fp16", "int8"]
     assert {steps[-1] for _, steps, _ in found} == {PLACE.step}
@@ -21,6 +23,17 @@ def test_three_forms_each_ending_in_an_engine() -> None:
     assert kinds == [[], [ConvertHalf], [QuantizeSymmetric, ConvertHalf]]
     assert isinstance(PLACE.step, BuildEngine)
     assert PLACE.step.tf32 is False
+
+
+@pytest.mark.parametrize("capability", ["8.9", "12.0"])
+def test_cards_that_have_float8_get_a_form_of_it(capability: str) -> None:
+    place = msgspec.structs.replace(PLACE, compute_capability=capability)
+    found = {
+        name: steps for name, steps, _ in engine_steps(place, source().artifact, convolutional=True)
+    }
+    assert list(found) == ["float", "fp16", "fp8", "int8"]
+    kinds: list[type] = [type(one) for one in found["fp8"]]
+    assert kinds == [QuantizeFloat8, ConvertHalf, BuildEngine]
 
 
 def test_what_is_int8_already_is_built_as_it_is() -> None:

@@ -58,7 +58,9 @@ def test_another_card_gets_a_graph_which_needs_no_builder(
         monkeypatch.setattr(place, "builder_installed", lambda: False)
     seen = with_runtime(request(name)).target
     assert seen == load_target(name)
-    assert place_of(seen, PROFILE) == GraphPlace(provider="cuda", profile=PROFILE)
+    assert place_of(seen, PROFILE) == GraphPlace(
+        provider="cuda", compute_capability=seen.compute_capability, profile=PROFILE
+    )
     assert not_built(seen) is None
 
 
@@ -81,7 +83,9 @@ def test_an_engine_for_another_card_is_refused_with_what_is_possible(name: str) 
 def test_a_graph_can_be_asked_of_every_card(name: str, runtime: str, provider: str) -> None:
     seen = with_runtime(request(name, runtime=runtime)).target
     assert seen.runtime.provider == provider
-    assert place_of(seen) == GraphPlace(provider=provider)
+    assert place_of(seen) == GraphPlace(
+        provider=provider, compute_capability=seen.compute_capability
+    )
     assert not_built(seen) is None
 
 
@@ -96,14 +100,16 @@ def test_a_target_file_that_says_tensorrt_is_believed(provider: str) -> None:
 
 def test_forms_are_those_of_the_place() -> None:
     artifact = source().artifact
-    graph = card_steps(GraphPlace(provider="cuda"), artifact, convolutional=False)
+    graph = card_steps(
+        GraphPlace(provider="cuda", compute_capability="8.9"), artifact, convolutional=False
+    )
     engine = card_steps(
-        EnginePlace(compute_capability="8.6", platform="x86_64", workspace_bytes=1),
+        EnginePlace(compute_capability="8.9", platform="x86_64", workspace_bytes=1),
         artifact,
         convolutional=False,
     )
     assert [steps[-1].name for _, steps, _ in graph] == ["open-on-card"] * 2
-    assert [steps[-1].name for _, steps, _ in engine] == ["build-engine"] * 3
+    assert [steps[-1].name for _, steps, _ in engine] == ["build-engine"] * 4
     behind = {one.name for _, steps, _ in (*graph, *engine) for one in steps}
     assert behind == CARD_STEPS
 

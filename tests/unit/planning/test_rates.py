@@ -81,6 +81,16 @@ def test_static_int8_moves_bytes() -> None:
     assert rates(target, Precision.INT8).activation_bytes == 4.0
 
 
+def test_float8_is_predicted_by_its_own_peak_where_a_card_has_one() -> None:
+    known = rates(load_target("rtx4090"), Precision.FP8)
+    assert known.operations == pytest.approx(330e12)
+    assert "as int8 was measured" in known.note
+    assert (known.weight_bytes, known.activation_bytes) == (1.0, 1.0)
+    without = rates(load_target("a100"), Precision.FP8)
+    assert without.arithmetic == "fp16"
+    assert "computed in fp16" in without.note
+
+
 def test_devices_of_the_fitted_tables_are_known_again() -> None:
     names = {n: rates(load_target(n), Precision.FP32).device for n in ("rpi4-2gb", "a100", "t4")}
     assert names == {"rpi4-2gb": "rpi4", "a100": "a100_40", "t4": "t4"}
