@@ -136,11 +136,13 @@ def _share(target: Target) -> float:
 
 
 def _on_gpu(hardware: Hardware, precision: Precision) -> Arithmetic:
-    """The peak of this precision, or of the next that the card has; fp32 products are tf32's."""
+    """The peak of this precision, or of the next that the card has; TF32 is off in fp32."""
     peak = hardware.peak
     if precision in FULL:
-        note = "" if peak.tf32 or precision is Precision.FP32 else "no tf32 here: computed in fp32"
-        return Arithmetic("tf32" if peak.tf32 else "fp32", peak.tf32 or peak.fp32, 4.0, note)
+        if precision is Precision.TF32 and peak.tf32 is not None:
+            return Arithmetic("tf32", peak.tf32, 4.0)
+        note = "" if precision is Precision.FP32 else "no tf32 here: computed in fp32"
+        return Arithmetic("fp32", peak.fp32, 4.0, note)
     if precision is Precision.INT8 and peak.int8 is not None:
         return Arithmetic("int8", peak.int8, 1.0)
     if precision is Precision.FP8 and peak.fp8 is not None:

@@ -201,6 +201,16 @@ def test_a_layer_that_int8_spoils_goes_back_to_float(invoke: Invoke, tmp_path: P
     assert "l2" in kept
 
 
+def test_int8_is_not_mended_where_float8_holds(invoke: Invoke, tmp_path: Path) -> None:
+    model = tmp_path / "loud.onnx"
+    model.write_bytes(spoilt_model(loud_channel).SerializeToString())
+    data = models.write_arrays(tmp_path / "rows.npz", WIDTH)
+    done = build(invoke, tmp_path, "rtx4090", model, data)
+    tried = {one["recipe"]: one for one in done.json["candidates"]}
+    assert list(tried) == ["float", "fp16", "fp8", "int8"]
+    assert tried["fp8"]["accuracy"]["loss"]["value"] < tried["int8"]["accuracy"]["loss"]["value"]
+
+
 @pytest.mark.torch
 def test_a_text_model(invoke: Invoke, shelf: Path, text_model: Path, texts: Path) -> None:
     done = build(invoke, shelf, "rtx3060", text_model, texts)

@@ -34,8 +34,10 @@ def test_half_precision_pays_on_a_gpu_only() -> None:
     assert rates(gpu, Precision.FP16).operations > 3 * rates(gpu, Precision.FP32).operations
 
 
-def test_float_products_are_tf32_where_a_card_has_it() -> None:
-    assert rates(load_target("a100"), Precision.FP32).arithmetic == "tf32"
+def test_float_products_are_tf32_only_where_it_is_on() -> None:
+    whole, short = (rates(load_target("a100"), p) for p in (Precision.FP32, Precision.TF32))
+    assert (whole.arithmetic, short.arithmetic) == ("fp32", "tf32")
+    assert short.operations == pytest.approx(8 * whole.operations)
     t4 = rates(load_target("t4"), Precision.TF32)
     assert t4.arithmetic == "fp32"
     assert "no tf32" in t4.note
