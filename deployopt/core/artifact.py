@@ -28,7 +28,7 @@ class Format(StrEnum):
 class Precision(StrEnum):
     """The precision found in the weights that do the work, not the one that was asked for.
 
-    An artifact is never tf32, which is fp32 weights with shorter products; plans speak of it.
+    tf32 is fp32 weights of which a card multiplies shorter ones.
     """
 
     FP32 = "fp32"
@@ -53,6 +53,8 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     config_entries: dict[str, str] = {}
     profile: tuple[InputRange, ...] | msgspec.UnsetType = msgspec.UNSET
     """Of a graph that TensorRT opens: the requests that it builds for."""
+    tf32: bool | msgspec.UnsetType = msgspec.UNSET
+    """On a card: whether products of float32 may be worked out in TF32."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

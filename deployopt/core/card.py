@@ -34,7 +34,13 @@ TENSORRT_INSTALL: Final = (
 EXCHANGE: Final = f"pip uninstall -y onnxruntime {ORT_GPU} && pip install '{ORT_GPU}[cuda,cudnn]'"
 """Both packages own the same module, so that an install ends with exactly one of them."""
 
+_BFLOAT16_FROM: Final = (8, 0)
 _FLOAT8_FROM: Final = (8, 9)
+
+
+def has_bfloat16(compute_capability: str) -> bool:
+    """Whether cards of it have products of bfloat16, and of TF32: Ampere and later."""
+    return _numbers(compute_capability) >= _BFLOAT16_FROM
 
 
 def has_float8(compute_capability: str) -> bool:

@@ -12,6 +12,8 @@ ENGINE_FILE: Final = "model.engine"
 LISTING_FILE: Final = "engine.json"
 GRAPH_FILE: Final = "model.onnx"
 """The graph that the engine was built of."""
+ASKED_FILE: Final = "asked.onnx"
+"""The graph that a CPU answers by where it has no kernels of the deployed one's types."""
 TIMINGS_FILE: Final = "timing.cache"
 """What a builder at the card measured of kernels, for the next build."""
 RTX_CAPABILITIES: Final = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")

@@ -106,6 +106,7 @@ def _options(setup: Setup, card: Card) -> EngineOptions:
         platform=platform.machine(),
         profile=() if profile is msgspec.UNSET else profile,
         workspace_bytes=workspace_of(card.memory_bytes),
+        tf32=setup.session.tf32 is True,
     )
 
 

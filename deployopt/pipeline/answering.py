@@ -23,7 +23,7 @@ from deployopt.pipeline.ground import Ground
 from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
 from deployopt.pipeline.runtimes import built_apart
-from deployopt.steps.engine import graph_of
+from deployopt.steps.engine import graph_asked
 from deployopt.steps.session import GRAPH_SESSION
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import StoredObject
@@ -102,10 +102,10 @@ def candidate_setup(prepared: Prepared, artifact: Artifact) -> Setup:
     In the place of what only a card can open, its graph is asked on this machine's CPU.
     """
     target, outputs = prepared.request.target, prepared.source.interface.outputs
-    graph = graph_of(artifact)
-    setup = setup_of(graph, target, prepared.machine, outputs)
     if target.runtime.provider == _CPU or not built_apart(target, prepared.machine):
-        return setup
+        return setup_of(artifact, target, prepared.machine, outputs)
+    graph = graph_asked(artifact)
+    setup = setup_of(graph, target, prepared.machine, outputs)
     given = artifact.digest == prepared.source.artifact.digest
     return msgspec.structs.replace(
         setup,

@@ -17,7 +17,7 @@ from deployopt.core.bundle import EngineNote, FileEntry, Lineage, Manifest
 from deployopt.core.card import CardNote
 from deployopt.core.codec import decode_json, encode_json, encode_pretty
 from deployopt.core.drawing import UNET
-from deployopt.core.engine import GRAPH_FILE, LISTING_FILE, EngineListing
+from deployopt.core.engine import ASKED_FILE, GRAPH_FILE, LISTING_FILE, EngineListing
 from deployopt.core.evidence import Estimate
 from deployopt.core.experience import Foreseen
 from deployopt.core.interface import DrawingInputs, PairInputs, TextInputs
@@ -78,10 +78,9 @@ def deployed_files(artifact: Artifact, source: SourceModel) -> dict[str, Path]:
 
 
 def source_files(artifact: Artifact) -> dict[str, Path]:
-    """The graph that an engine was built of, which is carried and not deployed."""
-    if artifact.format is not Format.ENGINE:
-        return {}
-    names = (GRAPH_FILE, f"{GRAPH_FILE}.data")
+    """What is carried and not deployed: an engine's graph, and one that was asked in its place."""
+    graphs = (GRAPH_FILE, ASKED_FILE) if artifact.format is Format.ENGINE else (ASKED_FILE,)
+    names = [name for graph in graphs for name in (graph, f"{graph}.data")]
     found = ((name, artifact.folder / name) for name in names)
     return {f"{_SOURCE}/{name}": path for name, path in found if path.is_file()}
 

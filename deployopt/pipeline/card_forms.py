@@ -10,13 +10,28 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact, Precision
-from deployopt.core.recipe import Step
+from deployopt.core.card import CUDA, TENSORRT, has_bfloat16
+from deployopt.core.recipe import Recipe, Step
+from deployopt.core.target import Target
+from deployopt.steps.bfloat16 import ConvertBfloat16
+from deployopt.steps.engine import BuildEngine
 from deployopt.steps.float8 import QuantizeFloat8
+from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
+from deployopt.steps.tf32 import AllowTf32
 
 HALF: Final = "fp16"
 FLOAT8: Final = "fp8"
+BRAIN: Final = "bf16"
+SHORT: Final = "tf32"
+SHORTENED: Final = {
+    HALF: Precision.FP16,
+    FLOAT8: Precision.FP8,
+    BRAIN: Precision.BF16,
+    SHORT: Precision.TF32,
+}
+"""Forms with shorter floats, and what each is worked out in."""
 CardForm = tuple[str, tuple[Step, ...], str]
 """Name, steps behind the plain float graph, and reason."""
 
@@ -57,3 +72,27 @@ def card_forms(
         why = f"{told('with static int8 products (signed, symmetric)')}, the rest in fp16"
         forms.append(("int8", (pairs, half, last), why))
     return tuple(forms)
+
+
+def longer_recipes(whole: Recipe, target: Target) -> tuple[Recipe, ...]:
+    """Of the float form's recipe, those in bfloat16 and TF32 that the card and its runtime have.
+
+    ONNX Runtime's own kernels for CUDA have bfloat16 of some operators only, and its TensorRT
+    provider has no option for TF32. Without a peak of TF32 there is no gain in it to speak of.
+    """
+    *start, last = whole.steps
+    provider = target.runtime.provider
+    if not has_bfloat16(target.compute_capability):
+        return ()
+    found: list[CardForm] = []
+    if provider not in {CUDA, TENSORRT}:
+        found.append((BRAIN, (ConvertBfloat16(), last), "in bfloat16, which has float32's range"))
+    gains = target.hardware.peak.tf32 is not None and provider != TENSORRT
+    if gains and isinstance(last, BuildEngine | OpenOnCard):
+        allowed = msgspec.structs.replace(last, tf32=True)
+        found.append((SHORT, (AllowTf32(), allowed), "in fp32 with TF32 on"))
+    why = "float16 does not do"
+    return tuple(
+        Recipe(name=name, steps=(*start, *steps), reason=f"the model {how}, as {why}")
+        for name, steps, how in found
+    )

@@ -21,7 +21,8 @@ from deployopt.core.recipe import Recipe
 from deployopt.core.request import BuildRequest
 from deployopt.core.target import Target
 from deployopt.core.units import Dimension, show_quantity
-from deployopt.pipeline.recipes import FLOAT, FLOATS, SHORTENED
+from deployopt.pipeline.card_forms import SHORTENED
+from deployopt.pipeline.recipes import FLOAT, FLOATS
 from deployopt.planning.evaluation_size import EvaluationSize, judge_evaluation_size
 from deployopt.planning.experience import learn
 from deployopt.planning.fitting.checking import check_fit

@@ -16,7 +16,6 @@ from deployopt.core.isa import saturates
 from deployopt.core.measurement import Machine
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
-from deployopt.pipeline.card_forms import FLOAT8, HALF
 from deployopt.pipeline.drawing import export_steps, quantize_steps
 from deployopt.pipeline.runtimes import Place, card_steps
 from deployopt.steps.export import Export
@@ -32,8 +31,6 @@ OPENVINO: Final = "openvino"
 OPENVINO_INT8: Final = "openvino-int8"
 FLOATS: Final = frozenset({FLOAT, OPENVINO})
 """Forms that keep the precision of the graph they are made of."""
-SHORTENED: Final = {HALF: Precision.FP16, FLOAT8: Precision.FP8}
-"""Forms for cards with shorter floats."""
 _TORCHSCRIPT_OPSET: Final = 17
 
 

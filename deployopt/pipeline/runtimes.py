@@ -22,11 +22,13 @@ from deployopt.device.machine import matches
 from deployopt.pipeline.card_forms import CardForm
 from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
 from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
+from deployopt.steps.bfloat16 import ConvertBfloat16
 from deployopt.steps.engine import BuildEngine, builder_installed, need_builder
 from deployopt.steps.float8 import QuantizeFloat8
 from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
+from deployopt.steps.tf32 import AllowTf32
 
 ON_CUDA: Final = "onnxruntime"
 ON_TENSORRT: Final = "onnxruntime-tensorrt"
@@ -41,6 +43,8 @@ _ANY_CARD: Final = (
 )
 CARD_STEPS: Final = frozenset(
     {
+        AllowTf32.name,
+        ConvertBfloat16.name,
         QuantizeFloat8.name,
         QuantizeSymmetric.name,
         ConvertHalf.name,

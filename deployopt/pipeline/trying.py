@@ -80,6 +80,10 @@ def ask_recipes(
 _OF_ENGINE: Final = (
     "the engine's graph, in ONNX Runtime on this machine's CPU: the engine itself has not run"
 )
+_ROUNDED: Final = (
+    "a float32 graph that rounds as the card does, in ONNX Runtime on this machine's CPU: it has "
+    "not run on a card"
+)
 _ARMS: Final = 3
 """So many share the usual time for rounds; more get more of it."""
 
@@ -118,6 +122,8 @@ def accuracy_trial(
 
 def stand_in_for(artifact: Artifact) -> str:
     """What answers in the place of what only a card can open."""
+    if artifact.precision in {Precision.BF16, Precision.TF32}:
+        return _ROUNDED
     return _OF_ENGINE if artifact.format is Format.ENGINE else STAND_IN
 
 

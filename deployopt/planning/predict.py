@@ -176,7 +176,7 @@ def _card_size(target: Target, facts: Facts, precision: Precision) -> Estimate:
     engine = target.runtime.provider == _ENGINE
     beside, words = (_KERNEL_BYTES, " and kernels") if engine else (_GRAPH_BYTES, "")
     weights = padded = stored_weights(facts, precision)
-    if precision is Precision.INT8:
+    if precision in {Precision.INT8, Precision.FP8}:
         lookups = facts.embedding_parameters * WEIGHT_BYTES[Precision.FP16]
         products = (facts.parameters - facts.embedding_parameters) * WEIGHT_BYTES[Precision.INT8]
         weights = lookups + products

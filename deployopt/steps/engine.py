@@ -13,7 +13,14 @@ from typing import ClassVar
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.engine import ENGINE_FILE, GRAPH_FILE, EngineOptions, InputRange, sm_of
+from deployopt.core.engine import (
+    ASKED_FILE,
+    ENGINE_FILE,
+    GRAPH_FILE,
+    EngineOptions,
+    InputRange,
+    sm_of,
+)
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.quiet import RTX_PACKAGE
 from deployopt.core.recipe import StepContext
@@ -58,7 +65,7 @@ class BuildEngine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         context.progress(0.0, f"building for {sm_of(self.compute_capability)}")
         built = build_engine(source.path, context.workdir, self.options(), threads=context.threads)
         for path in sorted(source.folder.iterdir()):
-            if path.name in {GRAPH_FILE, f"{GRAPH_FILE}.data"}:
+            if path.name.removesuffix(".data") in {GRAPH_FILE, ASKED_FILE}:
                 shutil.copyfile(path, context.workdir / path.name)
         context.progress(1.0, "built")
         return Artifact(
@@ -96,13 +103,14 @@ def need_builder() -> None:
         raise MissingExtraError("Building an engine", "tensorrt-rtx")
 
 
-def graph_of(artifact: Artifact) -> Artifact:
-    """The graph that an engine was built of, under the engine's digest, to be asked in its place.
+def graph_asked(artifact: Artifact) -> Artifact:
+    """The graph that a CPU is asked in the place of what only a card opens, under its digest.
 
-    Any other artifact is itself.
+    Of an engine the graph that it was built of; of types that a CPU has no kernels of, the graph
+    that was made to be asked. Any other artifact is itself.
     """
-    if artifact.format is not Format.ENGINE:
+    made = (artifact.folder / ASKED_FILE).is_file()
+    if artifact.format is not Format.ENGINE and not made:
         return artifact
-    return msgspec.structs.replace(
-        artifact, format=Format.ONNX, entry=GRAPH_FILE, session=GRAPH_SESSION
-    )
+    entry = ASKED_FILE if made else GRAPH_FILE
+    return msgspec.structs.replace(artifact, format=Format.ONNX, entry=entry, session=GRAPH_SESSION)

@@ -19,7 +19,10 @@ from deployopt.steps.session import card_session
 
 
 class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`profile` is for what TensorRT builds: the requests that it is built for, input by input."""
+    """`profile` is for what TensorRT builds: the requests that it is built for, input by input.
+
+    With `tf32` products of float32 may be worked out in TF32.
+    """
 
     name: ClassVar[str] = "open-on-card"
     version: ClassVar[int] = 1
@@ -31,6 +34,7 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     provider: str = "cuda"
     profile: tuple[InputRange, ...] = ()
+    tf32: bool = False
 
     def requires(self, source: Artifact, context: StepContext) -> None:
         """Refuse other formats, and a profile for a provider that takes none."""
@@ -40,6 +44,10 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise StepError(
                 f"open-on-card: the provider {self.provider} takes any shape. Leave the profile "
                 f"out, or give provider={TENSORRT}."
+            )
+        if self.tf32 and self.provider == TENSORRT:
+            raise StepError(
+                f"open-on-card: the provider {TENSORRT} has no option for TF32. Leave it out."
             )
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
@@ -53,5 +61,5 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             source,
             folder=context.workdir,
             digest="",
-            session=card_session(self.provider, self.profile),
+            session=card_session(self.provider, self.profile, tf32=self.tf32),
         )

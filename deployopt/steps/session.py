@@ -32,16 +32,17 @@ Sums of products of whole numbers are exact in it, and signed pairs have slow ke
 """
 
 
-def card_session(provider: str, profile: tuple[InputRange, ...] = ()) -> SessionOptions:
+def card_session(
+    provider: str, profile: tuple[InputRange, ...] = (), *, tf32: bool = False
+) -> SessionOptions:
     """On a card every fusion of the provider is wanted; what was measured of CPUs is no rule there.
 
     TensorRT takes Q/DQ pairs as they stand, and makes products of whole numbers of them itself.
-    What opens a plan reads the profile alone; the rest is for a CPU in its place.
     """
     if provider == PLAN:
-        return msgspec.structs.replace(GRAPH_SESSION, profile=profile or msgspec.UNSET)
+        return SessionOptions(profile=profile or msgspec.UNSET, tf32=tf32 or msgspec.UNSET)
     if provider != TENSORRT:
-        return SessionOptions()
+        return SessionOptions(tf32=tf32 or msgspec.UNSET)
     return SessionOptions(
         disabled_optimizers=(REQUANTIZING,),
         config_entries=GRAPH_SESSION.config_entries,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from deployopt.core.recipe import Step
+from deployopt.steps.bfloat16 import ConvertBfloat16
 from deployopt.steps.cache import QuantizeCache
 from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.configure import Configure
@@ -20,6 +21,7 @@ from deployopt.steps.quantize import QuantizeDynamic, QuantizeStatic
 from deployopt.steps.quantize_weights import QuantizeWeights
 from deployopt.steps.smooth import Smooth
 from deployopt.steps.symmetric import QuantizeSymmetric
+from deployopt.steps.tf32 import AllowTf32
 
 STEPS: Final[dict[str, type[Step]]] = {
     Prune.name: Prune,
@@ -35,6 +37,8 @@ STEPS: Final[dict[str, type[Step]]] = {
     QuantizeSymmetric.name: QuantizeSymmetric,
     QuantizeFloat8.name: QuantizeFloat8,
     ConvertHalf.name: ConvertHalf,
+    ConvertBfloat16.name: ConvertBfloat16,
+    AllowTf32.name: AllowTf32,
     BuildEngine.name: BuildEngine,
     OpenOnCard.name: OpenOnCard,
     Configure.name: Configure,

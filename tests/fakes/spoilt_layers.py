@@ -24,6 +24,12 @@ def loud_weight(arrays: dict[str, np.ndarray]) -> None:
     arrays["w2"][7, 7] = 500
 
 
+def large_values(arrays: dict[str, np.ndarray]) -> None:
+    """From the second layer to the last values are beyond float16's range."""
+    arrays["w1"] *= 1e5
+    arrays["head"] /= 1e5
+
+
 def spoilt_model(spoil: Spoil) -> onnx.ModelProto:
     """`x` `[batch, WIDTH]` to `logits` `[batch, CLASSES]`, with random weights."""
     random = np.random.default_rng(0)

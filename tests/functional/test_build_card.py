@@ -13,6 +13,7 @@ from deployopt.device.plans import plan_for
 from deployopt.store.verifying import verify_bundle
 from tests.fakes import models
 from tests.fakes.plans import CARD, builder_here
+from tests.fakes.spoilt_layers import WIDTH, large_values, spoilt_model
 from tests.functional.conftest import Done, Invoke, check_schema
 
 pytestmark = pytest.mark.slow
@@ -170,6 +171,41 @@ def test_tensorrt_itself_gets_the_same_graphs(planned: Done) -> None:
     assert isinstance(manifest.session.profile, tuple)
     card = json.loads((bundle / "manifest.json").read_bytes())["card"]
     assert (card["provider"], card["runtime"], card["ran"]) == ("tensorrt-plan", "tensorrt", False)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "longer", "chosen"),
+    [
+        ("tensorrt-rtx", ["bf16", "tf32"], "tf32"),
+        ("tensorrt", ["bf16", "tf32"], "tf32"),
+        ("onnxruntime", ["tf32"], "fp16"),
+    ],
+)
+def test_where_float16_does_not_do_longer_floats_are_tried(
+    invoke: Invoke, tmp_path: Path, runtime: str, longer: list[str], chosen: str
+) -> None:
+    if runtime == "tensorrt-rtx":
+        pytest.importorskip("tensorrt_rtx")
+    model = tmp_path / "large.onnx"
+    model.write_bytes(spoilt_model(large_values).SerializeToString())
+    data = models.write_arrays(tmp_path / "rows.npz", WIDTH)
+    done = build(invoke, tmp_path, "a100", model, data, "--runtime", runtime, "--json")
+    tried = {one["recipe"]: one for one in done.json["candidates"]}
+    assert tried["fp16"]["precision"] == "mixed"
+    assert [name for name in tried if name in {"bf16", "tf32"}] == longer
+    for name in longer:
+        assert tried[name]["precision"] == name
+        assert tried[name]["accuracy"]["loss"]["value"] < 0.02
+    if runtime == "tensorrt-rtx":
+        assert tried["bf16"]["engine"]["precisions"]["bf16"] > 0
+    assert [name for name, one in tried.items() if one["chosen"]] == [chosen]
+    manifest = json.loads((Path(done.json["bundle"]) / "manifest.json").read_bytes())
+    rounded = chosen == "tf32"
+    assert ("source/asked.onnx" in [one["path"] for one in manifest["files"]]) is rounded
+    assert not any("asked" in path for path in manifest["deployed"])
+    assert manifest["session"].get("tf32", False) is (rounded and runtime == "tensorrt")
+    (accuracy,) = [c for c in done.json["verdict"]["checks"] if c["metric"] == "accuracy_drop"]
+    assert ("a float32 graph that rounds as the card does" in accuracy["reason"]) is rounded
 
 
 def test_a_plan_is_built_on_the_card_only(invoke: Invoke, planned: Done, pictures: Path) -> None:

@@ -77,7 +77,7 @@ def control(
     limit = limit_of(prepared.budgets, Kind.ACCURACY)
     costly = (
         limit is not None
-        and _too_much(prepared, subject.tried, limit)
+        and too_much(prepared, subject.tried, limit)
         and not _replaced(prepared, subject, plain, limit)
     )
     if not costly and (run is None or run.effort is Effort.QUICK):
@@ -86,7 +86,7 @@ def control(
     if not costly or limit is None:
         return Controlled(layers=layers)
     other = _otherwise(prepared, subject, watcher)
-    if other is not None and not _too_much(prepared, other.tried, limit):
+    if other is not None and not too_much(prepared, other.tried, limit):
         return Controlled(layers=layers, tried=(other.tried,))
     reverted = _revert(prepared, subject, layers, limit, watcher)
     found = () if other is None else (other.tried,)
@@ -160,7 +160,7 @@ def _quantizing(
     return None
 
 
-def _too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:
+def too_much(prepared: Prepared, tried: Tried, limit: float) -> bool:
     """Whether a loss like this on the gate's examples would not be certified."""
     trial = tried.candidate.accuracy
     if trial is None:
@@ -184,7 +184,7 @@ def _replaced(
     return any(
         one.candidate.precision is Precision.FP8
         and one.loss is not None
-        and not _too_much(prepared, one, limit)
+        and not too_much(prepared, one, limit)
         and not shown_faster(subject.tried.candidate, one.candidate)
         for one in plain
     )
@@ -243,7 +243,7 @@ def _revert(
             break
         if best is None or tried.loss.estimate < best[0]:
             best = (tried.loss.estimate, tried, count)
-        if not _too_much(prepared, tried, limit):
+        if not too_much(prepared, tried, limit):
             break
     plain_loss = subject.tried.loss
     if best is None or (plain_loss is not None and best[0] >= plain_loss.estimate):

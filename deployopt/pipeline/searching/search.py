@@ -25,6 +25,7 @@ from deployopt.pipeline.preparing import Prepared, effort_of
 from deployopt.pipeline.recipes import FLOAT, FLOATS, Form
 from deployopt.pipeline.searching.controlling import Controlled, control
 from deployopt.pipeline.searching.journal import Began, Journal, Preferred, restored
+from deployopt.pipeline.searching.lengthening import lengthened
 from deployopt.pipeline.searching.run import SearchRun
 from deployopt.pipeline.searching.schooling import FINALISTS, School
 from deployopt.pipeline.searching.sessions import better_session
@@ -89,7 +90,10 @@ def search(
         return Searched()
     if prepared.request.target.runtime.provider != "cpu":
         controlled = control(prepared, alive, None, watcher)
-        return Searched(tried=controlled.tried, result=_quick(prepared, budget, controlled))
+        longer = lengthened(prepared, plain, watcher)
+        return Searched(
+            tried=(*longer, *controlled.tried), result=_quick(prepared, budget, controlled)
+        )
     small = shrink(prepared, alive, watcher)
     if effort is Effort.QUICK:
         controlled = control(prepared, alive, None, watcher)

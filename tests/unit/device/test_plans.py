@@ -94,6 +94,12 @@ def test_it_is_built_once(setup: Setup, builder: Builder) -> None:
         workspace_bytes=3 * 2**30,
     )
     assert not options.tf32
+
+
+def test_tf32_is_on_where_the_bundle_says_so(setup: Setup, builder: Builder) -> None:
+    session = msgspec.structs.replace(setup.session, tf32=True)
+    plan_for(msgspec.structs.replace(setup, session=session), VERSION, CARD)
+    assert [one.tf32 for one in builder.asked] == [True]
     assert setup.engines is not None
     left = {path.suffix for path in setup.engines.iterdir()}
     assert left == {".built", ".lock", ".key"}

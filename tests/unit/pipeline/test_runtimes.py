@@ -111,7 +111,7 @@ def test_forms_are_those_of_the_place() -> None:
     assert [steps[-1].name for _, steps, _ in graph] == ["open-on-card"] * 2
     assert [steps[-1].name for _, steps, _ in engine] == ["build-engine"] * 4
     behind = {one.name for _, steps, _ in (*graph, *engine) for one in steps}
-    assert behind == CARD_STEPS
+    assert CARD_STEPS - behind == {"convert-bfloat16", "allow-tf32"}
 
 
 def machine_with(target: Target, *providers: str) -> Machine:

@@ -11,7 +11,7 @@ from deployopt.core.engine import ENGINE_FILE, LISTING_FILE
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.recipe import StepContext
 from deployopt.steps import engine as module
-from deployopt.steps.engine import BuildEngine, graph_of
+from deployopt.steps.engine import BuildEngine, graph_asked
 
 Context = Callable[[], StepContext]
 
@@ -49,8 +49,8 @@ def test_another_kind_of_processor_is_refused(
 
 
 def test_in_an_engines_place_its_graph_is_asked(float_graph: Artifact) -> None:
-    assert graph_of(float_graph) is float_graph
+    assert graph_asked(float_graph) is float_graph
     engine = msgspec.structs.replace(float_graph, format=Format.ENGINE, entry=ENGINE_FILE)
-    asked = graph_of(engine)
+    asked = graph_asked(engine)
     assert (asked.format, asked.entry, asked.digest) == (Format.ONNX, "model.onnx", engine.digest)
     assert asked.session.config_entries == {"session.disable_quant_qdq": "1"}
