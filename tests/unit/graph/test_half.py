@@ -146,3 +146,54 @@ def test_the_source_is_left_as_it_is(text_model: onnx.ModelProto) -> None:
 def test_without_inputs_nothing_is_converted(text_model: onnx.ModelProto, saved: Save) -> None:
     with pytest.raises(StepError, match="real inputs"):
         convert(saved(text_model), [])
+
+
+def test_a_graph_that_is_float16_already_is_not_converted_again(saved: Save) -> None:
+    model = swollen(2.0)
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    feeds = [{"x": np.full((1, 4), 3.0, dtype=np.float16)}]
+    with pytest.raises(StepError, match="nothing to put into float16"):
+        convert(saved(model), feeds)
+
+
+def test_casts_alone_are_no_work_in_float32(saved: Save) -> None:
+    kind = onnx.TensorProto.FLOAT
+    nodes = [
+        make.make_node("Cast", ["x"], ["h"], to=onnx.TensorProto.FLOAT16),
+        make.make_node("Relu", ["h"], ["r"]),
+        make.make_node("Cast", ["r"], ["y"], to=kind),
+    ]
+    ends = [make.make_tensor_value_info(name, kind, ["batch", 4]) for name in "xy"]
+    graph = make.make_graph(nodes, "g", ends[:1], ends[1:])
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(StepError, match="nothing to put into float16"):
+        convert(saved(model), FEEDS)
+
+
+def test_an_output_that_is_a_weight_stays_one(saved: Save) -> None:
+    model = swollen(2.0)
+    model.graph.output.append(make.make_tensor_value_info("up", onnx.TensorProto.FLOAT, [4, 4]))
+    path = saved(model)
+    done, _ = convert(path, FEEDS)
+    before, after = (run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx")))
+    assert np.array_equal(before, after)
+    assert done.difference < 0.01
+
+
+def test_a_place_that_rounding_moved_is_no_overflow(saved: Save) -> None:
+    model = swollen(2.0)
+    model.graph.node.append(make.make_node("ArgMax", ["y"], ["place"], axis=1))
+    place = make.make_tensor_value_info("place", onnx.TensorProto.INT64, [1, 1])
+    model.graph.output.append(place)
+    # The second is made the greater by less than float16 tells.
+    last = np.diag([1.0, 1.0001, 1.0, 1.0]).astype(np.float32)
+    model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(last, "last"))
+    path = saved(model)
+    done, _ = convert(path, FEEDS)
+    places = [run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx"))]
+    assert not np.array_equal(*places)
+    assert done.difference < 0.01
