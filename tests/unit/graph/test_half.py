@@ -194,6 +194,6 @@ def test_a_place_that_rounding_moved_is_no_overflow(saved: Save) -> None:
     model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(last, "last"))
     path = saved(model)
     done, _ = convert(path, FEEDS)
-    places = [run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx"))]
-    assert not np.array_equal(*places)
+    before, after = (run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx")))
+    assert not np.array_equal(before, after)
     assert done.difference < 0.01
