@@ -36,6 +36,8 @@ LARGEST: Final = 65504.0
 """Of float16."""
 HEADROOM: Final = 4.0
 """Other requests may give values so many times as large as the largest that were seen."""
+SMALLEST: Final = 2.0**-14
+"""Below it float16 has fewer digits, and from a tenth of a millionth down none."""
 MASKED: Final = 1e30
 """Beyond it a number stands for minus infinity, as attention masks have it; it may be cut off."""
 _OPSET: Final = 13
@@ -43,6 +45,8 @@ _OPSET_OF_PAIRS: Final = 19
 """From here on the scales of Q/DQ pairs may be float16."""
 _CHECKED: Final = 32
 _PAIRS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_SUMS: Final = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
+"""What is small beside the rest of their result does not count in it."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +129,27 @@ def largest_values(
 
 
 def nodes_to_keep(model: onnx.ModelProto, largest: Mapping[str, float]) -> tuple[Kept, ...]:
-    """The nodes that read or give a value too near the end of float16's range."""
+    """The nodes that read or give a value too near either end of float16's range.
+
+    At the lower end is a value that was never seen as large as the smallest number with all digits.
+    """
     kept = []
     for node in model.graph.node:
-        worst = max((largest.get(name, 0.0) for name in (*node.input, *node.output)), default=0.0)
+        sizes = [largest.get(name, 0.0) for name in (*node.input, *node.output)]
+        worst = max(sizes, default=0.0)
+        faint = [size for size in _small_matters(node, sizes) if 0.0 < size < SMALLEST]
         if worst > LARGEST / HEADROOM:
             kept.append(Kept(name=node.name, largest=worst))
+        elif faint:
+            kept.append(Kept(name=node.name, largest=min(faint)))
     return tuple(kept)
+
+
+def _small_matters(node: onnx.NodeProto, sizes: list[float]) -> list[float]:
+    """Of a sum only what it gives; a pair's scale is of the type of what it scales."""
+    if node.op_type in _PAIRS:
+        return []
+    return sizes[len(node.input) :] if node.op_type in _SUMS else sizes
 
 
 def half_graph(source: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:

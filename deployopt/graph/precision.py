@@ -65,8 +65,10 @@ def precision_of(model: onnx.ModelProto) -> Precision:
 
 
 def _float_shares(model: onnx.ModelProto) -> Counter[Precision]:
-    """All floats of the file, for a graph without products."""
+    """All floats of the file, if it multiplies nothing; weights behind a cast are not told of."""
     counts: Counter[Precision] = Counter()
+    if any(node.op_type in _MULTIPLIERS for node in nodes_of(model.graph)):
+        return counts
     for tensor in dense_tensors(model):
         if tensor.data_type in _FLOATS:
             counts[_PRECISIONS[tensor.data_type]] += elements(tensor)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Format, Precision
+from deployopt.core.artifact import Artifact, Format
 from deployopt.core.card import (
     BUILT_THERE,
     CUDA,
@@ -23,7 +23,7 @@ from deployopt.core.card import (
 from deployopt.core.engine import InputRange
 from deployopt.core.recipe import Step
 from deployopt.core.target import Target
-from deployopt.pipeline.engines import HALF
+from deployopt.pipeline.engines import HALF, as_it_came
 from deployopt.steps.for_card import OpenOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
@@ -59,13 +59,13 @@ def graph_steps(
     so that each would be worked out in float between two more passes over memory.
     """
     where = _NAMES[place.provider]
+    if as_it_came(source):
+        return (("float", (place.step,), f"the graph in its own precisions for {where}"),)
     whole = (
         "float",
         (place.step,),
         f"the graph in fp32 for {where}, TF32 off; others have to beat it",
     )
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (whole,)
     half = ConvertHalf()
     halved = (
         HALF,

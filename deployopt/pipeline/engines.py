@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Precision
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.engine import InputRange, sm_of, workspace_of
 from deployopt.core.recipe import Step
 from deployopt.core.target import Target
@@ -52,18 +52,26 @@ def engine_place(target: Target, profile: tuple[InputRange, ...] = ()) -> Engine
     )
 
 
+def as_it_came(source: Artifact) -> bool:
+    """Whether no form is made of a model: it is quantized or in half precision already."""
+    if source.precision in {Precision.INT8, Precision.MIXED}:
+        return True
+    # Another model's half floats are made float32 by the export.
+    return source.format is Format.ONNX and source.precision is Precision.FP16
+
+
 def engine_steps(
     place: EnginePlace, source: Artifact, *, convolutional: bool
 ) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
     """Name, steps behind the plain float graph, and reason of each form of an engine."""
     sm = sm_of(place.compute_capability)
+    if as_it_came(source):
+        return (("float", (place.step,), f"an engine for {sm} in the graph's own precisions"),)
     whole = (
         "float",
         (place.step,),
         f"an engine for {sm} in fp32, TF32 off; others have to beat it",
     )
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (whole,)
     half = ConvertHalf()
     # A transformer's values have outliers that carry meaning; a convolution net's are cut off.
     pairs = QuantizeSymmetric(calibration="percentile" if convolutional else "minmax")

@@ -197,3 +197,23 @@ def test_a_place_that_rounding_moved_is_no_overflow(saved: Save) -> None:
     before, after = (run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx")))
     assert not np.array_equal(before, after)
     assert done.difference < 0.01
+
+
+def test_values_that_are_all_too_small_stay_float32(saved: Save) -> None:
+    done, made = convert(saved(swollen(1e-9)), FEEDS)
+    assert [one.name for one in done.kept] == ["grow", "shrink"]
+    assert types(made)["last"] == onnx.TensorProto.FLOAT16
+    assert done.difference < 0.01
+
+
+def test_what_is_small_beside_the_rest_may_be_cut_off() -> None:
+    nodes = [
+        make.make_node("Add", ["variance", "epsilon"], ["sum"], name="add"),
+        make.make_node("Sqrt", ["sum"], ["y"], name="root"),
+        make.make_node("DequantizeLinear", ["w", "epsilon"], ["d"], name="pair"),
+    ]
+    model = make.make_model(make.make_graph(nodes, "g", [], []))
+    seen = {"variance": 2.0, "epsilon": 1e-12, "sum": 2.0, "y": 1.4, "d": 1e-10}
+    assert nodes_to_keep(model, seen) == ()
+    found = nodes_to_keep(model, seen | {"variance": 1e-6, "sum": 1e-6, "y": 1e-3})
+    assert found == (Kept(name="add", largest=1e-6), Kept(name="root", largest=1e-6))
