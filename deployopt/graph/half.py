@@ -29,7 +29,7 @@ from deployopt.graph.opsets import raise_opset
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import give_constant_outputs, lift_constants
 from deployopt.graph.running import RUN_ERRORS, largest_difference, open_graph
-from deployopt.graph.tensors import nodes_of
+from deployopt.graph.tensors import dense_tensors, nodes_of, subgraphs
 from deployopt.graph.writing import save_onnx
 
 LARGEST: Final = 65504.0
@@ -45,6 +45,13 @@ _OPSET_OF_PAIRS: Final = 19
 """From here on the scales of Q/DQ pairs may be float16."""
 _CHECKED: Final = 32
 _PAIRS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_MOVES: Final = frozenset(
+    {
+        "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "If", "Loop",
+        "Reshape", "Scan", "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+"""What gives no value that it was not given."""
 _SUMS: Final = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
 """What is small beside the rest of their result does not count in it."""
 
@@ -90,6 +97,13 @@ def convert_to_half(
         raise StepError(
             "The graph works nothing out in float32, so there is nothing to put into float16. "
             "It stands as it is."
+        )
+    unseen = _worked_out_inside(model)
+    if unseen:
+        raise StepError(
+            f"float16 is checked on every value, and what the node {unseen!r} works out in a graph "
+            "of its own cannot be looked at. The float32 form stands; export the model without "
+            "branches and loops to have this one."
         )
     how = Observing(
         scratch=destination.with_name("scratch.onnx"),
@@ -237,15 +251,36 @@ def _works_in_float32(model: onnx.ModelProto) -> bool:
     )
 
 
+def _worked_out_inside(model: onnx.ModelProto) -> str:
+    """The first node with a graph that does more with floats than move them; empty for none."""
+    for node in model.graph.node:
+        for graph in subgraphs(node):
+            floats = _floats_of(graph, model)
+            works = [one for one in nodes_of(graph) if one.op_type not in _MOVES]
+            if any(not floats.isdisjoint((*one.input, *one.output)) for one in works):
+                return str(node.name)
+    return ""
+
+
+def _floats_of(graph: onnx.GraphProto, model: onnx.ModelProto) -> set[str]:
+    """Float values of a graph within a node, and those around it that it may read."""
+    found = {t.name for t in dense_tensors(model) if t.data_type == onnx.TensorProto.FLOAT}
+    found |= _floats(model.graph)
+    inside = [graph, *(one for node in nodes_of(graph) for one in subgraphs(node))]
+    return found.union(*(_floats(one) for one in inside))
+
+
 def _float_values(model: onnx.ModelProto) -> set[str]:
-    graph = model.graph
-    floats = {
+    touched = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    return _floats(model.graph) & touched
+
+
+def _floats(graph: onnx.GraphProto) -> set[str]:
+    return {
         value.name
         for value in (*graph.value_info, *graph.output, *graph.input)
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-    touched = {name for node in graph.node for name in (*node.input, *node.output)}
-    return floats & touched
 
 
 def _largest(values: Array) -> float:

@@ -217,3 +217,31 @@ def test_what_is_small_beside_the_rest_may_be_cut_off() -> None:
     assert nodes_to_keep(model, seen) == ()
     found = nodes_to_keep(model, seen | {"variance": 1e-6, "sum": 1e-6, "y": 1e-3})
     assert found == (Kept(name="add", largest=1e-6), Kept(name="root", largest=1e-6))
+
+
+def _with_branch(op_type: str) -> onnx.ModelProto:
+    """The small model, with a branch of one node at its end."""
+    model = swollen(2.0)
+    outs = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in ("t", "e")]
+    then, other = (
+        make.make_graph([make.make_node(op_type, ["small"], [out.name])], out.name, [], [out])
+        for out in outs
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((), np.bool_), "go"))
+    asked = make.make_node(
+        "If", ["go"], ["chosen"], name="route", then_branch=then, else_branch=other
+    )
+    model.graph.node.insert(2, asked)
+    model.graph.node[3].input[0] = "chosen"
+    return model
+
+
+def test_what_is_worked_out_in_a_branch_is_not_taken_for_checked(saved: Save) -> None:
+    with pytest.raises(StepError, match="the node 'route' works out in a graph of its own"):
+        convert(saved(_with_branch("Exp")), FEEDS)
+
+
+def test_a_branch_that_only_moves_values_is_float16(saved: Save) -> None:
+    done, made = convert(saved(_with_branch("Identity")), FEEDS)
+    assert done.kept == ()
+    assert types(made)["last"] == onnx.TensorProto.FLOAT16
