@@ -47,6 +47,19 @@ _CARD_FULL: Final = (
 )
 _SHOWN: Final = 3
 _ASSERTED: Final = re.compile(r'^[^"]{1,200} && "(.{1,400})"$')
+_UNKNOWN: Final = re.compile(r"(?i)plugin not found|plugin creator|^(false)?$")
+"""What the parser says of an operator that it looked for among its plugins in vain."""
+_NO_KERNEL: Final = re.compile(r"(\S{1,200}) has no runners that implement it")
+_CLASSICAL: Final = frozenset(
+    {
+        "ArrayFeatureExtractor", "Binarizer", "CastMap", "CategoryMapper", "DictVectorizer",
+        "FeatureVectorizer", "Imputer", "LabelEncoder", "LinearClassifier", "LinearRegressor",
+        "Normalizer", "OneHotEncoder", "SVMClassifier", "SVMRegressor", "Scaler", "TreeEnsemble",
+        "TreeEnsembleClassifier", "TreeEnsembleRegressor", "ZipMap",
+    }
+)  # fmt: skip
+"""Operators of the domain ai.onnx.ml."""
+_ELSEWHERE: Final = "build with --runtime onnxruntime or for a CPU target"
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +172,12 @@ def refusal_words(refusal: Refusal, capability: str, builder: str = "TensorRT fo
             f"{builder} builds no engine for compute capability {capability}; it knows "
             f"{', '.join(refusal.known)}."
         )
+    absent = _NO_KERNEL.search(refusal.why)
+    if absent and not refusal.nodes:
+        return (
+            f"{builder} does not take the graph: it has no kernel for the layer {absent[1]!r}. "
+            f"Export the model without that operator, or {_ELSEWHERE}."
+        )
     if not refusal.nodes:
         more = f" {_CARD_FULL}" if refusal.full else ""
         return f"{builder} could not build the engine: {refusal.why.rstrip('.')}.{more}"
@@ -174,6 +193,8 @@ def _node_words(node: RefusedNode) -> str:
     what = f" ({node.operator})" if node.operator else ""
     # Of the library's own conditions only the sentence in them is for a person.
     said = _ASSERTED.sub(r"\1", node.why)
+    if _UNKNOWN.search(said):
+        said = "its parser has no such operator"
     return f"{where}{what}: {safe_text(said, 200).rstrip('.')}"
 
 
@@ -187,9 +208,14 @@ def _remedy(node: RefusedNode) -> str:
             "Give the float model, or quantize it with signed, symmetric Q/DQ pairs: unsigned zero "
             "points are for CPUs."
         )
+    if node.operator in _CLASSICAL:
+        return (
+            "Operators of classical machine learning are for CPUs: build for a CPU target, or "
+            "export the model as operations on tensors."
+        )
     if "plugin" in said or "importer" in said or "microsoft" in said:
         return (
             "Export the model without that operator (fused operators of ONNX Runtime have plain "
-            "forms), or build for a CPU target."
+            f"forms), or {_ELSEWHERE}."
         )
-    return "Export the model in another form, or build for a CPU target."
+    return f"Export the model in another form, or {_ELSEWHERE}."

@@ -75,7 +75,8 @@ def watch_values(
         given = {name: array for name, array in feed.items() if name in inputs}
         asked = [name for name in names if name not in given]
         try:
-            found = session.run(asked, given)
+            # Asked for nothing, a session gives every output of the graph.
+            found = session.run(asked, given) if asked else []
         except RUN_ERRORS as error:
             said = " ".join(str(error).split())[:300]
             raise StepError(

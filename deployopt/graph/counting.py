@@ -1,7 +1,7 @@
 """A graph as arithmetic sees it: multiply-adds, weights, values read and written. Nothing is run.
 
-A file and the sizes of its free dimensions go in, Facts come out. Values whose shape cannot be
-found from the graph alone are left out, and `basis` says how many.
+A file and the sizes of its free dimensions go in, Facts come out. Nodes whose shapes
+cannot be found from the graph alone are left out, and `basis` says how many.
 """
 
 import math
@@ -13,23 +13,14 @@ from typing import Final
 import onnx
 
 from deployopt.core.plan import Facts, Operation
-from deployopt.graph.index import GraphIndex, attribute
+from deployopt.graph.index import GraphIndex
+from deployopt.graph.node_work import CONVOLUTIONS, Work, node_work
 from deployopt.graph.reading import read_graph
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.shapes import Shapes, known_shapes
 from deployopt.graph.sizes import elements, item_bytes, tensor_bytes
 from deployopt.graph.tensors import dense_tensors
 
-_MATRIX_PRODUCTS: Final = frozenset(
-    {
-        "MatMul", "FusedMatMul", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
-        "QLinearMatMul",
-    }
-)  # fmt: skip
-_CONVOLUTIONS: Final = {"Conv": 1, "ConvInteger": 1, "FusedConv": 1, "QLinearConv": 3}
-_FREE: Final = frozenset(
-    {"Constant", "Shape", "Reshape", "Identity", "Unsqueeze", "Squeeze", "Flatten", "Dropout"}
-)
 _FLOAT_BYTES: Final = 4
 
 
@@ -50,7 +41,7 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
         if node.op_type == "Gather" and len(index.weights.get(node.input[0], _NONE).dims) > 1
     }
     shapes, types = known_shapes(model, dims)
-    operations: Counter[tuple[str, float, float, float]] = Counter()
+    operations: Work = Counter()
     filled = _made_by("ConstantOfShape", index, shapes)
     parameters = sum(sizes.values()) + sum(filled.values())
     sizes |= filled | _made_by("DequantizeLinear", index, shapes)
@@ -58,11 +49,11 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
     for node in model.graph.node:
         if _is_fused(node, index) or all(name in sizes for name in node.output):
             continue
-        counted = _operation(node, shapes, sizes)
+        counted = node_work(node, shapes, sizes)
         if counted is None:
             unknown += 1
-        elif any(counted[1:]):
-            operations[counted] += 1
+        else:
+            operations += counted
     return Facts(
         parameters=parameters,
         embedding_parameters=sum(sizes[name] for name in embedded),
@@ -73,9 +64,13 @@ def facts_from_graph(path: Path, dims: Mapping[str, int]) -> Facts:
         ),
         peak_activation_bytes=_peak_bytes(model.graph, shapes, types, sizes),
         length=dims.get("length"),
-        basis=f"counted from the graph of {path.name}"
-        + (f"; {unknown} nodes of unknown shape left out" if unknown else ""),
+        basis=f"counted from the graph of {path.name}" + _left_out(unknown),
     )
+
+
+def _left_out(nodes: int) -> str:
+    said = "1 node" if nodes == 1 else f"{nodes} nodes"
+    return f"; {said} of unknown shape or work left out" if nodes else ""
 
 
 _NONE: Final = onnx.TensorProto()
@@ -88,7 +83,7 @@ def _is_fused(node: onnx.NodeProto, index: GraphIndex) -> bool:
     maker = index.producers.get(node.input[0]) if node.input else None
     if maker is None or node.op_type not in _FOLDED:
         return False
-    return maker.op_type in _CONVOLUTIONS or maker.op_type in {"Gemm", "BatchNormalization"}
+    return maker.op_type in CONVOLUTIONS or maker.op_type in {"Gemm", "BatchNormalization"}
 
 
 def _made_by(op_type: str, index: GraphIndex, shapes: Shapes) -> dict[str, int]:
@@ -100,51 +95,6 @@ def _made_by(op_type: str, index: GraphIndex, shapes: Shapes) -> dict[str, int]:
         for name in node.output
         if name in shapes
     }
-
-
-def _operation(
-    node: onnx.NodeProto, shapes: Shapes, weights: Mapping[str, int]
-) -> tuple[str, float, float, float] | None:
-    """Kind, multiply-adds, weights and values of one node, or None if a shape is unknown."""
-    if node.op_type in _FREE:
-        return ("elementwise", 0.0, 0.0, 0.0)
-    touched = [name for name in (*node.input, *node.output) if name and name not in weights]
-    if any(name not in shapes for name in touched):
-        return None
-    values = float(sum(math.prod(shapes[name]) for name in touched))
-    read = float(sum(weights.get(name, 0) for name in node.input))
-    if node.op_type in _CONVOLUTIONS:
-        kernel = shapes[node.input[_CONVOLUTIONS[node.op_type]]]
-        macs = float(math.prod(shapes[node.output[0]]) * math.prod(kernel[1:]))
-        return (_convolution_kind(node, kernel), macs, read or math.prod(kernel), values)
-    if node.op_type in _MATRIX_PRODUCTS or node.op_type == "Gemm":
-        return ("gemm", _products(node, shapes), read, values)
-    if node.op_type == "Gather":
-        # A lookup reads the rows it takes, not the table.
-        return ("elementwise", 0.0, 0.0, values)
-    return ("elementwise", 0.0, read, values)
-
-
-def _products(node: onnx.NodeProto, shapes: Shapes) -> float:
-    left = shapes[node.input[0]]
-    out = math.prod(shapes[node.output[0]])
-    if node.op_type == "Gemm" and attribute(node, "transA", 0) == 1:
-        return float(out * left[0])
-    if node.op_type == "FusedMatMul" and attribute(node, "transA", 0) == 1:
-        return float(out * left[-2])
-    return float(out * left[-1])
-
-
-def _convolution_kind(node: onnx.NodeProto, kernel: tuple[int, ...]) -> str:
-    group = attribute(node, "group", 1)
-    if isinstance(group, int) and group > 1:
-        return "depthwise" if kernel[1] == 1 else "conv"
-    window = kernel[2:]
-    if all(size == 1 for size in window):
-        return "conv1x1"
-    strides = attribute(node, "strides")
-    plain = strides is None or strides == [1] * len(window)
-    return "conv3x3" if plain and window == (3, 3) else "conv"
 
 
 def _peak_bytes(

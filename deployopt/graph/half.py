@@ -27,15 +27,17 @@ from deployopt.graph.index import attribute
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.opsets import raise_opset
 from deployopt.graph.reading import load_onnx
-from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.rewrite_constants import give_constant_outputs, lift_constants
 from deployopt.graph.running import RUN_ERRORS, largest_difference, open_graph
-from deployopt.graph.tensors import nodes_of
+from deployopt.graph.tensors import dense_tensors, nodes_of, subgraphs
 from deployopt.graph.writing import save_onnx
 
 LARGEST: Final = 65504.0
 """Of float16."""
 HEADROOM: Final = 4.0
 """Other requests may give values so many times as large as the largest that were seen."""
+SMALLEST: Final = 2.0**-14
+"""Below it float16 has fewer digits, and from a tenth of a millionth down none."""
 MASKED: Final = 1e30
 """Beyond it a number stands for minus infinity, as attention masks have it; it may be cut off."""
 _OPSET: Final = 13
@@ -45,6 +47,17 @@ _CHECKED: Final = 32
 _WITHOUT_ZERO: Final = 2
 """Inputs of a node that dequantizes by scale alone."""
 _PAIRS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_MOVES: Final = frozenset(
+    {
+        "Cast", "Concat", "Constant", "Expand", "Flatten", "Gather", "Identity", "If", "Loop",
+        "Reshape", "Scan", "Shape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+    }
+)  # fmt: skip
+"""What gives no value that it was not given."""
+_SUMS: Final = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
+"""What is small beside the rest of their result does not count in it."""
+_FACTORS: Final = 2
+"""So many inputs of a product or norm are multiplied."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +97,18 @@ def convert_to_half(
     lift_constants(model)
     name_nodes(model)
     model = onnx.shape_inference.infer_shapes(model)
+    if not _works_in_float32(model):
+        raise StepError(
+            "The graph works nothing out in float32, so there is nothing to put into float16. "
+            "It stands as it is."
+        )
+    unseen = _worked_out_inside(model)
+    if unseen:
+        raise StepError(
+            f"float16 is checked on every value, and what the node {unseen!r} works out in a graph "
+            "of its own cannot be looked at. The float32 form stands; export the model without "
+            "branches and loops to have this one."
+        )
     how = Observing(
         scratch=destination.with_name("scratch.onnx"),
         threads=threads,
@@ -108,17 +133,19 @@ def _weights_back(source: onnx.ModelProto) -> onnx.ModelProto:
         node = model.graph.node[at]
         if node.op_type == "DequantizeLinear" and set(node.input) <= constants.keys():
             found = [onnx.numpy_helper.to_array(constants[name]) for name in node.input]
-            axis = attribute(node, "axis", 1)
+            axis = int(str(attribute(node, "axis", 1)))
             back = onnx.numpy_helper.from_array(_dequantized(found, axis), node.output[0])
             model.graph.initializer.append(back)
             del model.graph.node[at]
     return model
 
 
-def _dequantized(found: Sequence[Array], axis: object) -> Array:
+def _dequantized(found: Sequence[Array], axis: int) -> Array:
     """Of weights, scale and, where there is one, the zero point."""
     values, scale = found[0].astype(np.float32), found[1].astype(np.float32)
-    shape = [-1 if at == axis and scale.ndim else 1 for at in range(values.ndim)]
+    shape = [1] * values.ndim
+    if scale.ndim:
+        shape[axis] = -1
     if len(found) > _WITHOUT_ZERO:
         values = values - found[2].astype(np.float32).reshape(shape)
     return np.asarray(values * scale.reshape(shape), np.float32)
@@ -150,13 +177,31 @@ def largest_values(
 
 
 def nodes_to_keep(model: onnx.ModelProto, largest: Mapping[str, float]) -> tuple[Kept, ...]:
-    """The nodes that read or give a value too near the end of float16's range."""
+    """The nodes that read or give a value too near either end of float16's range.
+
+    At the lower end is a value that was never seen as large as the smallest number with all digits.
+    """
     kept = []
     for node in model.graph.node:
-        worst = max((largest.get(name, 0.0) for name in (*node.input, *node.output)), default=0.0)
+        sizes = [largest.get(name, 0.0) for name in (*node.input, *node.output)]
+        worst = max(sizes, default=0.0)
+        faint = [size for size in _small_matters(node, sizes) if 0.0 < size < SMALLEST]
         if worst > LARGEST / HEADROOM:
             kept.append(Kept(name=node.name, largest=worst))
+        elif faint:
+            kept.append(Kept(name=node.name, largest=min(faint)))
     return tuple(kept)
+
+
+def _small_matters(node: onnx.NodeProto, sizes: list[float]) -> list[float]:
+    """Of a sum only what it gives; a bias, the third input, is added to what is larger.
+
+    A pair's scale is of the type of what it scales.
+    """
+    if node.op_type in _PAIRS:
+        return []
+    given = sizes[len(node.input) :]
+    return given if node.op_type in _SUMS else [*sizes[: min(len(node.input), _FACTORS)], *given]
 
 
 def half_graph(source: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:
@@ -166,6 +211,8 @@ def half_graph(source: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:
     """
     model = onnx.ModelProto()
     model.CopyFrom(source)
+    # Its cast would make what the weight is called already.
+    give_constant_outputs(model)
     # It tells of every weight that is cut off.
     logging.getLogger(convert_float_to_float16.__module__).setLevel(logging.ERROR)
     made: onnx.ModelProto = convert_float_to_float16(
@@ -209,7 +256,14 @@ def _difference(one: Path, other: Path, feeds: Sequence[Feed], threads: int) -> 
         raise StepError(f"The float16 graph does not run: {said}. The float32 form stands.") from (
             error
         )
-    found = largest_difference(*answers)
+    # Places and counts that a rounding moved are for the judges of accuracy, as any wrong answer.
+    pairs = [
+        (a, b)
+        for before, after in zip(*answers, strict=True)
+        for a, b in zip(before, after, strict=True)
+        if a.dtype.kind == "f" and a.shape == b.shape
+    ]
+    found = largest_difference([[a for a, _ in pairs]], [[b for _, b in pairs]])
     if not np.isfinite(found):
         raise StepError(
             "The float16 graph gives answers that are not finite where float32's are: a value "
@@ -225,15 +279,46 @@ def _answers(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Array
     return [[np.asarray(out) for out in session.run(None, feed)] for feed in asked]
 
 
+def _works_in_float32(model: onnx.ModelProto) -> bool:
+    """Whether any node does more with a float32 than cast it."""
+    floats = _float_values(model)
+    floats |= {t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT}
+    return any(
+        node.op_type != "Cast" and not floats.isdisjoint((*node.input, *node.output))
+        for node in nodes_of(model.graph)
+    )
+
+
+def _worked_out_inside(model: onnx.ModelProto) -> str:
+    """The first node with a graph that does more with floats than move them; empty for none."""
+    for node in model.graph.node:
+        for graph in subgraphs(node):
+            floats = _floats_of(graph, model)
+            works = [one for one in nodes_of(graph) if one.op_type not in _MOVES]
+            if any(not floats.isdisjoint((*one.input, *one.output)) for one in works):
+                return str(node.name)
+    return ""
+
+
+def _floats_of(graph: onnx.GraphProto, model: onnx.ModelProto) -> set[str]:
+    """Float values of a graph within a node, and those around it that it may read."""
+    found = {t.name for t in dense_tensors(model) if t.data_type == onnx.TensorProto.FLOAT}
+    found |= _floats(model.graph)
+    inside = [graph, *(one for node in nodes_of(graph) for one in subgraphs(node))]
+    return found.union(*(_floats(one) for one in inside))
+
+
 def _float_values(model: onnx.ModelProto) -> set[str]:
-    graph = model.graph
-    floats = {
+    touched = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    return _floats(model.graph) & touched
+
+
+def _floats(graph: onnx.GraphProto) -> set[str]:
+    return {
         value.name
         for value in (*graph.value_info, *graph.output, *graph.input)
         if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     }
-    touched = {name for node in graph.node for name in (*node.input, *node.output)}
-    return floats & touched
 
 
 def _largest(values: Array) -> float:

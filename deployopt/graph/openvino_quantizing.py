@@ -85,7 +85,10 @@ def quantize_for_openvino(
     model = read_openvino(source, describe_onnx(source))
     excluded = _excluded(model, options, _names_by_value(source))
     if len(excluded) == len(multipliers(model)):
-        raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
+        raise StepError(
+            "The graph has no convolution or matrix product that could be quantized. "
+            "The float forms stand."
+        )
     progress(0.1, f"calibrating on {len(feeds)} samples")
     quantized = _quantize(model, feeds, excluded, options)
     save_openvino(quantized, folder / IR_FILE)

@@ -15,6 +15,7 @@ from deployopt.graph.index import GraphIndex, attribute
 from deployopt.graph.reading import read_graph
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.sizes import elements
+from deployopt.graph.tensors import dense_tensors, nodes_of
 
 NEARLY_ALL: Final = 0.95
 """A head of a few thousand weights left in float does not make an int8 model mixed."""
@@ -23,7 +24,7 @@ _MULTIPLIERS: Final = frozenset(
     {
         "MatMul", "Gemm", "Conv", "ConvTranspose", "MatMulInteger", "ConvInteger", "QLinearMatMul",
         "QLinearConv", "QGemm", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "FusedMatMul",
-        "FusedConv", "FusedGemm",
+        "FusedConv", "FusedGemm", "Einsum", "LSTM", "GRU", "RNN", "DynamicQuantizeLSTM",
     }
 )  # fmt: skip
 _PASSED_THROUGH: Final = frozenset({"DequantizeLinear", "Transpose", "Reshape", "Identity"})
@@ -35,12 +36,15 @@ _PRECISIONS: Final = {
     onnx.TensorProto.INT8: Precision.INT8,
     onnx.TensorProto.UINT8: Precision.INT8,
 }
+_FLOATS: Final = frozenset(
+    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
+)
 _BLOCK_BITS: Final = defaultdict(lambda: Precision.MIXED, {4: Precision.INT4, 8: Precision.INT8})
 """Of MatMulNBits, whose weights lie packed in bytes."""
 
 
 def precision_found(path: Path) -> Precision:
-    """The precision of the file's weights; FP32 where it multiplies with none."""
+    """The precision of the file's weights; where it multiplies with none, of its other floats."""
     model = read_graph(path)
     lift_constants(model)
     return precision_of(model)
@@ -58,7 +62,18 @@ def precision_of_all(paths: Iterable[Path]) -> Precision:
 
 def precision_of(model: onnx.ModelProto) -> Precision:
     """The same of a model in memory whose constants are initializers."""
-    return _most(weight_shares(model))
+    return _most(weight_shares(model) or _float_shares(model))
+
+
+def _float_shares(model: onnx.ModelProto) -> Counter[Precision]:
+    """All floats of the file, if it multiplies nothing; weights behind a cast are not told of."""
+    counts: Counter[Precision] = Counter()
+    if any(node.op_type in _MULTIPLIERS for node in nodes_of(model.graph)):
+        return counts
+    for tensor in dense_tensors(model):
+        if tensor.data_type in _FLOATS:
+            counts[_PRECISIONS[tensor.data_type]] += elements(tensor)
+    return counts
 
 
 def _most(shares: Counter[Precision]) -> Precision:
@@ -74,7 +89,7 @@ def weight_shares(model: onnx.ModelProto) -> Counter[Precision]:
     index = GraphIndex(model)
     counts: Counter[Precision] = Counter()
     seen: set[str] = set()
-    for node in model.graph.node:
+    for node in nodes_of(model.graph):
         if node.op_type == "MatMulNBits":
             counts[_BLOCK_BITS[_whole(node, "bits")]] += _whole(node, "K") * _whole(node, "N")
             continue

@@ -98,7 +98,10 @@ def calibrate_static(
     model = prepared(source, scratch)
     chosen = chosen_nodes(model, options)
     if not any(node.op_type in MULTIPLIERS for node in chosen):
-        raise StepError(f"{source} has no convolution or matrix product that could be quantized.")
+        raise StepError(
+            "The graph has no convolution or matrix product that could be quantized. "
+            "The float forms stand."
+        )
     how = Observing(
         scratch=scratch,
         threads=options.threads,

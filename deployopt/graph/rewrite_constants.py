@@ -1,12 +1,14 @@
 """Constant nodes become initializers, and Identity nodes of initializers go.
 
 Exporters leave both: tied or equal weights come as Identity of the first one. Other rewritings and
-the quantizers then have one kind of weight to look for. Exact.
+the quantizers then have one kind of weight to look for. Exact. The other way round, an output that
+is nothing but a weight can be given by a node, for rewritings that put one of their own before it.
 """
 
 from collections.abc import Mapping
 
 import onnx
+import onnx.helper
 
 from deployopt.graph.index import attribute
 from deployopt.graph.tensors import nodes_of
@@ -33,6 +35,24 @@ def lift_constants(model: onnx.ModelProto) -> int:
         del graph.node[position]
     _rename_inputs(graph, renamed)
     return len(gone)
+
+
+def give_constant_outputs(model: onnx.ModelProto) -> int:
+    """Change the model in place: an output that is a weight comes out of a node; how many were."""
+    graph = model.graph
+    outputs = {value.name for value in graph.output}
+    found = [tensor for tensor in graph.initializer if tensor.name in outputs]
+    taken = {name for node in nodes_of(graph) for name in (*node.input, *node.output)}
+    taken |= {value.name for value in (*graph.initializer, *graph.input, *graph.output)}
+    for tensor in found:
+        given, kept = tensor.name, f"{tensor.name}_constant"
+        while kept in taken:
+            kept += "_"
+        taken.add(kept)
+        tensor.name = kept
+        _rename_inputs(graph, {given: kept})
+        graph.node.append(onnx.helper.make_node("Identity", [kept], [given], name=f"{kept}_given"))
+    return len(found)
 
 
 def _rename_inputs(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:

@@ -1,7 +1,8 @@
 """The shape of every value of a graph for given sizes of its free dimensions; nothing is run.
 
-Node by node in the graph's order: ONNX's own shape inference for each operator, and the small
-integer arithmetic with which exporters compute shapes carried out. Weights are seen by their
+Node by node in the graph's order: ONNX's own shape inference for each operator, what the file
+declares where that knows nothing, and the small integer arithmetic with which exporters compute
+shapes carried out. Weights are seen by their
 headers only, so that a model of gigabytes costs no more than its graph.
 """
 
@@ -10,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import onnx
+import onnx.checker
 import onnx.defs
 import onnx.helper
 import onnx.numpy_helper
@@ -25,6 +27,8 @@ from deployopt.graph.sizes import elements
 
 Shapes = dict[str, tuple[int, ...]]
 _SMALL: Final = 1024
+_LOOP_OWN: Final = 2
+"""Inputs of a loop before those that it carries: how often, and whether at all."""
 _PRIMES: Final = (
     (7, 61, 11, 29, 17, 23, 13, 19),
     (5, 97, 31, 3, 41, 37, 43, 47),
@@ -37,8 +41,15 @@ class Known:
     def __init__(self, model: onnx.ModelProto, dims: Mapping[str, int]) -> None:
         self.opset = opset_of(model)
         self.imports = list(model.opset_import)
+        self.versions = {stamp.domain: stamp.version for stamp in model.opset_import}
         self.types: dict[str, onnx.TypeProto] = {}
         self.numbers: dict[str, Array] = {}
+        self.declared = {
+            value.name: _with_sizes(value, dims)
+            for value in (*model.graph.value_info, *model.graph.output)
+            if value.type.tensor_type.HasField("shape")
+            and all(isinstance(size, int) or size in dims for size in sizes_of(value))
+        }
         for value in model.graph.input:
             self.types[value.name] = _with_sizes(value, dims)
         for tensor in model.graph.initializer:
@@ -74,6 +85,8 @@ def sweep(model: onnx.ModelProto, dims: Mapping[str, int]) -> Known:
     known = Known(model, dims)
     for node in model.graph.node:
         _infer(node, known)
+        _carry(node, known)
+        _declare(node, known)
         _compute(node, known)
     return known
 
@@ -104,13 +117,36 @@ def _infer(node: onnx.NodeProto, known: Known) -> None:
         if name in known.numbers
     }
     try:
-        schema = onnx.defs.get_schema(node.op_type, known.opset, node.domain)
+        version = known.versions.get(node.domain, known.opset)
+        schema = onnx.defs.get_schema(node.op_type, version, node.domain)
         outputs = onnx.shape_inference.infer_node_outputs(
             schema, node, inputs, data, opset_imports=known.imports
         )
-    except (onnx.defs.SchemaError, onnx.shape_inference.InferenceError, RuntimeError):
+    except (
+        onnx.checker.ValidationError,
+        onnx.defs.SchemaError,
+        onnx.shape_inference.InferenceError,
+        RuntimeError,
+    ):
         return
     known.types.update(outputs)
+
+
+def _carry(node: onnx.NodeProto, known: Known) -> None:
+    """What a loop carries from step to step comes out as it went in, as good as always."""
+    if node.op_type != "Loop":
+        return
+    for name, carried in zip(node.output, node.input[_LOOP_OWN:], strict=False):
+        if carried in known.types and known.shape(name) is None:
+            known.types[name] = known.types[carried]
+
+
+def _declare(node: onnx.NodeProto, known: Known) -> None:
+    """Where nothing was inferred the file's own word is taken, if it leaves no size free."""
+    for name in node.output:
+        declared = known.declared.get(name)
+        if declared is not None and known.shape(name) is None:
+            known.types[name] = declared
 
 
 def _compute(node: onnx.NodeProto, known: Known) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import Artifact, Precision
+from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.card import CUDA, TENSORRT, has_bfloat16
 from deployopt.core.recipe import Recipe, Step
 from deployopt.core.target import Target
@@ -43,6 +43,14 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     float8: bool
 
 
+def as_it_came(source: Artifact) -> bool:
+    """Whether no form is made of a model: it is quantized or in shorter floats already."""
+    if source.precision in {Precision.INT8, Precision.FP8, Precision.MIXED}:
+        return True
+    # Another model's half floats are made float32 by the export.
+    return source.format is Format.ONNX and source.precision in {Precision.FP16, Precision.BF16}
+
+
 def card_forms(
     source: Artifact,
     last: Step,
@@ -51,13 +59,10 @@ def card_forms(
     *,
     convolutional: bool,
 ) -> tuple[CardForm, ...]:
-    """Float first, which the others have to beat; `told` says of a form what it is for.
-
-    A graph that is quantized already is taken as it is.
-    """
+    """Float first, which the others have to beat; `told` says of a form what it is for."""
+    if as_it_came(source):
+        return (("float", (last,), told("in its own precisions")),)
     whole = ("float", (last,), f"{told('in fp32')}, TF32 off; others have to beat it")
-    if source.precision in {Precision.INT8, Precision.MIXED}:
-        return (whole,)
     half = ConvertHalf()
     forms: list[CardForm] = [
         whole,

@@ -1,7 +1,7 @@
 """float16: a float ONNX graph, or one with Q/DQ pairs, for cards that work in half precision.
 
 In: an ONNX graph and real inputs. Out: the same with float16 between its inputs and outputs, which
-stay float32; nodes whose values come too near the end of float16's range stay float32 too.
+stay float32; nodes whose values come too near an end of float16's range stay float32 too.
 """
 
 from typing import ClassVar
@@ -25,7 +25,7 @@ class ConvertHalf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """`samples` is the most inputs that ranges are taken from."""
 
     name: ClassVar[str] = "convert-half"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX
@@ -53,9 +53,18 @@ class ConvertHalf(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         context.progress(1.0, "converted")
         kept = f"no value of {len(feeds)} inputs came near the end of its range"
         if done.kept:
-            worst = max(one.largest for one in done.kept)
             named = name_list([one.name for one in done.kept], _SHOWN)
-            kept = f"{len(done.kept)} of {done.nodes} nodes stay float32 ({named}): values of up "
-            kept += f"to {worst:.3g} were seen there"
+            kept = f"{len(done.kept)} of {done.nodes} nodes stay float32 ({named}): "
+            kept += f"{_seen([one.largest for one in done.kept])} were seen there"
         note = f"float16: {kept}; answers differ by {done.difference:.1e} at most from before."
         return onnx_artifact(source, context, precision_found(path), note, STATIC_SESSION)
+
+
+def _seen(largest: list[float]) -> str:
+    """What values were too large, and what too small."""
+    found = []
+    if max(largest) > 1.0:
+        found.append(f"values of up to {max(largest):.3g}")
+    if min(largest) < 1.0:
+        found.append(f"values of no more than {min(largest):.3g}")
+    return " and ".join(found)

@@ -68,8 +68,8 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         names = quantize_symmetric(source.path, path, feeds, options, context.progress)
         context.progress(1.0, "quantized")
         note = (
-            f"{len(names)} products were given signed, symmetric Q/DQ pairs, calibrated on "
-            f"{len(feeds)} samples."
+            f"{len(names)} {'product was' if len(names) == 1 else 'products were'} given signed, "
+            f"symmetric Q/DQ pairs, calibrated on {len(feeds)} samples."
         )
         return onnx_artifact(source, context, precision_found(path), note, STATIC_SESSION)
 

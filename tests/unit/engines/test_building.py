@@ -210,6 +210,36 @@ def test_too_little_memory_is_said_before_anything_is_begun(mlp: Path) -> None:
         require_memory(mlp, available=2**20)
 
 
+PLUGIN = "Plugin not found, are the plugin name, version, and namespace correct?"
+CREATOR = "Assertion failed: creator && x == y: NonZero plugin creator version 1 was not found"
+
+
+@pytest.mark.parametrize("why", ["false", "", PLUGIN, CREATOR])
+def test_an_operator_that_the_parser_does_not_know_is_said_to_be_none_of_its_own(why: str) -> None:
+    node = RefusedNode(node="blocks/7/split", operator="SplitToSequence", why=why)
+    said = refusal_words(Refusal(nodes=(node,)), "8.6")
+    assert "'blocks/7/split' (SplitToSequence): its parser has no such operator. Export" in said
+    assert "--runtime onnxruntime" in said
+
+
+def test_operators_of_classical_learning_are_for_cpus() -> None:
+    node = RefusedNode(node="trees", operator="TreeEnsembleRegressor", why=PLUGIN)
+    said = refusal_words(Refusal(nodes=(node,)), "8.6")
+    assert "'trees' (TreeEnsembleRegressor)" in said
+    assert "classical machine learning are for CPUs" in said
+    assert "--runtime" not in said
+
+
+def test_a_layer_without_a_kernel_is_named_with_a_remedy() -> None:
+    why = (
+        "[tacticSupply.cpp::getSupportedFormats::48] Error Code 2: Internal Error (Assertion "
+        "!layerImpls.empty() failed. detect/nms_2 has no runners that implement it In x at y:48)"
+    )
+    said = refusal_words(Refusal(why=why), "8.6")
+    assert "it has no kernel for the layer 'detect/nms_2'. Export the model without" in said
+    assert "Assertion" not in said
+
+
 def test_words_for_what_is_refused() -> None:
     nodes = tuple(RefusedNode(node=f"n{at}", operator="Odd", why="no") for at in range(5))
     said = refusal_words(Refusal(nodes=nodes), "8.6")

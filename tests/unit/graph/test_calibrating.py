@@ -40,6 +40,15 @@ def test_ranges_are_those_of_all_requests(conv_model: onnx.ModelProto, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_inputs_alone_and_nothing_at_all_can_be_watched(
+    conv_model: onnx.ModelProto, tmp_path: Path
+) -> None:
+    how = Observing(scratch=tmp_path / "scratch.onnx", threads=1, seen=lambda _: None)
+    found = observe(conv_model, ["image"], images(2), how)
+    assert found["image"].lowest == min(feed["image"].min() for feed in images(2))
+    assert observe(conv_model, [], images(2), how) == {}
+
+
 def test_memory_does_not_grow_with_the_requests(
     conv_model: onnx.ModelProto, tmp_path: Path
 ) -> None:

@@ -170,3 +170,115 @@ def test_the_source_is_left_as_it_is(text_model: onnx.ModelProto) -> None:
 def test_without_inputs_nothing_is_converted(text_model: onnx.ModelProto, saved: Save) -> None:
     with pytest.raises(StepError, match="real inputs"):
         convert(saved(text_model), [])
+
+
+def test_a_graph_that_is_float16_already_is_not_converted_again(saved: Save) -> None:
+    model = swollen(2.0)
+    for tensor in model.graph.initializer:
+        array = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    feeds = [{"x": np.full((1, 4), 3.0, dtype=np.float16)}]
+    with pytest.raises(StepError, match="nothing to put into float16"):
+        convert(saved(model), feeds)
+
+
+def test_casts_alone_are_no_work_in_float32(saved: Save) -> None:
+    kind = onnx.TensorProto.FLOAT
+    nodes = [
+        make.make_node("Cast", ["x"], ["h"], to=onnx.TensorProto.FLOAT16),
+        make.make_node("Relu", ["h"], ["r"]),
+        make.make_node("Cast", ["r"], ["y"], to=kind),
+    ]
+    ends = [make.make_tensor_value_info(name, kind, ["batch", 4]) for name in "xy"]
+    graph = make.make_graph(nodes, "g", ends[:1], ends[1:])
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(StepError, match="nothing to put into float16"):
+        convert(saved(model), FEEDS)
+
+
+def test_an_output_that_is_a_weight_stays_one(saved: Save) -> None:
+    model = swollen(2.0)
+    model.graph.output.append(make.make_tensor_value_info("up", onnx.TensorProto.FLOAT, [4, 4]))
+    path = saved(model)
+    done, _ = convert(path, FEEDS)
+    before, after = (run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx")))
+    assert np.array_equal(before, after)
+    assert done.difference < 0.01
+
+
+def test_a_place_that_rounding_moved_is_no_overflow(saved: Save) -> None:
+    model = swollen(2.0)
+    model.graph.node.append(make.make_node("ArgMax", ["y"], ["place"], axis=1))
+    place = make.make_tensor_value_info("place", onnx.TensorProto.INT64, [1, 1])
+    model.graph.output.append(place)
+    # The second is made the greater by less than float16 tells.
+    last = np.diag([1.0, 1.0001, 1.0, 1.0]).astype(np.float32)
+    model.graph.initializer[2].CopyFrom(onnx.numpy_helper.from_array(last, "last"))
+    path = saved(model)
+    done, _ = convert(path, FEEDS)
+    before, after = (run_graph(p, FEEDS, 1)[0][1] for p in (path, path.with_name("half.onnx")))
+    assert not np.array_equal(before, after)
+    assert done.difference < 0.01
+
+
+def test_values_that_are_all_too_small_stay_float32(saved: Save) -> None:
+    done, made = convert(saved(swollen(1e-9)), FEEDS)
+    assert [one.name for one in done.kept] == ["grow", "shrink"]
+    assert types(made)["last"] == onnx.TensorProto.FLOAT16
+    assert done.difference < 0.01
+
+
+def test_what_is_small_beside_the_rest_may_be_cut_off() -> None:
+    nodes = [
+        make.make_node("Add", ["variance", "epsilon"], ["sum"], name="add"),
+        make.make_node("Sqrt", ["sum"], ["y"], name="root"),
+        make.make_node("DequantizeLinear", ["w", "epsilon"], ["d"], name="pair"),
+    ]
+    nodes += [
+        make.make_node(op_type, ["y", "d2", "bias"], ["z"], name=op_type)
+        for op_type in ("Gemm", "Conv", "LayerNormalization")
+    ]
+    model = make.make_model(make.make_graph(nodes, "g", [], []))
+    seen = {
+        "d2": 1.0,
+        "bias": 1e-6,
+        "z": 1.0,
+        "variance": 2.0,
+        "epsilon": 1e-12,
+        "sum": 2.0,
+        "y": 1.4,
+        "d": 1e-10,
+    }
+    assert nodes_to_keep(model, seen) == ()
+    found = nodes_to_keep(model, seen | {"variance": 1e-6, "sum": 1e-6, "y": 1e-3})
+    assert found == (Kept(name="add", largest=1e-6), Kept(name="root", largest=1e-6))
+
+
+def _with_branch(op_type: str) -> onnx.ModelProto:
+    """The small model, with a branch of one node at its end."""
+    model = swollen(2.0)
+    outs = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in ("t", "e")]
+    then, other = (
+        make.make_graph([make.make_node(op_type, ["small"], [out.name])], out.name, [], [out])
+        for out in outs
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((), np.bool_), "go"))
+    asked = make.make_node(
+        "If", ["go"], ["chosen"], name="route", then_branch=then, else_branch=other
+    )
+    model.graph.node.insert(2, asked)
+    model.graph.node[3].input[0] = "chosen"
+    return model
+
+
+def test_what_is_worked_out_in_a_branch_is_not_taken_for_checked(saved: Save) -> None:
+    with pytest.raises(StepError, match="the node 'route' works out in a graph of its own"):
+        convert(saved(_with_branch("Exp")), FEEDS)
+
+
+def test_a_branch_that_only_moves_values_is_float16(saved: Save) -> None:
+    done, made = convert(saved(_with_branch("Identity")), FEEDS)
+    assert done.kept == ()
+    assert types(made)["last"] == onnx.TensorProto.FLOAT16

@@ -7,7 +7,7 @@ import onnx
 import onnx.helper as make
 
 from deployopt.core.samples import Array
-from deployopt.graph.rewrite_constants import lift_constants
+from deployopt.graph.rewrite_constants import give_constant_outputs, lift_constants
 
 Feeds = list[dict[str, Array]]
 Answers = Callable[[onnx.ModelProto, Feeds], list[Array]]
@@ -47,3 +47,16 @@ def test_a_copy_of_an_activation_and_a_constant_output_stay() -> None:
     model = make.make_model(graph)
     assert lift_constants(model) == 0
     assert len(model.graph.node) == 2
+
+
+def test_an_output_that_is_a_weight_can_be_given_by_a_node(
+    text_model: onnx.ModelProto, texts: Feeds, answers: Answers
+) -> None:
+    before = answers(text_model, texts)
+    assert give_constant_outputs(text_model) == 0
+    value = make.make_tensor_value_info("last.w", onnx.TensorProto.FLOAT, [128, 2])
+    text_model.graph.output.append(value)
+    assert give_constant_outputs(text_model) == 1
+    assert "last.w" not in {tensor.name for tensor in text_model.graph.initializer}
+    for old, new in zip(before, answers(text_model, texts), strict=True):
+        assert np.array_equal(old, new)

@@ -61,6 +61,15 @@ def test_what_is_int8_already_is_opened_as_it_is() -> None:
     assert [name for name, _, _ in found] == ["float"]
 
 
+def test_a_graph_in_half_precision_is_opened_as_it_is_and_not_called_fp32() -> None:
+    found = graph_steps(
+        GraphPlace(provider="cuda", compute_capability="9.0"), GRAPH, convolutional=True
+    )
+    assert [(name, reason) for name, _, reason in found] == [
+        ("float", "the graph in its own precisions for ONNX Runtime on CUDA")
+    ]
+
+
 def test_shapes_are_for_tensorrt_alone() -> None:
     asked = {"cuda": (), "tensorrt": PROFILE, "tensorrt-plan": PROFILE}
     for provider, profile in asked.items():

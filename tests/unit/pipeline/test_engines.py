@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from deployopt.core.artifact import Precision
+from deployopt.core.artifact import Format, Precision
 from deployopt.pipeline.engines import EnginePlace, engine_place, engine_steps
 from deployopt.planning.targets import load_target
 from deployopt.steps.engine import BuildEngine
@@ -39,6 +39,18 @@ def test_cards_that_have_float8_get_a_form_of_it(capability: str) -> None:
 def test_what_is_int8_already_is_built_as_it_is() -> None:
     given = msgspec.structs.replace(source().artifact, precision=Precision.INT8)
     assert [name for name, _, _ in engine_steps(PLACE, given, convolutional=True)] == ["float"]
+
+
+def test_a_graph_in_half_precision_is_built_as_it_is_and_not_called_fp32() -> None:
+    graph = source(form=Format.ONNX).artifact
+    given = msgspec.structs.replace(graph, precision=Precision.FP16)
+    ((name, steps, reason),) = engine_steps(PLACE, given, convolutional=True)
+    assert (name, steps) == ("float", (PLACE.step,))
+    assert reason == "an engine for SM86 in its own precisions"
+    assert len(engine_steps(PLACE, graph, convolutional=True)) == 3
+    # A folder's weights are float32 once they are exported.
+    folder = msgspec.structs.replace(source().artifact, precision=Precision.FP16)
+    assert len(engine_steps(PLACE, folder, convolutional=True)) == 3
 
 
 def test_a_layer_gets_a_part_of_the_cards_memory_to_work_in() -> None:

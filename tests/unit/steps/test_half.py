@@ -8,7 +8,7 @@ import pytest
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
-from deployopt.steps.half import ConvertHalf
+from deployopt.steps.half import ConvertHalf, _seen
 
 Context = Callable[[], StepContext]
 
@@ -30,3 +30,9 @@ def test_without_samples_nothing_is_known_of_ranges(
     bare = msgspec.structs.replace(context(), samples=None)
     with pytest.raises(StepError, match="real inputs"):
         ConvertHalf().requires(float_graph, bare)
+
+
+def test_both_ends_of_the_range_are_told_of() -> None:
+    assert _seen([9e4, 7e5]) == "values of up to 7e+05"
+    assert _seen([3e-9, 1e-6]) == "values of no more than 3e-09"
+    assert _seen([9e4, 3e-9]) == "values of up to 9e+04 and values of no more than 3e-09"
