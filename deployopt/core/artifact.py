@@ -53,6 +53,9 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     config_entries: dict[str, str] = {}
     profile: tuple[InputRange, ...] | msgspec.UnsetType = msgspec.UNSET
     """Of a graph that TensorRT opens: the requests that it builds for."""
+    capture: bool | msgspec.UnsetType = msgspec.UNSET
+    """Of a graph that ONNX Runtime opens on a card: whether requests of one shape are launched as
+    one CUDA graph, where that can be done."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

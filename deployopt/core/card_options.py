@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import SessionOptions
+from deployopt.core.card import CUDA, TENSORRT
 
 CUDA_OPTIONS: Final = {
     # As much as is asked for: the peak is then the model's, and not that of doubling an arena.
@@ -22,8 +23,23 @@ CUDA_OPTIONS: Final = {
 }
 
 
+CAPTURE: Final = {CUDA: "enable_cuda_graph", TENSORRT: "trt_cuda_graph_enable"}
+"""Launch as one CUDA graph what was captured of a request, which has to be of the same shape."""
+UNCAPTURED: Final = ("gpu_graph_id", "-1")
+"""Of one request: it neither captures anything nor is what was captured."""
+
 TF32_OFF: Final = ("NVIDIA_TF32_OVERRIDE", "0")
 """For TensorRT, a variable of the environment, to be set before its library is loaded."""
+
+
+def capture_options(provider: str, session: SessionOptions) -> dict[str, str]:
+    """What tells the provider to capture; nothing where the session is not to."""
+    return {CAPTURE[provider]: "1"} if captures(session) else {}
+
+
+def captures(session: SessionOptions) -> bool:
+    """Whether it was measured so."""
+    return session.capture is True
 
 
 def profile_options(session: SessionOptions) -> dict[str, str]:

@@ -12,7 +12,7 @@ import msgspec
 from deployopt.core.artifact import SessionOptions
 from deployopt.core.bundle import Manifest
 from deployopt.core.card import BUILT_THERE, CUDA, PLAN, TENSORRT
-from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
+from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, captures, profile_options
 from deployopt.core.errors import UsageError
 from deployopt.core.target import Target
 from deployopt.core.text import name_list
@@ -77,6 +77,12 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
             "a plan only in the version that built it, so it is given the graph: there ONNX "
             "Runtime optimizes it and hands it to TensorRT, and its times are not those of the "
             "measurement."
+        )
+    if captures(options):
+        untold.append(
+            "It was measured with requests launched as one CUDA graph each, for which Triton's "
+            "backend would have to keep their memory in place: there each kernel is launched by "
+            "itself."
         )
     if provider in BUILT_THERE:
         untold.append(

@@ -58,6 +58,15 @@ def test_shapes_are_for_tensorrt_alone() -> None:
         assert GraphPlace(provider=provider, profile=PROFILE).step.profile == PROFILE
 
 
+def test_where_requests_have_one_shape_they_are_captured() -> None:
+    fixed = (InputRange(name="x", least=(1, 4), usual=(8, 4), most=(8, 4)),)
+    for provider in ("cuda", "tensorrt"):
+        assert GraphPlace(provider=provider, profile=fixed).step.capture
+        assert not GraphPlace(provider=provider, profile=PROFILE).step.capture
+    # A plan captures by itself.
+    assert not GraphPlace(provider="tensorrt-plan", profile=fixed).step.capture
+
+
 def test_a_manifest_says_where_it_has_not_run() -> None:
     h100 = load_target("h100")
     note = graph_note(h100, GRAPH, ran=False)

@@ -320,6 +320,21 @@ def test_tensorrt_is_told_the_shapes_that_were_judged_and_no_precision(tmp_path:
     assert "NVIDIA_TF32_OVERRIDE=0" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_what_was_captured_is_launched_kernel_by_kernel_there_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=1, compute_capability="8.0")
+    card = target_of(gpu=gpu, provider="cuda")
+    for name, session in (("whole", SessionOptions(capture=True)), ("bits", SessionOptions())):
+        bundle = served_bundle(tmp_path, target=card, session=session, name=name)
+        export(bundle, tmp_path / f"out-{name}")
+        page = " ".join((tmp_path / f"out-{name}" / "README.md").read_text().split())
+        assert ("as one CUDA graph each" in page) == (name == "whole")
+        assert "enable_cuda_graph" not in str(configs(tmp_path / f"out-{name}")[name])
+
+
 def test_a_plan_is_handed_over_as_its_graph_and_that_is_said(tmp_path: Path) -> None:
     from deployopt.core.target import Gpu
 
