@@ -286,9 +286,10 @@ def card_void(seen: CardConditions) -> str | None:
 def _ours(pid: int) -> bool:
     """This process, or another of the same measurement, which is still while this one has its turn.
 
-    One that is gone, or whose number is another namespace's, is none of them.
+    So is the one that measures, which may have worked the reference out there before. One that is
+    gone, or whose number is another namespace's, is none of them.
     """
-    if pid == os.getpid():
+    if pid in {os.getpid(), os.getppid()}:
         return True
     try:
         return bool(psutil.Process(pid).ppid() == os.getppid())
