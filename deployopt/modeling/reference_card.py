@@ -115,8 +115,9 @@ class Place:
 
 
 def first_card() -> Card | None:
-    """The first one of CUDA's order; None where torch sees none."""
-    return Card(torch.device("cuda", 0)) if torch.cuda.is_available() else None
+    """The first one of CUDA's order; None where torch sees none, or was built for other cards."""
+    found = torch.version.cuda is not None and torch.cuda.is_available()
+    return Card(torch.device("cuda", 0)) if found else None
 
 
 def worked_out(

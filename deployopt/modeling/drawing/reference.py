@@ -72,28 +72,32 @@ def drawn(
     device: torch.device = CPU,
 ) -> Array:
     """One feed's image; what the networks are asked, on their device, is kept in `asked`."""
-    kept = asked or Asked()
     scheduler = ddim(inputs)
     scheduler.set_timesteps(steps or inputs.steps)
     guided = inputs.guidance > 1.0
     prompts = ("negative_ids", "input_ids") if guided else ("input_ids",)
     ids = torch.from_numpy(np.concatenate([feed[name] for name in prompts])).to(device)
-    kept.text.append((ids.cpu().numpy(),))
+    _keep(asked and asked.text, ids)
     hidden: Tensor = networks.text_encoder(ids)
     sample = torch.from_numpy(np.asarray(feed["noise"], dtype=np.float32)).to(device)
     for timestep in scheduler.timesteps:
         both = torch.cat([sample] * len(prompts))
         at = timestep.reshape(1).expand(len(both)).to(device)
-        kept.noise.append((both.cpu().numpy(), at.cpu().numpy(), hidden.cpu().numpy()))
+        _keep(asked and asked.noise, both, at, hidden)
         answer = networks.unet(both, at, hidden)
         if guided:
             apart, towards = answer.chunk(2)
             answer = apart + inputs.guidance * (towards - apart)
         sample = scheduler.step(answer, timestep, sample, eta=0.0).prev_sample
     latents = sample / inputs.scaling
-    kept.image.append((latents.cpu().numpy(),))
+    _keep(asked and asked.image, latents)
     image: Array = networks.vae(latents).clamp(-1.0, 1.0).cpu().numpy()
     return image
+
+
+def _keep(kept: list[tuple[Array, ...]] | None, *given: Tensor) -> None:
+    if kept is not None:
+        kept.append(tuple(one.cpu().numpy() for one in given))
 
 
 def ddim(inputs: DrawingInputs) -> Any:  # noqa: ANN401 -- diffusers has no types
