@@ -6,7 +6,7 @@ part of what a build shows.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -77,26 +77,27 @@ def drawn(
     guided = inputs.guidance > 1.0
     prompts = ("negative_ids", "input_ids") if guided else ("input_ids",)
     ids = torch.from_numpy(np.concatenate([feed[name] for name in prompts])).to(device)
-    _keep(asked and asked.text, ids)
+    _keep(asked, "text", ids)
     hidden: Tensor = networks.text_encoder(ids)
     sample = torch.from_numpy(np.asarray(feed["noise"], dtype=np.float32)).to(device)
     for timestep in scheduler.timesteps:
         both = torch.cat([sample] * len(prompts))
         at = timestep.reshape(1).expand(len(both)).to(device)
-        _keep(asked and asked.noise, both, at, hidden)
+        _keep(asked, "noise", both, at, hidden)
         answer = networks.unet(both, at, hidden)
         if guided:
             apart, towards = answer.chunk(2)
             answer = apart + inputs.guidance * (towards - apart)
         sample = scheduler.step(answer, timestep, sample, eta=0.0).prev_sample
     latents = sample / inputs.scaling
-    _keep(asked and asked.image, latents)
+    _keep(asked, "image", latents)
     image: Array = networks.vae(latents).clamp(-1.0, 1.0).cpu().numpy()
     return image
 
 
-def _keep(kept: list[tuple[Array, ...]] | None, *given: Tensor) -> None:
-    if kept is not None:
+def _keep(asked: Asked | None, part: Literal["text", "noise", "image"], *given: Tensor) -> None:
+    if asked is not None:
+        kept: list[tuple[Array, ...]] = getattr(asked, part)
         kept.append(tuple(one.cpu().numpy() for one in given))
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from deployopt.core.worked import Worked
 from deployopt.device.cuda_driver import Card
+from deployopt.device.machine import describe_machine
 from deployopt.pipeline import references as module
 from deployopt.pipeline.references import ReferenceKeys, reference_keys
 from deployopt.store.store import Store
@@ -28,7 +29,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., ReferenceKeys]:
     def found(
         card: Card | None = H100, *, torch: str = "2.13.0", threads: int = 4, isa: str = "avx2"
     ) -> ReferenceKeys:
-        here = module.describe_machine(runtime=False)
+        here = describe_machine(runtime=False)
         machine = msgspec.structs.replace(here, isa=(isa,))
         missing = None if card is not None else "there is no NVIDIA driver"
         with monkeypatch.context() as patch:
