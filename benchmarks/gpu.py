@@ -3,11 +3,13 @@
 Usage: python benchmarks/gpu.py [--target NAME] [--model demo-sentiment] [--bundle FOLDER]
        [--rounds 24] [--requests 400] [--results benchmarks/results]
 
-Builds what the card and the installs here can open (an engine of TensorRT for RTX, a graph for ONNX
-Runtime on CUDA, one for its TensorRT provider, one for TensorRT itself), verifies each there, and
-races them against torch on the same card: eager float32, eager with float16 autocast, and
-torch.compile in float16 with mode="max-autotune". The first of them runs twice in every round, so
-that the race shows what it calls a difference where there is none.
+Runs the tests that need a GPU. Builds what the card and the installs here can open (an engine of
+TensorRT for RTX, a graph for ONNX Runtime on CUDA, one for its TensorRT provider, one for TensorRT
+itself), verifies each there, and races them against torch on the same card: eager float32, eager
+with float16 autocast, and torch.compile in float16 with mode="max-autotune". The first of them runs
+twice in every round, so that the race shows what it calls a difference where there is none. ONNX
+Runtime's graphs are built once more for requests of one shape, and race launched as one CUDA graph
+against kernel by kernel. The reference is worked out on the card and on the CPU.
 A target of one's own (a TOML file with a [workload]) asks other batches and lengths. What came of
 it is written into the results folder, with the card, the driver and the environment.
 
@@ -29,6 +31,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import msgspec
 
 from benchmarks.environment import environment
+from benchmarks.gpu_parts import (
+    GpuTests,
+    ReferenceRun,
+    fixed_target,
+    gpu_tests,
+    how_launched,
+    named_target,
+    reference_run,
+)
 from benchmarks.racing import Ratio, Rounds, Spec, on_cores, race, ratio
 from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, TENSORRT, TENSORRT_INSTALL
 from deployopt.core.engine import RTX_CAPABILITIES, sm_of
@@ -54,6 +65,10 @@ NAMES = {
     "tensorrt": PLAN,
 }
 """Of what each runtime of `build` makes; what comes first is what the others are held against."""
+CAPTURED = frozenset({"onnxruntime", "onnxruntime-tensorrt"})
+"""Runtimes whose requests of one shape ONNX Runtime captures."""
+KERNELS = "kernel by kernel"
+REQUESTS = "requests.npz"
 EAGER, HALF, COMPILED = "torch eager fp32", "torch eager fp16", "torch.compile fp16"
 AIMS = {HALF: 2.0, COMPILED: 1.0}
 """The first is to be so many times as fast, one request at a time."""
@@ -73,6 +88,16 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     result: object
 
 
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """A graph whose requests have one shape; `ratio` is kernel by kernel over as one CUDA graph."""
+
+    verified: Verified
+    captured_share: float | None
+    uncaptured: str
+    rounds: Rounds
+    ratio: Ratio
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What a run found; `ratios` are times over those of `base`."""
 
@@ -82,6 +107,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     bundles: dict[str, Verified]
     rounds: Rounds
     ratios: dict[str, Ratio]
+    tests: GpuTests | None = None
+    launches: dict[str, Launch] = {}
+    """ONNX Runtime's graphs for requests of one shape."""
+    reference: ReferenceRun | None = None
 
 
 def main() -> int:
@@ -93,16 +122,27 @@ def main() -> int:
         print("skipped: nothing here can run an engine or a graph for a card. It needs:")
         print("\n".join(f"- {one}" for one in lacking))
         return 0
+    tests = gpu_tests()
+    print("\n".join(tests.said))
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         bundles = {ENGINE: asked.bundle} if asked.bundle else {}
+        target = asked.target or named_target(target_of(cards[0]), cards[0].name, folder)
         for runtime in () if bundles else routes(cards[0]):
-            target = asked.target or target_of(cards[0])
             bundles[NAMES[runtime]] = built(target, asked.model, folder / runtime, runtime)
         found_by_name = {name: verified(bundle) for name, bundle in bundles.items()}
         base = next(iter(bundles))
         specs = field(bundles, asked.model, folder, device="cuda")
         rounds = race(specs, rounds=asked.rounds, requests=asked.requests, count=_count(folder))
+        launches = {}
+        for runtime in CAPTURED.intersection(routes(cards[0])):
+            try:
+                launches[NAMES[runtime]] = launched(runtime, target, asked, folder)
+            except SystemExit as error:  # what was found before is kept
+                print(f"{runtime}, one shape: {error}")
+        with Store(None) as store:
+            source = resolve_model(asked.model, store=store)
+            answers = reference_run(source, decode_samples(folder / REQUESTS), threads=1)
     found = Outcome(
         card=cards[0],
         environment=environment(),
@@ -110,6 +150,9 @@ def main() -> int:
         bundles=found_by_name,
         rounds=rounds,
         ratios={name: ratio(rounds, name, base) for name in rounds if name != base},
+        tests=tests,
+        launches=launches,
+        reference=answers,
     )
     report(found)
     asked.results.mkdir(parents=True, exist_ok=True)
@@ -183,14 +226,40 @@ def verified(bundle: Path) -> Verified:
     )
 
 
-def field(bundles: Mapping[str, Path], model: str, folder: Path, *, device: str) -> list[Spec]:
-    """Everyone who races, on one core of this machine and its card."""
-    opened = open_bundle(next(iter(bundles.values())))
-    requests = folder / "requests.npz"
+def launched(runtime: str, target: str, asked: argparse.Namespace, folder: Path) -> Launch:
+    """A graph for requests of one shape, as it is opened against kernel by kernel."""
+    place = folder / f"fixed-{runtime}"
+    place.mkdir()
+    bundle = built(str(fixed_target(target, place)), asked.model, place / "built", runtime)
+    seen = verified(bundle)
+    requests = write_requests(bundle, place)
+    whole = on_cores(_ours(NAMES[runtime], bundle, requests), 1)
+    bits = msgspec.structs.replace(whole, name=f"{whole.name}, {KERNELS}", captured=False)
+    rounds = race((whole, bits), rounds=asked.rounds, requests=asked.requests, count=_count(place))
+    share, why = how_launched(seen.result)
+    return Launch(
+        verified=seen,
+        captured_share=share,
+        uncaptured=why,
+        rounds=rounds,
+        ratio=ratio(rounds, bits.name, whole.name),
+    )
+
+
+def write_requests(bundle: Path, folder: Path) -> Path:
+    """The requests of the bundle's gate split."""
+    opened = open_bundle(bundle)
     data = side_of(opened, ThisMachine().machine).data
     examples = decode_examples(data.examples).inputs
     asked = feeds(opened.manifest.interface, data.folder, examples, opened.target.workload)
-    requests.write_bytes(encode_samples(list(asked)))
+    path = folder / REQUESTS
+    path.write_bytes(encode_samples(list(asked)))
+    return path
+
+
+def field(bundles: Mapping[str, Path], model: str, folder: Path, *, device: str) -> list[Spec]:
+    """Everyone who races, on one core of this machine and its card."""
+    requests = write_requests(next(iter(bundles.values())), folder)
     ours = [_ours(name, bundle, requests) for name, bundle in bundles.items()]
     with Store(None) as store:
         source = resolve_model(model, store=store)
@@ -239,10 +308,25 @@ def report(found: Outcome) -> None:
             words = "" if aim is None else "reached" if one.low >= aim else "missed"
             told = f", aim {aim:g} {words}" if aim else ""
             print(f"{name}: {one} x the time of the {found.base}{told}")
+    _report_parts(found)
+
+
+def _report_parts(found: Outcome) -> None:
+    if found.tests is not None:
+        print(f"tests that need a GPU: exit {found.tests.exit_code}")
+    for name, one in found.launches.items():
+        share = 0.0 if one.captured_share is None else one.captured_share
+        why = f" ({one.uncaptured})" if one.uncaptured else ""
+        print(
+            f"{name}, one shape: {share:.0%} of requests launched as one CUDA graph{why}; "
+            f"{KERNELS} {one.ratio} x the time"
+        )
+    if found.reference is not None:
+        print(f"reference, {found.reference.words}")
 
 
 def _count(folder: Path) -> int:
-    return len(decode_samples(folder / "requests.npz"))
+    return len(decode_samples(folder / REQUESTS))
 
 
 def _torch_sees_a_card() -> bool:

@@ -128,6 +128,9 @@ def openvino_run(spec: Spec) -> Run:
 def bundle_run(spec: Spec) -> Run:
     """A bundle's model where its target says, such as an engine or a graph on its card."""
     setup = open_bundle(Path(spec.bundle)).setup
+    if not spec.captured:
+        plain = msgspec.structs.replace(setup.session, capture=msgspec.UNSET)
+        setup = msgspec.structs.replace(setup, session=plain)
     session = open_session(msgspec.structs.replace(setup, threads=spec.threads))
 
     def run(feed: Feed) -> npt.NDArray[np.float32]:

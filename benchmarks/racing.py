@@ -45,6 +45,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """Of torch, which moves requests there and answers back, as the others do."""
     bundle: str = ""
     """Opened whole, as `run` does, where it is given."""
+    captured: bool = True
+    """Whether a bundle's requests may be launched as one CUDA graph, where it is opened so."""
     half: bool = False
     compiled: bool = False
     threads: int = 1

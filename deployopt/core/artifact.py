@@ -55,6 +55,9 @@ class SessionOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of a graph that TensorRT opens: the requests that it builds for."""
     tf32: bool | msgspec.UnsetType = msgspec.UNSET
     """On a card: whether products of float32 may be worked out in TF32."""
+    capture: bool | msgspec.UnsetType = msgspec.UNSET
+    """Of a graph that ONNX Runtime opens on a card: whether requests of one shape are launched as
+    one CUDA graph, where that can be done."""
 
 
 class Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

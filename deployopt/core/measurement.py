@@ -64,6 +64,10 @@ class CardConditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     copied_share: float | None = None
     """Of the requests' time, what copies to the card and back took, by the card's own marks for an
     engine and by synchronised clocks here for ONNX Runtime."""
+    captured_share: float | None = None
+    """Of the requests, those whose work was launched as one CUDA graph each."""
+    uncaptured: str = ""
+    """Why none was, where it was tried."""
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -141,6 +141,10 @@ def card_over_rounds(trial: Trial) -> CardConditions | None:
         ),
         memory_of="card" if any(one.memory_of == "card" for one in seen) else "process",
         copied_share=_most(one.copied_share for one in seen),
+        captured_share=min(
+            (c.captured_share for c in seen if c.captured_share is not None), default=None
+        ),
+        uncaptured=next((one.uncaptured for one in seen if one.uncaptured), ""),
     )
 
 

@@ -23,12 +23,19 @@ _S: Final = 1e-9
 class Binding:
     """Of one session; not for several threads at once."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, place: str = "cuda") -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        place: str = "cuda",
+        spent: Spent | None = None,
+        options: onnxruntime.RunOptions | None = None,
+    ) -> None:
         self._session = session
+        self._options = options
         self._place = place
         self._names = [one.name for one in session.get_outputs()]
         self._held: dict[tuple[str, tuple[int, ...], str], onnxruntime.OrtValue] = {}
-        self.spent = Spent()
+        self.spent = Spent() if spent is None else spent
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
@@ -42,7 +49,7 @@ class Binding:
             bound.bind_output(name, self._place, 0)
         bound.synchronize_inputs()
         sent = time.perf_counter_ns()
-        self._session.run_with_iobinding(bound)
+        self._session.run_with_iobinding(bound, self._options)
         bound.synchronize_outputs()
         done = time.perf_counter_ns()
         answers: list[Array] = bound.copy_outputs_to_cpu()

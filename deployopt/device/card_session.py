@@ -1,9 +1,9 @@
 """ONNX Runtime on an NVIDIA card, and on nothing else.
 
 In: a setup whose provider is a card's. Out: a session whose first answer shows where every node
-ran. Refuses, each with a paragraph: machines without a driver or a card, an ONNX Runtime without
-the provider, libraries or a driver that do not fit, and a model of which ONNX Runtime worked out
-more than shapes on the CPU.
+ran, and whose next ones may be launched as one CUDA graph (card_capture.py). Refuses, each with a
+paragraph: machines without a driver or a card, an ONNX Runtime without the provider, libraries or a
+driver that do not fit, and a model of which ONNX Runtime worked out more than shapes on the CPU.
 """
 
 import atexit
@@ -15,24 +15,34 @@ from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import onnxruntime
 
 from deployopt.core.card import CARD_PROVIDERS, CUDA, EXCHANGE, ORT_GPU, TENSORRT
-from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
-from deployopt.core.errors import DeviceError
+from deployopt.core.card_options import (
+    TF32_OFF,
+    UNCAPTURED,
+    capture_options,
+    captures,
+    cuda_options,
+    profile_options,
+)
+from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
 from deployopt.device.card_binding import Binding
+from deployopt.device.card_capture import CapturingSession, Graph
 from deployopt.device.cuda_driver import cuda_major, cuda_words, driver_missing, driver_version
 from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.onnxruntime_session import (
     ORT_FAILURES,
     OnnxruntimeSession,
     explain_failure,
+    ort_errors,
     session_options,
 )
 from deployopt.device.placement import read_placement, require_on_card
-from deployopt.device.session import Named
+from deployopt.device.session import Named, Session, Spent
 from deployopt.device.setup import Setup
 from deployopt.store.locks import hold
 from deployopt.store.staging import scratch_folder, staged_folder
@@ -48,6 +58,8 @@ _PLACE: Final = "cuda"
 _WARNING: Final = 2
 """As ONNX Runtime begins."""
 _FATAL: Final = 4
+_WORDS: Final = 300
+"""Characters of why a graph is not captured."""
 _OF_TENSORRT: Final = "libnvinfer"
 
 
@@ -55,12 +67,16 @@ class CardSession:
     """An open model; not for several threads at once."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, provider: str, scratch: ExitStack
+        self,
+        session: onnxruntime.InferenceSession,
+        provider: str,
+        scratch: ExitStack,
+        spent: Spent,
+        options: onnxruntime.RunOptions | None,
     ) -> None:
         self._session = session
-        binding = Binding(session, _PLACE)
-        self.spent = binding.spent
-        self._inner = OnnxruntimeSession(session, binding.run)
+        self.spent = spent
+        self._inner = OnnxruntimeSession(session, Binding(session, _PLACE, spent, options).run)
         self._provider = provider
         self._scratch = scratch
         self._profile: bytes | None = None
@@ -84,6 +100,15 @@ class CardSession:
             self._look()
         return answer
 
+    def captured(self, feed: Mapping[str, Array], answers: Sequence[Array]) -> Graph:
+        """What this request launches, by its answers.
+
+        Raises:
+            DeviceError: there is no room for what it reads and writes.
+        """
+        with ort_errors():
+            return Graph(self._session, _PLACE, feed, answers)
+
     def _look(self) -> None:
         """Where the nodes ran; from here on nothing is recorded any more."""
         if self._profile is None:
@@ -95,12 +120,30 @@ class CardSession:
         self._looked = True
 
 
-def open_on_card(setup: Setup) -> CardSession:
+def open_on_card(setup: Setup) -> Session:
     """Open the model; raises as `open_session` does."""
-    provider = CARD_PROVIDERS[setup.provider]
     if setup.provider == TENSORRT:
         os.environ.update([TF32_OFF])
-    _require_runtime(setup, provider)
+    _require_runtime(setup, CARD_PROVIDERS[setup.provider])
+    spent = Spent()
+    plain = msgspec.structs.replace(
+        setup, session=msgspec.structs.replace(setup.session, capture=msgspec.UNSET)
+    )
+    if not captures(setup.session):
+        return _recorded(plain, spent)
+    try:
+        first = _recorded(setup, spent)
+    except (DeviceError, IntegrityError) as error:
+        # ONNX Runtime opens nothing that it could not capture; whatever else is wrong is so again.
+        session = _recorded(plain, spent)
+        spent.uncaptured = safe_text(str(error), _WORDS)
+        return session
+    return CapturingSession(first, lambda: _recorded(plain, spent))
+
+
+def _recorded(setup: Setup, spent: Spent) -> CardSession:
+    """A session whose first request is looked at."""
+    provider = CARD_PROVIDERS[setup.provider]
     with ExitStack() as stack:
         folder = stack.enter_context(staged_folder(scratch_folder()))
         session = _opened(setup, folder)
@@ -108,7 +151,12 @@ def open_on_card(setup: Setup) -> CardSession:
             raise DeviceError(_why_not(setup.provider, provider))
         scratch = stack.pop_all()
     atexit.register(scratch.close)
-    return CardSession(session, provider, scratch)
+    options = None
+    if captures(setup.session):
+        # What is recorded is launched kernel by kernel, or the record would be of a capture.
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry(*UNCAPTURED)
+    return CardSession(session, provider, scratch, spent, options)
 
 
 def _opened(setup: Setup, folder: Path) -> onnxruntime.InferenceSession:
@@ -170,15 +218,18 @@ def _require_runtime(setup: Setup, provider: str) -> None:
 
 def _providers(setup: Setup) -> list[tuple[str, dict[str, str]]]:
     """The target's first; where that is TensorRT, CUDA does what TensorRT has no layer for."""
-    cuda = (CARD_PROVIDERS[CUDA], _DEVICE | CUDA_OPTIONS)
+    cuda = _DEVICE | cuda_options(setup.session)
     if setup.provider == CUDA:
-        return [cuda]
-    return [(CARD_PROVIDERS[TENSORRT], tensorrt_options(setup)), cuda]
+        return [(CARD_PROVIDERS[CUDA], cuda | capture_options(CUDA, setup.session))]
+    return [
+        (CARD_PROVIDERS[TENSORRT], tensorrt_options(setup)),
+        (CARD_PROVIDERS[CUDA], cuda),
+    ]
 
 
 def tensorrt_options(setup: Setup) -> dict[str, str]:
     """What it built is kept, so that every process of a measurement runs the same kernels."""
-    options = _DEVICE | profile_options(setup.session)
+    options = _DEVICE | profile_options(setup.session) | capture_options(TENSORRT, setup.session)
     folder = _engines(setup)
     if folder is not None:
         options |= {

@@ -22,6 +22,7 @@ from deployopt.core.text import safe_text
 from deployopt.device.cuda_driver import card_address
 from deployopt.device.energy import SAMPLE_S
 from deployopt.device.gpu import name_of
+from deployopt.device.session import Spent
 from deployopt.device.setup import Setup
 
 OTHERS_MAX: Final = 0.05
@@ -256,14 +257,20 @@ def with_card(
     conditions: Conditions,
     provider: str,
     card: CardWatch | None,
-    copied_share: float | None = None,
+    spent: Spent | None = None,
 ) -> Conditions:
     """A round's conditions with those of the card that it ran on, told or not."""
     if provider == _CPU:
         return conditions
     seen = CardConditions() if card is None else card.conditions()
-    told = msgspec.structs.replace(seen, copied_share=copied_share)
-    return msgspec.structs.replace(conditions, card=told)
+    if spent is not None:
+        seen = msgspec.structs.replace(
+            seen,
+            copied_share=spent.copied_share,
+            captured_share=spent.captured_share,
+            uncaptured=spent.uncaptured,
+        )
+    return msgspec.structs.replace(conditions, card=seen)
 
 
 def card_void(seen: CardConditions) -> str | None:
@@ -279,9 +286,10 @@ def card_void(seen: CardConditions) -> str | None:
 def _ours(pid: int) -> bool:
     """This process, or another of the same measurement, which is still while this one has its turn.
 
-    One that is gone, or whose number is another namespace's, is none of them.
+    So is the one that measures, which may have worked the reference out there before. One that is
+    gone, or whose number is another namespace's, is none of them.
     """
-    if pid == os.getpid():
+    if pid in {os.getpid(), os.getppid()}:
         return True
     try:
         return bool(psutil.Process(pid).ppid() == os.getppid())

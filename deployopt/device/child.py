@@ -189,7 +189,7 @@ def _time(request: TimeRequest, say: Say, wait: Wait) -> Timed:
     spent_j, after = turns.energy_j(), read_conditions()
     threads = request.setup.threads
     seen = conditions_between(before, after, threads, turns.outside)
-    conditions = with_card(seen, request.setup.provider, card, spent.copied_share)
+    conditions = with_card(seen, request.setup.provider, card, spent)
     mismatched, compared = _compare(request.expected, parts, opened.names)
     return Timed(
         round=Round(

@@ -5,7 +5,8 @@ is not there, and session entries that would make the runtime open other files.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import onnxruntime
@@ -68,14 +69,21 @@ class OnnxruntimeSession:
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]
     ) -> list[Array]:
         """Answer one request; raises DeviceError where the runtime fails on it."""
-        try:
+        with ort_errors():
             return self._answer(output_names, input_feed)
-        except MemoryError as error:
-            raise DeviceError("The model needs more memory than it may take.") from error
-        except ORT_FAILURES as error:
-            raise DeviceError(
-                f"onnxruntime failed on this input: {safe_text(str(error), 400)}"
-            ) from error
+
+
+@contextmanager
+def ort_errors() -> Iterator[None]:
+    """What the runtime raises while it answers is a DeviceError."""
+    try:
+        yield
+    except MemoryError as error:
+        raise DeviceError("The model needs more memory than it may take.") from error
+    except ORT_FAILURES as error:
+        raise DeviceError(
+            f"onnxruntime failed on this input: {safe_text(str(error), 400)}"
+        ) from error
 
 
 def open_onnxruntime(setup: Setup) -> Session:

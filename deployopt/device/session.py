@@ -38,22 +38,32 @@ class Spent:
     """Where the time of a card's requests went, all of them since `clear` together."""
 
     def __init__(self) -> None:
+        self.uncaptured = ""
+        """Why requests of one shape cannot be launched as one CUDA graph, where that was tried."""
         self.clear()
 
     def clear(self) -> None:
         """Begin again: what a first request takes is of no other."""
         self._copied_s = self._worked_s = 0.0
+        self._requests = self._captured = 0
 
-    def add(self, copied_s: float, worked_s: float) -> None:
-        """One more request."""
+    def add(self, copied_s: float, worked_s: float, *, captured: bool = False) -> None:
+        """One more request, and whether its work was launched as one CUDA graph."""
         self._copied_s += copied_s
         self._worked_s += worked_s
+        self._requests += 1
+        self._captured += captured
 
     @property
     def copied_share(self) -> float | None:
         """Of the time, what copies to the card and back took; None before a request."""
         whole = self._copied_s + self._worked_s
         return self._copied_s / whole if whole > 0 else None
+
+    @property
+    def captured_share(self) -> float | None:
+        """Of the requests, those launched as one CUDA graph each; None before a request."""
+        return self._captured / self._requests if self._requests else None
 
 
 def spent_of(session: Session) -> Spent:

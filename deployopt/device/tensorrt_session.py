@@ -30,6 +30,7 @@ _TYPES: Final = {"fp32": np.float32, "fp16": np.float16, "int8": np.int8}
 
 _BEGUN, _SENT, _WORKED, _FETCHED = range(4)
 """Marks of a request."""
+_UNCAPTURED: Final = "the driver captures nothing of the engine"
 
 
 class Tensor(msgspec.Struct, kw_only=True):
@@ -171,7 +172,8 @@ class EngineSession:
         for name, values in answers.items():
             values.ravel()[...] = self._held[name].host[: values.nbytes].view(values.dtype)
         copied_s = card.between_s(_BEGUN, _SENT) + card.between_s(_WORKED, _FETCHED)
-        self.spent.add(copied_s, card.between_s(_SENT, _WORKED))
+        worked_s = card.between_s(_SENT, _WORKED)
+        self.spent.add(copied_s, worked_s, captured=self._graph is not None)
         self._capture()
         return [answers[name] for name in output_names or self._asked]
 
@@ -188,6 +190,7 @@ class EngineSession:
         """After the first request, which allocates; what cannot be captured is begun as before."""
         if self._fixed:
             self._graph = self._card.captured(self._execute)
+            self.spent.uncaptured = _UNCAPTURED if self._graph is None else ""
             self._fixed = False
 
     def _place(self, name: str, size: int) -> _Buffer:

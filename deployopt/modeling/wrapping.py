@@ -128,6 +128,8 @@ def _pair_axes(inputs: PairInputs, outputs: Sequence[str]) -> dict[str, dict[int
     return found | {both: {0: "images", 1: "texts"}}
 
 
-def tensors(feed: Feed, names: Sequence[str]) -> tuple[Tensor, ...]:
-    """The feed's arrays as tensors, in the order of `names`."""
-    return tuple(torch.from_numpy(feed[name]) for name in names)
+def tensors(
+    feed: Feed, names: Sequence[str], device: torch.device | None = None
+) -> tuple[Tensor, ...]:
+    """The feed's arrays as tensors, in the order of `names`; on the CPU where no device is said."""
+    return tuple(torch.from_numpy(feed[name]).to(device) for name in names)

@@ -12,16 +12,16 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.card import ORT_GPU, TENSORRT_PACKAGES
 from deployopt.core.codec import decode_json, encode_json, to_plain
-from deployopt.core.measurement import Machine, Split
+from deployopt.core.measurement import Split
 from deployopt.core.samples import Feed, decode_samples, encode_samples
+from deployopt.core.worked import Worked
 from deployopt.core.workload import Workload
 from deployopt.device.accuracy import Evaluation, evaluate
-from deployopt.device.machine import describe_machine
 from deployopt.device.reference import Reference, reference_of
 from deployopt.device.setup import EvaluationSet, Limits, Setup, setup_of, threads_on
 from deployopt.pipeline.ground import Ground
-from deployopt.pipeline.making import tool_versions
 from deployopt.pipeline.preparing import Prepared, split_feeds
+from deployopt.pipeline.references import Note, ReferenceKeys, reference_keys, untold
 from deployopt.pipeline.runtimes import built_apart
 from deployopt.steps.engine import graph_asked
 from deployopt.steps.session import GRAPH_SESSION
@@ -49,15 +49,24 @@ class _Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seconds: float
 
 
-def reference_answers(prepared: Prepared, split: Split, progress: Progress) -> Reference:
-    """What the model as it came answers to the split, through the library that it came for."""
+def reference_answers(
+    prepared: Prepared, split: Split, progress: Progress, note: Note = untold
+) -> Reference:
+    """What the model as it came answers to the split, through the library that it came for.
+
+    `note` is told where a card could not be used for it.
+    """
     if prepared.source.artifact.format is Format.ONNX:
         evaluation = candidate_answers(prepared, prepared.source.artifact, split, progress)
         return reference_of(prepared.source.interface, evaluation.outputs)
-    key = _reference_key(prepared, split)
-    stored = prepared.bench.store.lookup(key)
+    keys = _reference_keys(prepared, split)
+    stored = keys.lookup(prepared.bench.store)
     if stored is None:
-        stored = _keep(prepared, key, _ask_torch(prepared, split, progress), b"{}")
+        worked = Worked()
+        answers = _ask_torch(prepared, split, progress, worked)
+        stored = _keep(prepared, keys.of(worked), answers, b"{}")
+        if worked.note:
+            note(worked.note)
     outputs = decode_samples(stored.folder / _ANSWERS)
     return reference_of(prepared.source.interface, outputs)
 
@@ -131,20 +140,23 @@ def limits_for(prepared: Ground) -> Limits:
     return Limits(memory_bytes=max(there // 2, there - 2**30))
 
 
-def _ask_torch(prepared: Prepared, split: Split, progress: Progress) -> Sequence[Feed]:
+def _ask_torch(
+    prepared: Prepared, split: Split, progress: Progress, worked: Worked
+) -> Sequence[Feed]:
     from deployopt.steps.reference import (
         draw_reference_images,
         find_reference_boxes,
         predict_reference,
     )
 
-    feeds = split_feeds(prepared.source, prepared.dataset, split)
-    if prepared.source.interface.draws:
-        return draw_reference_images(prepared.source, feeds, prepared.bench.threads, progress)
-    if prepared.source.interface.detects or prepared.source.interface.pairs:
-        return find_reference_boxes(prepared.source, feeds, prepared.bench.threads, progress)
-    logits = predict_reference(prepared.source, feeds, prepared.bench.threads, progress)
-    name = prepared.source.interface.outputs[0]
+    source, threads = prepared.source, prepared.bench.threads
+    feeds = split_feeds(source, prepared.dataset, split)
+    if source.interface.draws:
+        return draw_reference_images(source, feeds, threads, progress, worked)
+    if source.interface.detects or source.interface.pairs:
+        return find_reference_boxes(source, feeds, threads, progress, worked)
+    logits = predict_reference(source, feeds, threads, progress, worked)
+    name = source.interface.outputs[0]
     return [{name: logits[i : i + 1]} for i in range(len(logits))]
 
 
@@ -154,18 +166,11 @@ def _keep(prepared: Prepared, key: str, outputs: Sequence[Feed], meta: bytes) ->
         return prepared.bench.store.commit(folder, key, meta=meta)
 
 
-def _reference_key(prepared: Prepared, split: Split) -> str:
-    """Of answers that were worked out here, whichever device measures."""
-    here = describe_machine(runtime=False)
+def _reference_keys(prepared: Prepared, split: Split) -> ReferenceKeys:
+    """Of answers that are worked out here, whichever device measures."""
     tools = _DRAWING if prepared.source.interface.draws else _REFERENCE
-    return cache_key(
-        _asked(prepared, prepared.source.artifact, split, here)
-        | {
-            "workload": to_plain(Workload()),
-            "tools": tool_versions(tools),
-            "threads": prepared.bench.threads,
-        }
-    )
+    asked = _asked(prepared, prepared.source.artifact, split)
+    return reference_keys(asked | {"workload": to_plain(Workload())}, tools, prepared.bench.threads)
 
 
 def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
@@ -174,8 +179,9 @@ def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
     for_cards = tuple({ORT_GPU, *TENSORRT_PACKAGES} & machine.packages.keys())
     tools = _OPENVINO if artifact.runtime == "openvino" else (*_RUNTIME, *for_cards)
     return cache_key(
-        _asked(prepared, artifact, split, machine)
+        _asked(prepared, artifact, split)
         | {
+            "isa": [machine.arch, *machine.isa],
             "workload": to_plain(prepared.request.target.workload),
             "tools": {name: machine.packages.get(name, "") for name in tools},
             "threads": threads_on(machine, prepared.request.target.runtime.threads),
@@ -184,14 +190,11 @@ def _candidate_key(prepared: Prepared, artifact: Artifact, split: Split) -> str:
     )
 
 
-def _asked(
-    prepared: Prepared, artifact: Artifact, split: Split, machine: Machine
-) -> dict[str, JsonValue]:
+def _asked(prepared: Prepared, artifact: Artifact, split: Split) -> dict[str, JsonValue]:
     return {
         "answers": _VERSION,
         "artifact": artifact.digest,
         "session": to_plain(artifact.session),
         "examples": prepared.dataset.splits[split].digest,
         "interface": to_plain(prepared.source.interface),
-        "isa": [machine.arch, *machine.isa],
     }

@@ -11,6 +11,7 @@ import msgspec
 from deployopt.core.artifact import Artifact, Format
 from deployopt.core.card import (
     BUILT_THERE,
+    CARD_PROVIDERS,
     CUDA,
     GRAPH_PROVIDERS,
     ORT_GPU,
@@ -24,6 +25,7 @@ from deployopt.core.card import (
 from deployopt.core.engine import InputRange
 from deployopt.core.target import Target
 from deployopt.pipeline.card_forms import Abilities, CardForm, card_forms
+from deployopt.pipeline.profiles import one_shape
 from deployopt.steps.for_card import OpenOnCard
 
 STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
@@ -46,7 +48,8 @@ class GraphPlace(msgspec.Struct, frozen=True, kw_only=True):
         """The last step of every form."""
         # CUDA's kernels take any shape; TensorRT builds for those that it is told.
         profile = self.profile if self.provider in BUILT_THERE else ()
-        return OpenOnCard(provider=self.provider, profile=profile)
+        capture = self.provider in CARD_PROVIDERS and one_shape(self.profile)
+        return OpenOnCard(provider=self.provider, profile=profile, capture=capture)
 
 
 def graph_steps(

@@ -67,7 +67,7 @@ def judge_finalists(
         DeviceError: every finalist that was asked crashed on it.
     """
     watcher.stage("Gate: reference", prepared.dataset.splits[Split.GATE].examples)
-    reference = reference_answers(prepared, Split.GATE, watcher.advance)
+    reference = reference_answers(prepared, Split.GATE, watcher.advance, watcher.note)
 
     def ask(candidate: Candidate, made: Made) -> Finalist[AccuracyTrial]:
         return _ask(prepared, candidate, made, reference, watcher)

@@ -44,6 +44,13 @@ def profile_for(
     return tuple(_seen(name, requests, shapes, batch) for name in (requests[0] if requests else ()))
 
 
+def one_shape(profile: Sequence[InputRange]) -> bool:
+    """Whether all requests have one shape, but for a last batch, which may be smaller."""
+    return bool(profile) and all(
+        one.usual == one.most and one.least[1:] == one.most[1:] for one in profile
+    )
+
+
 def _seen(
     name: str,
     requests: "Sequence[Feed]",

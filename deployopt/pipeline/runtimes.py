@@ -18,7 +18,7 @@ from deployopt.core.measurement import Machine
 from deployopt.core.request import BuildRequest
 from deployopt.core.search import Effort
 from deployopt.core.target import Target
-from deployopt.device.machine import matches
+from deployopt.device.machine import describe_machine, matches
 from deployopt.pipeline.card_forms import CardForm
 from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
 from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
@@ -69,7 +69,7 @@ def with_runtime(request: BuildRequest) -> BuildRequest:
     if provider != "cpu":
         if provider == RTX:
             need_builder()
-        _require_plain(request)
+        _require_plain(seen)
     return seen
 
 
@@ -197,16 +197,20 @@ def _no_engine(target: Target) -> str:
 
 
 def _require_plain(request: BuildRequest) -> None:
-    """Refuse what has to run on the card what is built, or to time it."""
-    wrong = list(request.search_options)
+    """Refuse a search, and a baseline where a build does not run what it makes."""
+    searching = list(request.search_options)
     if request.effort not in {None, Effort.QUICK}:
-        wrong.append("--effort")
-    if request.baseline is not None:
-        wrong.append("--baseline")
-    if wrong:
+        searching.append("--effort")
+    if searching:
         raise UsageError(
-            f"{' and '.join(wrong)} cannot be asked of a GPU target yet: smaller shapes and "
-            "baselines are timed against each other, which needs the card. "
-            "Leave it out; `deployopt finetune` and `deployopt distill` train a model before it is "
-            "built."
+            f"{' and '.join(searching)} cannot be asked of a GPU target yet: which smaller shapes "
+            "are worth teaching is known of CPUs only. Leave it out; `deployopt finetune` and "
+            "`deployopt distill` train a model before it is built."
+        )
+    if request.baseline is not None and built_apart(request.target, describe_machine()):
+        raise UsageError(
+            "--baseline cannot be asked here: both would be timed against each other, and what is "
+            f"built for {request.target.name} is not run by this build. Leave it out, and run "
+            "`deployopt compare OLD NEW` on the card's machine. A graph that is built there "
+            f"(--runtime {ON_CUDA}, {ON_TENSORRT} or {ON_PLAN}) takes a baseline."
         )

@@ -73,7 +73,7 @@ def ask_recipes(
     if all(candidate.made is None for candidate in sized):
         return tuple(Tried(candidate=candidate) for candidate in sized)
     watcher.stage("Reference", prepared.dataset.splits[Split.SEARCH].examples)
-    reference = reference_answers(prepared, Split.SEARCH, watcher.advance)
+    reference = reference_answers(prepared, Split.SEARCH, watcher.advance, watcher.note)
     return tuple(_ask(candidate, prepared, reference, watcher) for candidate in sized)
 
 

@@ -71,6 +71,7 @@ def watched_words(latency: LatencySummary | None) -> str:
         None
         if seen.copied_share is None
         else f"copies to it and back up to {seen.copied_share:.0%} of a request",
+        _captured(seen),
         "memory by the whole card's rise" if seen.memory_of == "card" else None,
     )
     return ", ".join(part for part in told if part) or "NVML tells nothing of it"
@@ -83,6 +84,13 @@ def _beside(seen: CardConditions) -> str | None:
         "" if seen.others_share is None else f" with {seen.others_share:.0%} of its time at most"
     )
     return f"{seen.others} other process{'' if seen.others == 1 else 'es'} on it{share}"
+
+
+def _captured(seen: CardConditions) -> str | None:
+    if seen.captured_share:
+        share = "" if seen.captured_share == 1 else f" for {seen.captured_share:.0%} of requests"
+        return f"launched as one CUDA graph{share}"
+    return f"launched kernel by kernel ({seen.uncaptured})" if seen.uncaptured else None
 
 
 def _words(one: CandidateResult, card: CardSummary) -> str:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.card import BUILT_THERE, TENSORRT
+from deployopt.core.card import BUILT_THERE, CARD_PROVIDERS, TENSORRT
 from deployopt.core.engine import InputRange
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
@@ -22,6 +22,9 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """`profile` is for what TensorRT builds: the requests that it is built for, input by input.
 
     With `tf32` products of float32 may be worked out in TF32.
+
+    `capture` is for workloads whose requests have one shape: ONNX Runtime launches them as one CUDA
+    graph. A plan needs no such word.
     """
 
     name: ClassVar[str] = "open-on-card"
@@ -35,9 +38,10 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     provider: str = "cuda"
     profile: tuple[InputRange, ...] = ()
     tf32: bool = False
+    capture: bool = False
 
     def requires(self, source: Artifact, context: StepContext) -> None:
-        """Refuse other formats, and a profile for a provider that takes none."""
+        """Refuse other formats, and options for a provider that takes none such."""
         need_format(self.name, source, self.consumes)
         need_samples_file(self.name, context, required=False)
         if self.profile and self.provider not in BUILT_THERE:
@@ -48,6 +52,11 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.tf32 and self.provider == TENSORRT:
             raise StepError(
                 f"open-on-card: the provider {TENSORRT} has no option for TF32. Leave it out."
+            )
+        if self.capture and self.provider not in CARD_PROVIDERS:
+            raise StepError(
+                f"open-on-card: the provider {self.provider} captures by itself where it can. "
+                "Leave capture out."
             )
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
@@ -61,5 +70,5 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             source,
             folder=context.workdir,
             digest="",
-            session=card_session(self.provider, self.profile, tf32=self.tf32),
+            session=card_session(self.provider, self.profile, tf32=self.tf32, capture=self.capture),
         )

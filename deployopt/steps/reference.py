@@ -1,4 +1,7 @@
-"""The reference's own answers, by the library that the model came for; not a step of a recipe."""
+"""The reference's own answers, by the library that the model came for; not a step of a recipe.
+
+On the first card that torch sees, where it is large enough; `worked` is told where it was.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -9,6 +12,7 @@ from deployopt.core.errors import StepError
 from deployopt.core.interface import DrawingInputs
 from deployopt.core.samples import Array, Feed
 from deployopt.core.source import SourceModel
+from deployopt.core.worked import Worked
 
 
 def predict_reference(
@@ -16,12 +20,18 @@ def predict_reference(
     feeds: Sequence[Feed],
     threads: int,
     progress: Callable[[float, str], None],
+    worked: Worked | None = None,
 ) -> npt.NDArray[np.float32]:
     """Logits `[n, classes]`, a row a feed; raises StepError where they are not finite."""
     from deployopt.modeling.reference import predict
 
     return predict(
-        source.artifact.folder, source.interface, feeds, threads=threads, progress=progress
+        source.artifact.folder,
+        source.interface,
+        feeds,
+        threads=threads,
+        progress=progress,
+        worked=worked,
     )
 
 
@@ -30,12 +40,18 @@ def find_reference_boxes(
     feeds: Sequence[Feed],
     threads: int,
     progress: Callable[[float, str], None],
+    worked: Worked | None = None,
 ) -> list[dict[str, Array]]:
     """A detector's outputs, a request each; raises StepError where they are not finite."""
     from deployopt.modeling.reference import find_boxes
 
     return find_boxes(
-        source.artifact.folder, source.interface, feeds, threads=threads, progress=progress
+        source.artifact.folder,
+        source.interface,
+        feeds,
+        threads=threads,
+        progress=progress,
+        worked=worked,
     )
 
 
@@ -44,6 +60,7 @@ def draw_reference_images(
     feeds: Sequence[Feed],
     threads: int,
     progress: Callable[[float, str], None],
+    worked: Worked | None = None,
 ) -> list[dict[str, Array]]:
     """What the pipeline draws, an image a request; raises StepError where one is not finite.
 
@@ -62,4 +79,5 @@ def draw_reference_images(
         interface.outputs[0],
         threads=threads,
         progress=progress,
+        worked=worked,
     )

@@ -1,4 +1,7 @@
-"""What the reference says of documents and prompts, by torch in float32; no step of a recipe."""
+"""What the reference says of documents and prompts, by torch in float32; no step of a recipe.
+
+On the first card that torch sees, where it is large enough; `worked` is told where it was.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,9 +10,10 @@ from deployopt.core.freeing import release_memory
 from deployopt.core.samples import Feed
 from deployopt.core.scores import Scored
 from deployopt.core.source import SourceModel
+from deployopt.core.worked import Worked
 
 
-def score_reference(
+def score_reference(  # noqa: PLR0913 -- how, and who is told
     source: SourceModel,
     documents: Sequence[Feed],
     prompts: Sequence[Feed],
@@ -17,6 +21,7 @@ def score_reference(
     progress: Callable[[float, str], None],
     *,
     questions: Sequence[ChoiceQuestion] = (),
+    worked: Worked | None = None,
 ) -> Scored:
     """NLL by document, a greedy answer of up to 64 tokens to each prompt, choices' likelihoods.
 
@@ -32,6 +37,7 @@ def score_reference(
         questions=questions,
         threads=threads,
         progress=progress,
+        worked=worked,
     )
     release_memory()
     return found

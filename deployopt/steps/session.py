@@ -33,18 +33,24 @@ Sums of products of whole numbers are exact in it, and signed pairs have slow ke
 
 
 def card_session(
-    provider: str, profile: tuple[InputRange, ...] = (), *, tf32: bool = False
+    provider: str,
+    profile: tuple[InputRange, ...] = (),
+    *,
+    tf32: bool = False,
+    capture: bool = False,
 ) -> SessionOptions:
     """On a card every fusion of the provider is wanted; what was measured of CPUs is no rule there.
 
     TensorRT takes Q/DQ pairs as they stand, and makes products of whole numbers of them itself.
     """
+    captured = capture or msgspec.UNSET
     if provider == PLAN:
         return SessionOptions(profile=profile or msgspec.UNSET, tf32=tf32 or msgspec.UNSET)
     if provider != TENSORRT:
-        return SessionOptions(tf32=tf32 or msgspec.UNSET)
+        return SessionOptions(tf32=tf32 or msgspec.UNSET, capture=captured)
     return SessionOptions(
         disabled_optimizers=(REQUANTIZING,),
         config_entries=GRAPH_SESSION.config_entries,
         profile=profile or msgspec.UNSET,
+        capture=captured,
     )

@@ -115,6 +115,7 @@ def served_bundle(
     runtime: RuntimeName = "onnxruntime",
     model: Mapping[str, bytes] | None = None,
     name: str = "sample",
+    precision: Precision = Precision.FP32,
 ) -> Path:
     """A published bundle at `folder/NAME`; `model` is its files when it is none of the assets."""
     target = target or target_of()
@@ -156,7 +157,7 @@ def served_bundle(
         model=next(path for path in own if path.endswith((".onnx", ".xml"))),
         runtime=runtime,
         opset=17,
-        precision=Precision.FP32,
+        precision=precision,
         session=session or SessionOptions(),
         threads=target.runtime.threads,
         interface=interface,

@@ -89,7 +89,12 @@ def test_the_bundle_holds_a_graph_for_cuda(bundle: Path) -> None:
         "version": "",
         "ran": False,
     }
-    assert told["session"] == {"disabled_optimizers": [], "config_entries": {}}
+    # All arrays are of one shape, so that a request may be launched as one CUDA graph.
+    assert told["session"] == {
+        "disabled_optimizers": [],
+        "config_entries": {},
+        "capture": True,
+    }
     target = decode_json((bundle / "target.json").read_bytes(), Target, where="target.json")
     assert target.runtime.provider == "cuda"
     steps = json.loads((bundle / "lineage.json").read_bytes())["steps"]

@@ -1,5 +1,6 @@
 """Models that draw, end to end: a tiny Stable Diffusion with random weights."""
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from deployopt.core.drawing import GRAPHS, UNET
 from deployopt.core.errors import StepError
 from deployopt.core.interface import DrawingInputs
 from deployopt.core.noise_schedule import NoiseSchedule
+from deployopt.core.samples import Array
+from deployopt.core.worked import Worked
 from deployopt.core.workload import Workload
 from deployopt.device.drawing.noise import normal_noise
 from deployopt.device.drawing.schedule import course_of, one_step
@@ -283,6 +286,43 @@ def test_weights_that_are_missing_are_no_random_ones(
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(StepError, match=r"lack conv_out\.weight"):
         draw_reference(folder, complete[1], [], "image", threads=1, progress=lambda *_: None)
+
+
+def test_a_card_draws_the_same_and_nothing_of_it_stays_behind(
+    complete: tuple[Path, DrawingInputs], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch's `cpu` is in the card's place, then its `meta`, on which nothing has a value."""
+    import torch
+
+    from deployopt.modeling import reference_card
+
+    folder, inputs = complete
+    interface = read_pipeline(folder).interface
+    prompts = list(feeds(interface, folder, list(PROMPTS[:1]), Workload()))
+
+    def drawn(device: str | None, worked: Worked) -> Array:
+        def card() -> Any:
+            if device is None:
+                return None
+            found = reference_card.Card(torch.device(device))
+            monkeypatch.setattr(type(found), "free_bytes", lambda _: 2**40)
+            return found
+
+        monkeypatch.setattr(reference_card, "first_card", card)
+        given = (folder, inputs, prompts, "image")
+        (found,) = draw_reference(*given, threads=2, progress=lambda *_: None, worked=worked)
+        return found["image"]
+
+    here, there = Worked(), Worked()
+    assert np.allclose(drawn(None, here), drawn("cpu", there), atol=1e-5)
+    assert (here.on_card, there.on_card) == (False, True)
+    with pytest.raises(NotImplementedError) as raised:
+        drawn("meta", Worked())
+    first: BaseException = raised.value
+    while first.__context__ is not None:
+        first = first.__context__
+    assert "Cannot copy out of meta tensor" in str(first)
+    assert ".vae(latents)" in str(traceback.extract_tb(first.__traceback__)[-1].line)
 
 
 def test_a_bundle_is_compared_with_itself(invoke: Invoke, bundle: Path) -> None:

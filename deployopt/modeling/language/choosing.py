@@ -29,6 +29,7 @@ def choice_likelihoods(model: PreTrainedModel, question: ChoiceQuestion) -> tupl
     wanted = torch.full((count, longest), _LEFT_OUT)
     for row, choice in enumerate(question.choices):
         wanted[row, : len(choice)] = torch.tensor(choice)
+    wanted = wanted.to(model.device)
     total = -_nats(first.expand(count, 1, -1), wanted[:, :1])
     if longest > 1:
         given = wanted.masked_fill(wanted == _LEFT_OUT, _PADDING)
@@ -43,7 +44,7 @@ def choice_likelihoods(model: PreTrainedModel, question: ChoiceQuestion) -> tupl
 
 def _read(model: PreTrainedModel, cache: DynamicCache, prompt: tuple[int, ...]) -> torch.Tensor:
     """The logits after the prompt, `[1, 1, vocabulary]`."""
-    ids = torch.tensor([prompt])
+    ids = torch.tensor([prompt], device=model.device)
     last = torch.empty(0)
     for start in range(0, ids.shape[1], _PIECE):
         last = _logits(model, cache, ids[:, start : start + _PIECE], last=True)

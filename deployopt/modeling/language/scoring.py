@@ -6,7 +6,7 @@ to each prompt. Logits are worked out for a part of a document at a time, so tha
 grow with the vocabulary times the length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,10 @@ from deployopt.core.errors import StepError
 from deployopt.core.interface import Task
 from deployopt.core.samples import Feed
 from deployopt.core.scores import Scored
+from deployopt.core.worked import Worked
 from deployopt.modeling.language.choosing import choice_likelihoods
 from deployopt.modeling.loading import load_model
+from deployopt.modeling.reference_card import Place, worked_out
 from deployopt.modeling.threads import torch_threads
 
 IDS: Final = "input_ids"
@@ -44,6 +46,7 @@ def score(  # noqa: PLR0913 -- all that is asked of one loaded model
     threads: int = 1,
     answer: int = ANSWER_TOKENS,
     progress: Callable[[float, str], None] = _silent,
+    worked: Worked | None = None,
 ) -> Scored:
     """NLL of every document, and greedy answers of up to `answer` tokens, an end token included.
 
@@ -53,37 +56,42 @@ def score(  # noqa: PLR0913 -- all that is asked of one loaded model
         RefusedInputError: the folder may not be opened.
         StepError: it does not load, or gives numbers that are not finite.
     """
-    with torch_threads(threads), torch.inference_mode():
-        model = load_model(folder, Task.TEXT_GENERATION)
-        scorer = _Scorer(model)
-        total = len(documents) + len(prompts) + len(questions)
-        nll = []
-        for at, document in enumerate(documents):
-            nll.append(scorer.nll(document))
-            progress((at + 1) / total, f"reference: {at + 1} of {len(documents)} documents")
-        answers: list[tuple[int, ...]] = [()] * len(prompts)
-        done = 0
-        for rows in _alike(prompts):
-            for row, found in zip(
-                rows, scorer.answers([prompts[at] for at in rows], answer), strict=True
-            ):
-                answers[row] = found
-            done += len(rows)
-            share = (len(documents) + done) / total
-            progress(share, f"reference: {done} of {len(prompts)} answers")
-        choices = []
-        for at, question in enumerate(questions):
-            choices.append(choice_likelihoods(model, question))
-            share = (total - len(questions) + at + 1) / total
-            progress(share, f"reference: {at + 1} of {len(questions)} questions")
-    if not all(map(_finite, (*nll, *(one for some in choices for one in some)))):
+    model = load_model(folder, Task.TEXT_GENERATION)
+    total = len(documents) + len(prompts) + len(questions)
+
+    def work(place: Place) -> Scored:
+        scorer = _Scorer(model, place.device)
+        nll: list[float] = []
+        answers: dict[int, tuple[int, ...]] = {}
+        choices: list[tuple[float, ...]] = []
+
+        def tell(done: int, what: str) -> None:
+            progress((len(nll) + len(answers) + len(choices)) / total, f"reference: {done} {what}")
+
+        def ask(rows: list[int]) -> None:
+            found = scorer.answers([prompts[at] for at in rows], answer)
+            answers.update(zip(rows, found, strict=True))
+            tell(len(answers), f"of {len(prompts)} answers")
+
+        with torch_threads(threads), torch.inference_mode():
+            for document in documents:
+                nll.append(scorer.nll(document))
+                tell(len(nll), f"of {len(documents)} documents")
+            place.ask(range(len(prompts)), lambda *rows: _alike(prompts, *rows), _TOGETHER, ask)
+            for question in questions:
+                choices.append(choice_likelihoods(model, question))
+                tell(len(choices), f"of {len(questions)} questions")
+        return Scored(
+            nll=tuple(nll),
+            counts=tuple(document[IDS].shape[1] - 1 for document in documents),
+            chosen=tuple(answers[row] for row in range(len(prompts))),
+            choices=tuple(choices),
+        )
+
+    found = worked_out(model, work, worked)
+    if not all(map(_finite, (*found.nll, *(one for some in found.choices for one in some)))):
         raise StepError(f"The model in {folder} gives numbers that are not finite.")
-    return Scored(
-        nll=tuple(nll),
-        counts=tuple(document[IDS].shape[1] - 1 for document in documents),
-        chosen=tuple(answers),
-        choices=tuple(choices),
-    )
+    return found
 
 
 def _finite(value: float) -> bool:
@@ -93,13 +101,14 @@ def _finite(value: float) -> bool:
 class _Scorer:
     """An open model and the tokens that end its answers."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, device: torch.device) -> None:
         self._model = model
+        self._device = device
         self._ends = _end_tokens(model)
 
     def nll(self, document: Feed) -> float:
         """The sum over the document's tokens but the first, in float64."""
-        ids = torch.from_numpy(document[IDS])
+        ids = torch.from_numpy(document[IDS]).to(self._device)
         cache = DynamicCache(config=self._model.config)
         total = 0.0
         length = ids.shape[1]
@@ -113,7 +122,8 @@ class _Scorer:
     def answers(self, prompts: Sequence[Feed], most: int) -> list[tuple[int, ...]]:
         """The likeliest token after each prompt, again and again; prompts of one length."""
         cache = DynamicCache(config=self._model.config)
-        ids = torch.from_numpy(np.concatenate([prompt[IDS] for prompt in prompts]))
+        together = np.concatenate([prompt[IDS] for prompt in prompts])
+        ids = torch.from_numpy(together).to(self._device)
         found: list[list[int]] = [[] for _ in prompts]
         for _ in range(most):
             tokens = self._logits(ids, cache, last=True)[:, -1].argmax(-1)
@@ -139,14 +149,16 @@ class _Scorer:
         return logits
 
 
-def _alike(prompts: Sequence[Feed]) -> Iterator[list[int]]:
-    """Rows of one length, so many that are answered together: the weights are read once for all."""
+def _alike(prompts: Sequence[Feed], rows: Sequence[int], most: int) -> list[list[int]]:
+    """Rows of one length, up to `most` answered together: the weights are read once for all."""
     by_length: dict[int, list[int]] = {}
-    for row, prompt in enumerate(prompts):
-        by_length.setdefault(prompt[IDS].shape[1], []).append(row)
-    for rows in by_length.values():
-        for start in range(0, len(rows), _TOGETHER):
-            yield rows[start : start + _TOGETHER]
+    for row in rows:
+        by_length.setdefault(prompts[row][IDS].shape[1], []).append(row)
+    return [
+        alike[start : start + most]
+        for _, alike in sorted(by_length.items())
+        for start in range(0, len(alike), most)
+    ]
 
 
 def _end_tokens(model: PreTrainedModel) -> frozenset[int]:

@@ -9,10 +9,16 @@ from typing import Final
 
 import msgspec
 
-from deployopt.core.artifact import SessionOptions
+from deployopt.core.artifact import Precision, SessionOptions
 from deployopt.core.bundle import Manifest
 from deployopt.core.card import BUILT_THERE, CUDA, PLAN, TENSORRT
-from deployopt.core.card_options import CUDA_OPTIONS, TF32_OFF, profile_options
+from deployopt.core.card_options import (
+    CUDA_OPTIONS,
+    TF32_OFF,
+    captures,
+    cuda_options,
+    profile_options,
+)
 from deployopt.core.errors import UsageError
 from deployopt.core.target import Target
 from deployopt.core.text import name_list
@@ -21,6 +27,7 @@ _HEEDED: Final = frozenset({"session.use_device_allocator_for_initializers"})
 """Session entries that onnxruntime_backend passes on."""
 _BACKENDS: Final = ("onnxruntime", "openvino", "tensorrt")
 """Runtimes whose models a backend opens: TensorRT's by ONNX Runtime, which hands it the graph."""
+_PLANNED_ONLY: Final = frozenset({Precision.BF16, Precision.FP8})
 _ACCELERATORS: Final = ("cpu", CUDA, TENSORRT, PLAN)
 _SEARCHES: Final = ("EXHAUSTIVE", "HEURISTIC", "DEFAULT")
 _ARENAS: Final = ("kNextPowerOfTwo", "kSameAsRequested")
@@ -53,6 +60,12 @@ def session_of(manifest: Manifest, target: Target) -> TritonSession:
             "that opens it as it was measured. Build it for onnxruntime or openvino, with a target "
             "whose provider is cpu, cuda, tensorrt or tensorrt-plan."
         )
+    if provider == PLAN and manifest.precision in _PLANNED_ONLY:
+        raise UsageError(
+            f"A bundle in {manifest.precision} is for TensorRT itself: Triton would be given its "
+            "graph for ONNX Runtime, of which nothing says that it hands such values to TensorRT. "
+            "Build it with --runtime onnxruntime-tensorrt, which tries fp16 and int8."
+        )
     if manifest.runtime == "openvino":
         return _openvino(manifest)
     return _onnxruntime(manifest, provider)
@@ -78,7 +91,13 @@ def _onnxruntime(manifest: Manifest, provider: str) -> TritonSession:
             "Runtime optimizes it and hands it to TensorRT, and its times are not those of the "
             "measurement."
         )
-    if provider in BUILT_THERE:
+    if captures(options):
+        untold.append(
+            "It was measured with requests launched as one CUDA graph each, for which Triton's "
+            "backend would have to keep their memory in place: there each kernel is launched by "
+            "itself."
+        )
+    if provider in BUILT_THERE and options.tf32 is not True:
         untold.append(
             "It was measured with TF32 off, which Triton's backend cannot tell TensorRT: start the "
             f"server with {'='.join(TF32_OFF)} in its environment."
@@ -116,7 +135,7 @@ def _accelerators(provider: str, options: SessionOptions) -> dict[str, dict[str,
     if provider == "cpu":
         return {}
     first = {TENSORRT: profile_options(options)} if provider in BUILT_THERE else {}
-    return {**first, CUDA: {"use_tf32": CUDA_OPTIONS["use_tf32"]}}
+    return {**first, CUDA: {"use_tf32": cuda_options(options)["use_tf32"]}}
 
 
 def _openvino(manifest: Manifest) -> TritonSession:

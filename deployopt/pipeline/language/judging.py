@@ -48,7 +48,7 @@ def judge_language(
     """
     documents = prepared.dataset.splits[Split.GATE].examples
     watcher.stage("Gate: reference", documents)
-    _, reference = reference_scores(prepared, Split.GATE, watcher.advance)
+    _, reference = reference_scores(prepared, Split.GATE, watcher.advance, watcher.note)
 
     def ask(candidate: Candidate, made: Made) -> Finalist[ScoreTrial]:
         watcher.stage(f"Gate: {candidate.recipe.name}", documents)

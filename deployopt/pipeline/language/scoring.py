@@ -11,17 +11,18 @@ import msgspec
 from deployopt.core.artifact import Artifact
 from deployopt.core.choices import ChoiceQuestion, decode_questions
 from deployopt.core.codec import to_plain
-from deployopt.core.measurement import Machine, Split
+from deployopt.core.measurement import Split
 from deployopt.core.samples import decode_samples
 from deployopt.core.scores import Scored, ScoreTrial, decode_scored, encode_scored, score_trial
+from deployopt.core.worked import Worked
 from deployopt.device.generating.asking import Questions, score
-from deployopt.device.machine import describe_machine, exact_for
+from deployopt.device.machine import exact_for
 from deployopt.device.setup import setup_of, threads_on
 from deployopt.pipeline.answering import limits_for
 from deployopt.pipeline.language.cards import STAND_IN, on_card
 from deployopt.pipeline.language.preparing import PreparedLanguage
 from deployopt.pipeline.language.standing_in import stand_in_of
-from deployopt.pipeline.making import tool_versions
+from deployopt.pipeline.references import Note, reference_keys, untold
 from deployopt.steps.score_reference import score_reference
 from deployopt.store.keys import JsonValue, cache_key
 from deployopt.store.store import StoredObject
@@ -35,15 +36,17 @@ Progress = Callable[[float, str], None]
 
 
 def reference_scores(
-    prepared: PreparedLanguage, split: Split, progress: Progress
+    prepared: PreparedLanguage, split: Split, progress: Progress, note: Note = untold
 ) -> tuple[Scored, StoredObject]:
-    """What the model as it came says of the split, through the library that it came for."""
-    key = _key(prepared, prepared.source.artifact, split, describe_machine(runtime=False)) | {
-        "tools": tool_versions(_REFERENCE),
-        "threads": prepared.bench.threads,
-    }
-    stored = prepared.bench.store.lookup(cache_key(key))
+    """What the model as it came says of the split, through the library that it came for.
+
+    `note` is told where a card could not be used for it.
+    """
+    asked = _key(prepared, prepared.source.artifact, split)
+    keys = reference_keys(asked, _REFERENCE, prepared.bench.threads)
+    stored = keys.lookup(prepared.bench.store)
     if stored is None:
+        worked = Worked()
         documents = decode_samples(prepared.dataset.splits[split].path)
         prompts = decode_samples(prepared.asked[split])
         found = score_reference(
@@ -53,8 +56,11 @@ def reference_scores(
             prepared.bench.threads,
             progress,
             questions=_questions(prepared, split),
+            worked=worked,
         )
-        stored = _keep(prepared, cache_key(key), found)
+        stored = _keep(prepared, keys.of(worked), found)
+        if worked.note:
+            note(worked.note)
     return decode_scored(stored.folder / _FILE), stored
 
 
@@ -74,7 +80,8 @@ def candidate_scores(
     if apart:
         answering = msgspec.structs.replace(answering, tokens=1)
     theirs, reference = reference_scores(prepared, split, progress)
-    key = _key(prepared, asked, split, machine) | {
+    key = _key(prepared, asked, split) | {
+        "isa": [machine.arch, *machine.isa],
         "session": to_plain(artifact.session),
         "reference": reference.digest,
         "timed": prepared.bench.store.memo.sha256(prepared.timed),
@@ -130,15 +137,12 @@ def trial_of(
     )
 
 
-def _key(
-    prepared: PreparedLanguage, artifact: Artifact, split: Split, machine: Machine
-) -> dict[str, JsonValue]:
+def _key(prepared: PreparedLanguage, artifact: Artifact, split: Split) -> dict[str, JsonValue]:
     key: dict[str, JsonValue] = {
         "scores": _VERSION,
         "artifact": artifact.digest,
         "documents": prepared.dataset.splits[split].digest,
         "asked": prepared.bench.store.memo.sha256(prepared.asked[split]),
-        "isa": [machine.arch, *machine.isa],
     }
     if prepared.choices is not None:
         key["choices"] = prepared.choices.splits[split].digest

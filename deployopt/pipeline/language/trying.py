@@ -41,7 +41,7 @@ def ask_forms(prepared: PreparedLanguage, watcher: Watcher) -> tuple[Candidate, 
     if all(candidate.made is None for candidate in made):
         return tuple(made)
     watcher.stage("Reference", prepared.dataset.splits[Split.SEARCH].examples)
-    reference_scores(prepared, Split.SEARCH, watcher.advance)
+    reference_scores(prepared, Split.SEARCH, watcher.advance, watcher.note)
     return tuple(_scored(prepared, candidate, watcher) for candidate in made)
 
 

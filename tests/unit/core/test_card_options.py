@@ -1,7 +1,12 @@
 """Options of ONNX Runtime's providers on a card."""
 
 from deployopt.core.artifact import SessionOptions
-from deployopt.core.card_options import CUDA_OPTIONS, profile_options
+from deployopt.core.card_options import (
+    CUDA_OPTIONS,
+    capture_options,
+    cuda_options,
+    profile_options,
+)
 from deployopt.core.engine import InputRange
 
 PROFILE = (
@@ -25,3 +30,13 @@ def test_without_shapes_nothing_is_told() -> None:
 
 def test_cuda_computes_in_the_graphs_own_types() -> None:
     assert CUDA_OPTIONS["use_tf32"] == "0"
+    assert cuda_options(SessionOptions())["use_tf32"] == "0"
+    assert cuda_options(SessionOptions(tf32=True)) == {**CUDA_OPTIONS, "use_tf32": "1"}
+
+
+def test_each_provider_has_its_own_word_for_capturing() -> None:
+    session = SessionOptions(capture=True)
+    assert capture_options("cuda", session) == {"enable_cuda_graph": "1"}
+    assert capture_options("tensorrt", session) == {"trt_cuda_graph_enable": "1"}
+    for quiet in (SessionOptions(), SessionOptions(capture=False)):
+        assert capture_options("cuda", quiet) == {}

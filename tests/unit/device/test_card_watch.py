@@ -21,6 +21,7 @@ from deployopt.device.card_watch import (
     with_card,
 )
 from deployopt.device.conditions import void_reason
+from deployopt.device.session import Spent
 from deployopt.device.setup import Setup
 from tests.fakes.nvml import GIB, FakeCard, nvml_of
 
@@ -255,7 +256,13 @@ def test_a_round_on_a_card_that_nobody_watched_knows_no_memory() -> None:
     assert with_card(plain, "cpu", None) == plain
     seen = with_card(plain, "cuda", None)
     assert seen.card == CardConditions()
-    assert with_card(plain, "cuda", None, 0.2).card == CardConditions(copied_share=0.2)
+    spent = Spent()
+    spent.add(1.0, 4.0)
+    spent.add(1.0, 4.0, captured=True)
+    spent.uncaptured = "why"
+    assert with_card(plain, "cuda", None, spent).card == CardConditions(
+        copied_share=0.2, captured_share=0.5, uncaptured="why"
+    )
     assert void_reason(seen, 1) is None
     assert msgspec.to_builtins(plain).get("card") is None
 

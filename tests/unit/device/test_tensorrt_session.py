@@ -285,6 +285,7 @@ def test_with_fixed_shapes_the_work_is_launched_as_one() -> None:
         asked(session, (2, 4), seed)
     # Once for the first request, and once to be captured.
     assert (context.executed, card.launched) == (2, 4)
+    assert (session.spent.captured_share, session.spent.uncaptured) == (0.8, "")
 
 
 def test_what_cannot_be_captured_is_begun_each_time() -> None:
@@ -294,6 +295,8 @@ def test_what_cannot_be_captured_is_begun_each_time() -> None:
     for seed in range(5):
         asked(session, (2, 4), seed)
     assert (context.executed, card.launched) == (6, 0)
+    assert session.spent.captured_share == 0
+    assert session.spent.uncaptured == "the driver captures nothing of the engine"
 
 
 class Failing(Context):

@@ -18,6 +18,10 @@ GRAPH: Artifact = msgspec.structs.replace(
 )
 
 
+def place_on(provider: str, profile: tuple[InputRange, ...] = ()) -> GraphPlace:
+    return GraphPlace(provider=provider, compute_capability="8.6", profile=profile)
+
+
 def forms(provider: str, capability: str = "8.6") -> dict[str, list[type]]:
     place = GraphPlace(provider=provider, compute_capability=capability, profile=PROFILE)
     found = graph_steps(place, source().artifact, convolutional=False)
@@ -73,8 +77,16 @@ def test_a_graph_in_half_precision_is_opened_as_it_is_and_not_called_fp32() -> N
 def test_shapes_are_for_tensorrt_alone() -> None:
     asked = {"cuda": (), "tensorrt": PROFILE, "tensorrt-plan": PROFILE}
     for provider, profile in asked.items():
-        place = GraphPlace(provider=provider, compute_capability="8.6", profile=PROFILE)
-        assert place.step.profile == profile
+        assert place_on(provider, PROFILE).step.profile == profile
+
+
+def test_where_requests_have_one_shape_they_are_captured() -> None:
+    fixed = (InputRange(name="x", least=(1, 4), usual=(8, 4), most=(8, 4)),)
+    for provider in ("cuda", "tensorrt"):
+        assert place_on(provider, fixed).step.capture
+        assert not place_on(provider, PROFILE).step.capture
+    # A plan captures by itself.
+    assert not place_on("tensorrt-plan", fixed).step.capture
 
 
 def test_a_manifest_says_where_it_has_not_run() -> None:

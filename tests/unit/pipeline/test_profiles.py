@@ -13,7 +13,7 @@ from deployopt.core.interface import (
     TextInputs,
 )
 from deployopt.core.workload import Workload
-from deployopt.pipeline.profiles import profile_for
+from deployopt.pipeline.profiles import one_shape, profile_for
 
 TEXT = Interface(
     task=Task.TEXT_CLASSIFICATION,
@@ -49,6 +49,17 @@ def test_arrays_are_as_large_as_those_that_were_seen() -> None:
     feeds = [{"x": np.zeros((1, n, 8), dtype=np.float32)} for n in (5, 30, 9)]
     (one,) = profile_for(interface, Workload(batch=2), {"x": (1, 9, 8)}, feeds)
     assert (one.least, one.usual, one.most) == ((1, 5, 8), (2, 9, 8), (2, 30, 8))
+
+
+def test_whose_requests_have_one_shape() -> None:
+    shapes = dict.fromkeys(IDS, (1, 46))
+    assert not one_shape(profile_for(TEXT, Workload(batch=8), shapes, []))
+    # Of a last batch there may be less.
+    assert one_shape(profile_for(TEXT, Workload(batch=8, length=128), shapes, []))
+    assert one_shape((InputRange(name="x", least=(1, 9), usual=(4, 9), most=(4, 9)),))
+    assert not one_shape((InputRange(name="x", least=(1, 5), usual=(4, 9), most=(4, 9)),))
+    assert not one_shape((InputRange(name="x", least=(1, 9), usual=(1, 9), most=(4, 9)),))
+    assert not one_shape(())
 
 
 def test_of_one_image_several_texts_are_asked() -> None:

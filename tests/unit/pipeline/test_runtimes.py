@@ -1,5 +1,7 @@
 """Which runtime builds for a target, what it makes for a card, and what is refused in words."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -201,3 +203,23 @@ def test_what_has_to_be_timed_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="--time-limit and --effort cannot be asked of a GPU"):
         with_runtime(asked)
     with_runtime(request("a100", effort=Effort.QUICK))
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_baseline_is_for_a_build_that_runs_what_it_makes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = request("h100", baseline=Path("old"))
+    with pytest.raises(UsageError, match=r"not run by this build.*compare OLD NEW"):
+        with_runtime(asked)
+    there = msgspec.structs.replace(
+        describe_machine(runtime=False),
+        arch="x86_64",
+        gpus=("NVIDIA H100 80GB HBM3",),
+        providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
+    )
+    monkeypatch.setattr(module, "describe_machine", lambda: there)
+    assert with_runtime(asked).baseline == Path("old")
+    # An engine is measured by `verify` alone, wherever it is built.
+    with pytest.raises(UsageError, match="not run by this build"):
+        with_runtime(request("a100", baseline=Path("old")))

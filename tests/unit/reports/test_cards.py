@@ -127,15 +127,29 @@ def test_the_worst_of_all_rounds_is_told() -> None:
         memory_bytes=2**31,
         memory_of="card",
         copied_share=0.12,
+        captured_share=0.75,
     )
-    latency = latency_summary(on_card(SEEN, hot, SEEN), 0.95)
+    whole = msgspec.structs.replace(SEEN, captured_share=1.0)
+    latency = latency_summary(on_card(whole, hot, SEEN), 0.95)
     assert latency is not None
     assert latency.card == msgspec.structs.replace(hot)
     assert watched_words(latency) == (
         "clock down to 1,410 MHz, up to 84 °C, up to 700 W, held down by heat, power limit, "
         "2 other processes on it with 31% of its time at most, "
-        "copies to it and back up to 12% of a request, memory by the whole card's rise"
+        "copies to it and back up to 12% of a request, "
+        "launched as one CUDA graph for 75% of requests, memory by the whole card's rise"
     )
+
+
+def test_how_the_work_was_launched_is_told_where_it_was_tried() -> None:
+    whole = msgspec.structs.replace(SEEN, captured_share=1.0)
+    words = watched_words(latency_summary(on_card(whole, whole), 0.95))
+    assert words.endswith("310 W, launched as one CUDA graph")
+    none = msgspec.structs.replace(SEEN, captured_share=0.0)
+    assert "launched" not in watched_words(latency_summary(on_card(none), 0.95))
+    refused = msgspec.structs.replace(none, uncaptured="it has control flow")
+    words = watched_words(latency_summary(on_card(none, refused), 0.95))
+    assert words.endswith("310 W, launched kernel by kernel (it has control flow)")
 
 
 def test_a_quiet_card_and_one_that_tells_nothing() -> None:

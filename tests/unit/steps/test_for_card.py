@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from deployopt.core.artifact import Artifact, Format, Precision, SessionOptions
+from deployopt.core.card_options import captures
 from deployopt.core.engine import InputRange
 from deployopt.core.errors import StepError
 from deployopt.core.interface import ArrayInputs, Interface, Task
@@ -74,6 +75,22 @@ def test_a_session_without_shapes_is_written_as_ever() -> None:
     assert msgspec.json.encode(SessionOptions()) == (
         b'{"disabled_optimizers":[],"config_entries":{}}'
     )
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt"])
+def test_what_is_to_be_captured_is_part_of_the_session(
+    graph: Artifact, context: StepContext, provider: str
+) -> None:
+    step = OpenOnCard(provider=provider, capture=True)
+    step.requires(graph, context)
+    told = step.run(graph, context).session
+    assert told.capture is True
+    assert b'"capture":true' in msgspec.json.encode(told)
+    # A bundle from before is opened as it was measured.
+    old = msgspec.json.decode(b'{"disabled_optimizers":[],"config_entries":{}}', type=type(told))
+    assert not captures(old)
+    with pytest.raises(StepError, match="captures by itself"):
+        OpenOnCard(provider="tensorrt-plan", capture=True).requires(graph, context)
 
 
 def test_cuda_takes_no_shapes_and_other_forms_are_refused(

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from deployopt.core.artifact import SessionOptions
+from deployopt.core.artifact import Precision, SessionOptions
 from deployopt.core.engine import InputRange
 from deployopt.core.errors import IntegrityError, UsageError
 from deployopt.core.exporting import ExportRequest, ExportResult
@@ -320,6 +320,21 @@ def test_tensorrt_is_told_the_shapes_that_were_judged_and_no_precision(tmp_path:
     assert "NVIDIA_TF32_OVERRIDE=0" in (tmp_path / "out" / "README.md").read_text()
 
 
+def test_what_was_captured_is_launched_kernel_by_kernel_there_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=1, compute_capability="8.0")
+    card = target_of(gpu=gpu, provider="cuda")
+    for name, session in (("whole", SessionOptions(capture=True)), ("bits", SessionOptions())):
+        bundle = served_bundle(tmp_path, target=card, session=session, name=name)
+        export(bundle, tmp_path / f"out-{name}")
+        page = " ".join((tmp_path / f"out-{name}" / "README.md").read_text().split())
+        assert ("as one CUDA graph each" in page) == (name == "whole")
+        assert "enable_cuda_graph" not in str(configs(tmp_path / f"out-{name}")[name])
+
+
 def test_a_plan_is_handed_over_as_its_graph_and_that_is_said(tmp_path: Path) -> None:
     from deployopt.core.target import Gpu
 
@@ -341,6 +356,39 @@ def test_a_plan_is_handed_over_as_its_graph_and_that_is_said(tmp_path: Path) -> 
     page = " ".join((tmp_path / "out" / "README.md").read_text().split())
     assert "its times are not those of the measurement" in page
     assert "NVIDIA_TF32_OVERRIDE=0" in page
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP8])
+def test_floats_that_only_tensorrt_itself_is_known_to_take_are_refused(
+    tmp_path: Path, precision: Precision
+) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=1, compute_capability="8.9")
+    target = target_of(gpu=gpu, provider="tensorrt-plan")
+    bundle = served_bundle(tmp_path, target=target, runtime="tensorrt", precision=precision)
+    with pytest.raises(UsageError, match=f"A bundle in {precision} is for TensorRT itself"):
+        export(bundle, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("provider", ["cuda", "tensorrt-plan"])
+def test_triton_is_told_where_tf32_is_on(tmp_path: Path, provider: str) -> None:
+    from deployopt.core.target import Gpu
+
+    gpu = Gpu(model="A card", count=1, compute_capability="8.0")
+    bundle = served_bundle(
+        tmp_path,
+        target=target_of(gpu=gpu, provider=provider),
+        session=SessionOptions(tf32=True),
+        runtime="onnxruntime" if provider == "cuda" else "tensorrt",
+        precision=Precision.TF32,
+    )
+    export(bundle, tmp_path / "out")
+    (config,) = (one for one in configs(tmp_path / "out").values() if one.backend == "onnxruntime")
+    named = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert dict(named[-1].parameters) == {"use_tf32": "1"}
+    assert "NVIDIA_TF32_OVERRIDE" not in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_gpus_are_named_and_what_triton_cannot_open_is_refused(tmp_path: Path) -> None:
