@@ -54,6 +54,8 @@ _MOVES: Final = frozenset(
 """What gives no value that it was not given."""
 _SUMS: Final = frozenset({"Add", "Clip", "Concat", "Max", "Min", "Sub", "Sum", "Where"})
 """What is small beside the rest of their result does not count in it."""
+_FACTORS: Final = 2
+"""So many inputs of a product or norm are multiplied."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,10 +162,14 @@ def nodes_to_keep(model: onnx.ModelProto, largest: Mapping[str, float]) -> tuple
 
 
 def _small_matters(node: onnx.NodeProto, sizes: list[float]) -> list[float]:
-    """Of a sum only what it gives; a pair's scale is of the type of what it scales."""
+    """Of a sum only what it gives; a bias, the third input, is added to what is larger.
+
+    A pair's scale is of the type of what it scales.
+    """
     if node.op_type in _PAIRS:
         return []
-    return sizes[len(node.input) :] if node.op_type in _SUMS else sizes
+    given = sizes[len(node.input) :]
+    return given if node.op_type in _SUMS else [*sizes[: min(len(node.input), _FACTORS)], *given]
 
 
 def half_graph(source: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:

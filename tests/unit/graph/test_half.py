@@ -212,8 +212,19 @@ def test_what_is_small_beside_the_rest_may_be_cut_off() -> None:
         make.make_node("Sqrt", ["sum"], ["y"], name="root"),
         make.make_node("DequantizeLinear", ["w", "epsilon"], ["d"], name="pair"),
     ]
+    biased = ("Gemm", "Conv", "LayerNormalization")
+    nodes += [make.make_node(kind, ["y", "d2", "bias"], ["z"], name=kind) for kind in biased]
     model = make.make_model(make.make_graph(nodes, "g", [], []))
-    seen = {"variance": 2.0, "epsilon": 1e-12, "sum": 2.0, "y": 1.4, "d": 1e-10}
+    seen = {
+        "d2": 1.0,
+        "bias": 1e-6,
+        "z": 1.0,
+        "variance": 2.0,
+        "epsilon": 1e-12,
+        "sum": 2.0,
+        "y": 1.4,
+        "d": 1e-10,
+    }
     assert nodes_to_keep(model, seen) == ()
     found = nodes_to_keep(model, seen | {"variance": 1e-6, "sum": 1e-6, "y": 1e-3})
     assert found == (Kept(name="add", largest=1e-6), Kept(name="root", largest=1e-6))
