@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
+import numpy as np
 import onnx
 import onnx.helper
 import onnxruntime
@@ -39,12 +40,32 @@ def observe(
 ) -> dict[str, RunningRange]:
     """The running ranges of `names` after all requests.
 
+    A value within the graph that is infinite, as the logarithm of nought is, has none and is left
+    out: no integer stands for it.
+
     Raises:
-        StepError: a request does not run, or gives numbers that are not finite.
+        StepError: a request does not run, is not finite itself, or gives what is no number.
     """
     ranges = {name: RunningRange() for name in names}
-    watch_values(model, names, feeds, how, lambda name, values: ranges[name].update(values))
-    return ranges
+    inputs = {value.name for value in model.graph.input}
+    endless: set[str] = set()
+
+    def take(name: str, values: Array) -> None:
+        if name not in inputs and _is_endless(values):
+            endless.add(name)
+        elif name not in endless:
+            ranges[name].update(values)
+
+    watch_values(model, names, feeds, how, take)
+    return {name: found for name, found in ranges.items() if name not in endless}
+
+
+def _is_endless(values: Array) -> bool:
+    """Whether it holds numbers, and an infinite one."""
+    if not values.size:
+        return False
+    low, high = values.min(), values.max()
+    return bool((np.isinf(low) or np.isinf(high)) and not np.isnan(low))
 
 
 def range_of(found: RunningRange, calibration: Calibration, percentile: float) -> Bounds:

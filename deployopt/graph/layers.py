@@ -20,7 +20,7 @@ from deployopt.graph.quantize_static import (
     Calibrated,
     StaticOptions,
     bounds_of,
-    chosen_nodes,
+    calibrated_nodes,
     insert_pairs,
     place_pairs,
 )
@@ -85,7 +85,7 @@ class StaticLayers:
         self.model = found.model
         self._options = options
         self._bounds = bounds_of(found, options)
-        chosen = [n for n in chosen_nodes(self.model, options) if n.op_type not in _PASSED_ON]
+        chosen = [n for n in calibrated_nodes(found, options) if n.op_type not in _PASSED_ON]
         self.layers = _layers(self.model, chosen)
 
     def alone(self, tail: onnx.ModelProto, layer: Layer) -> onnx.ModelProto:

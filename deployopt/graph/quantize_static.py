@@ -70,7 +70,7 @@ def quantize_static(
     found = calibrate_static(
         source, destination.with_name("scratch.onnx"), feeds, options, progress
     )
-    chosen = chosen_nodes(found.model, options)
+    chosen = calibrated_nodes(found, options)
     bounds = bounds_of(found, options)
     names = [node.name for node in chosen]
     save_onnx(place_pairs(found.model, names, bounds, options), destination)
@@ -117,6 +117,15 @@ def chosen_nodes(model: onnx.ModelProto, options: StaticOptions) -> list[onnx.No
         for node in model.graph.node
         if node.op_type in OP_TYPES
         and not any(fnmatchcase(node.name, pattern) for pattern in options.exclude)
+    ]
+
+
+def calibrated_nodes(found: Calibrated, options: StaticOptions) -> list[onnx.NodeProto]:
+    """Those of them whose values all have a range."""
+    return [
+        node
+        for node in chosen_nodes(found.model, options)
+        if found.ranges.keys() >= set(_values(found.model, [node]))
     ]
 
 

@@ -201,7 +201,8 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:
         raise UsageError(
             f"{folder / ENTRY} is of the type {model_type(config)!r}; the text models that are "
-            f"read are {', '.join(INPUT_NAMES)}."
+            f"read are {', '.join(INPUT_NAMES)}. Give another one as model.onnx, with its task, "
+            "labels and tokenizer in model.interface.json beside it."
         )
     kind = config.get("problem_type")
     if task is not Task.TEXT_GENERATION and kind not in (None, "single_label_classification"):

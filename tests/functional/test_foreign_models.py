@@ -67,6 +67,7 @@ def test_what_is_wrong_is_said_of_the_folder_that_was_given(
     assert done.code == 2
     assert f"{folder}/config.json is of the type 'unheard-of'" in done.err.replace("\n", "")
     assert "staging" not in done.err
+    assert "model.interface.json beside it" in " ".join(done.err.split())
 
 
 def test_deberta_goes_from_folder_to_checked_graph(tmp_path: Path, text_model: Path) -> None:

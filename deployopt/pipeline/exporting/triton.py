@@ -37,6 +37,8 @@ from deployopt.store.handing import hand_over_folder, require_nothing_at
 from deployopt.store.store import Store
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME_MAX: Final = 64
+_OTHERS: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _LABELS: Final = "labels.txt"
 _SETTINGS: Final = "settings.json"
 _TEMPLATES: Final = Path(triton_models.__file__).parent
@@ -54,7 +56,7 @@ def export_triton(request: ExportRequest, store: Store) -> Exported:  # noqa: AR
     require_nothing_at(request.output)
     served = open_served(request)
     manifest = served.bundle.manifest
-    name = manifest.name if request.name is None else request.name
+    name = _name_of(manifest.name) if request.name is None else request.name
     if _NAME.fullmatch(name) is None:
         raise UsageError(
             f"{safe_text(name, 80)!r} is no name for a model in Triton, whose folder and address "
@@ -101,6 +103,12 @@ def _chosen(interface: Interface, tensors: Tensors) -> Tensors:
     """
     inputs = _declared(_names(interface), tensors.inputs)
     return Tensors(inputs=inputs, outputs=_declared(interface.outputs, tensors.outputs))
+
+
+def _name_of(bundle: str) -> str:
+    """The bundle's name without the folders that its model was given by, as Triton takes it."""
+    tail = bundle.replace("\\", "/").rpartition("/")[2]
+    return _OTHERS.sub("-", tail).lstrip(".-_")[:_NAME_MAX] or "model"
 
 
 def _declared(names: Sequence[str], tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:

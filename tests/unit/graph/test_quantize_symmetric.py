@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.helper as make
 import onnx.numpy_helper
 import pytest
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
-from deployopt.graph.quantize_static import StaticOptions
+from deployopt.graph.quantize_static import StaticOptions, quantize_static
 from deployopt.graph.quantize_symmetric import quantize_symmetric
+from deployopt.graph.running import run_graph
 
 Save = Callable[[onnx.ModelProto], Path]
 Answers = Callable[[onnx.ModelProto, list[dict[str, Array]]], list[Array]]
@@ -80,3 +82,37 @@ def test_a_graph_without_products_is_left(
 ) -> None:
     with pytest.raises(StepError):
         quantized(saved(conv_model), images, StaticOptions(exclude=("*",)))
+
+
+def endless() -> onnx.ModelProto:
+    """Two products, and beside them the logarithm of nought, which adds nothing in the end."""
+    lot = np.random.default_rng(0)
+    weights = [
+        onnx.numpy_helper.from_array(lot.standard_normal(shape).astype(np.float32), name)
+        for name, shape in (("w1", (16, 64)), ("w2", (64, 16)), ("shift", (16,)))
+    ]
+    nodes = [
+        make.make_node("Sub", ["x", "x"], ["nought"]),
+        make.make_node("Log", ["nought"], ["log"]),
+        make.make_node("Add", ["log", "shift"], ["still"], name="shifted"),
+        make.make_node("Exp", ["still"], ["none"]),
+        make.make_node("Add", ["x", "none"], ["same"]),
+        make.make_node("MatMul", ["same", "w1"], ["h"], name="p1"),
+        make.make_node("MatMul", ["h", "w2"], ["y"], name="p2"),
+    ]
+    ends = [make.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["batch", 16]) for n in "xy"]
+    graph = make.make_graph(nodes, "g", ends[:1], ends[1:], weights)
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+
+def test_an_infinite_value_within_the_graph_is_left_as_it_is(saved: Save) -> None:
+    lot = np.random.default_rng(1)
+    feeds = [{"x": lot.standard_normal((1, 16)).astype(np.float32)} for _ in range(4)]
+    path = saved(endless())
+    goal = path.with_name("static.onnx")
+    assert quantized(path, feeds)[0] == ("p1", "p2")
+    assert quantize_static(path, goal, feeds, StaticOptions(), lambda *_: None) == ("p1", "p2")
+    before = run_graph(path, feeds, 1)
+    for made in (path.with_name("pairs.onnx"), goal):
+        for (old,), (new,) in zip(before, run_graph(made, feeds, 1), strict=True):
+            assert np.abs(old - new).max() < 0.1 * np.abs(old).max()

@@ -21,6 +21,7 @@ from deployopt.device.session import Session, open_session
 from deployopt.device.setup import Setup
 from deployopt.pipeline.exporting.run import run_export
 from deployopt.pipeline.exporting.served import Served, open_served
+from deployopt.pipeline.exporting.triton import _name_of
 from deployopt.signing.keys import new_pair
 from tests.fakes.served import (
     ASSETS,
@@ -260,6 +261,21 @@ def test_others_are_refused(tmp_path: Path, outcome: Outcome, said: str) -> None
         with pytest.raises(UsageError, match=f"is {outcome.value}, and only accepted.*{said}"):
             export(bundle, tmp_path / "out", form=form)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("bundle", "expected"),
+    [
+        ("/home/me/nets/two_in.onnx-rtx3060", "two_in.onnx-rtx3060"),
+        ("./my net.onnx-t4", "my-net.onnx-t4"),
+        ("hub:org/name@main-a100", "name-main-a100"),
+        ("C:\\nets\\.hidden-l4", "hidden-l4"),
+        ("x" * 70, "x" * 64),
+        ("nets/é", "model"),
+    ],
+)
+def test_a_bundle_of_a_file_has_a_name_without_its_folders(bundle: str, expected: str) -> None:
+    assert _name_of(bundle) == expected
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".hidden", "a b", "é", "x" * 65, "a\n"])
