@@ -72,23 +72,18 @@ def convert_to_bfloat16(
 def bfloat16_graph(source: onnx.ModelProto) -> onnx.ModelProto:
     """The graph in bfloat16 but for the operators that have none; the source is left as it is."""
     whole = {tensor.name: tensor for tensor in source.graph.initializer}
-    nodes = {node.name: node for node in source.graph.node}
+    given = {(node.name, a.name): a.t for node in source.graph.node for a in node.attribute}
     model = half_graph(source, ())
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT16:
             tensor.CopyFrom(_brain(whole.get(tensor.name, tensor), tensor.name))
     for node in model.graph.node:
-        before = nodes.get(node.name)
         for found in node.attribute:
             if found.name in {"to", "dtype"} and found.i == onnx.TensorProto.FLOAT16:
                 found.i = onnx.TensorProto.BFLOAT16
             elif found.t.data_type == onnx.TensorProto.FLOAT16:
-                given = (
-                    next((a.t for a in before.attribute if a.name == found.name), found.t)
-                    if (before is not None)
-                    else found.t
-                )
-                found.t.CopyFrom(_brain(given, found.t.name))
+                before = given.get((node.name, found.name), found.t)
+                found.t.CopyFrom(_brain(before, found.t.name))
     return model
 
 

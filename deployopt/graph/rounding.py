@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
+from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
@@ -53,8 +54,15 @@ def rounded_to_bfloat16(source: onnx.ModelProto) -> onnx.ModelProto:
     """
     model = _copy(source)
     rounding = _Rounding(model)
+    read = {
+        name
+        for n in source.graph.node
+        if n.op_type not in DEFAULT_OP_BLOCK_LIST
+        for name in n.input
+    }
     for tensor in model.graph.initializer:
-        if tensor.data_type == onnx.TensorProto.FLOAT:
+        # What only operators without half floats read, as a resizing's scales, stays as it is.
+        if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name in read:
             values = to_bfloat16(onnx.numpy_helper.to_array(tensor)).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     floats = float_values(model)

@@ -134,6 +134,31 @@ def test_what_stands_for_minus_infinity_stays_a_number() -> None:
         assert np.isinf(brain(np.array([BFLOAT16_LARGEST * 1.01])))
 
 
+def test_what_no_shorter_float_is_made_of_is_not_rounded() -> None:
+    scales = np.array([1.0, 1.0, 1.001, 1.001], np.float32)
+    nodes = [
+        make.make_node("Resize", ["x", "", "scales"], ["large"], name="resize", mode="linear"),
+        make.make_node("Mul", ["large", "factor"], ["y"], name="times"),
+    ]
+    graph = make.make_graph(
+        nodes,
+        "g",
+        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 1000, 4])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [
+            onnx.numpy_helper.from_array(scales, "scales"),
+            onnx.numpy_helper.from_array(scales[3:], "factor"),
+        ],
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    short = rounded_to_bfloat16(onnx.shape_inference.infer_shapes(model))
+    kept = {t.name: onnx.numpy_helper.to_array(t) for t in short.graph.initializer}
+    assert (kept["scales"] == scales).all()
+    assert kept["factor"] == brain(scales[3:])
+    feed = {"x": np.ones((1, 1, 1000, 4), np.float32)}
+    assert ask(short, feed).shape == ask(model, feed).shape == (1, 1, 1001, 4)
+
+
 def test_graphs_inside_a_graph_are_refused() -> None:
     branch = make.make_graph(
         [make.make_node("Identity", ["x"], ["inner"])],
