@@ -23,12 +23,17 @@ _S: Final = 1e-9
 class Binding:
     """Of one session; not for several threads at once."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, place: str = "cuda") -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        place: str = "cuda",
+        spent: Spent | None = None,
+    ) -> None:
         self._session = session
         self._place = place
         self._names = [one.name for one in session.get_outputs()]
         self._held: dict[tuple[str, tuple[int, ...], str], onnxruntime.OrtValue] = {}
-        self.spent = Spent()
+        self.spent = Spent() if spent is None else spent
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, Array]

@@ -32,7 +32,7 @@ from deployopt.device.onnxruntime_session import (
     session_options,
 )
 from deployopt.device.placement import read_placement, require_on_card
-from deployopt.device.session import Named
+from deployopt.device.session import Named, Spent
 from deployopt.device.setup import Setup
 from deployopt.store.locks import hold
 from deployopt.store.staging import scratch_folder, staged_folder
@@ -55,10 +55,14 @@ class CardSession:
     """An open model; not for several threads at once."""
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, provider: str, scratch: ExitStack
+        self,
+        session: onnxruntime.InferenceSession,
+        provider: str,
+        scratch: ExitStack,
+        spent: Spent | None = None,
     ) -> None:
         self._session = session
-        binding = Binding(session, _PLACE)
+        binding = Binding(session, _PLACE, spent)
         self.spent = binding.spent
         self._inner = OnnxruntimeSession(session, binding.run)
         self._provider = provider
@@ -95,8 +99,11 @@ class CardSession:
         self._looked = True
 
 
-def open_on_card(setup: Setup) -> CardSession:
-    """Open the model; raises as `open_session` does."""
+def open_on_card(setup: Setup, spent: Spent | None = None) -> CardSession:
+    """Open the model; raises as `open_session` does.
+
+    `spent` is told of its requests too, where several graphs answer as one model.
+    """
     provider = CARD_PROVIDERS[setup.provider]
     if setup.provider == TENSORRT:
         os.environ.update([TF32_OFF])
@@ -108,7 +115,7 @@ def open_on_card(setup: Setup) -> CardSession:
             raise DeviceError(_why_not(setup.provider, provider))
         scratch = stack.pop_all()
     atexit.register(scratch.close)
-    return CardSession(session, provider, scratch)
+    return CardSession(session, provider, scratch, spent)
 
 
 def _opened(setup: Setup, folder: Path) -> onnxruntime.InferenceSession:

@@ -2,8 +2,9 @@
 
 A float file and real requests go in; a file of mixed floats comes out, its inputs and outputs still
 float32. The rewriting is onnxruntime.transformers' own; which nodes it leaves alone is decided
-here, by what their values were on the requests. ONNX Runtime on a CPU works such a graph out in
-float32 between roundings, so that an overflow would not show there: that is what the ranges are
+here, by what their values were on the requests, and by what they are for: an angle of hundreds of
+radians has no digit left behind the point in float16. ONNX Runtime on a CPU works such a graph out
+in float32 between roundings, so that an overflow would not show there: that is what the ranges are
 for.
 """
 
@@ -16,7 +17,6 @@ import msgspec
 import numpy as np
 import onnx
 import onnx.numpy_helper
-import onnx.shape_inference
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 from deployopt.core.errors import StepError
@@ -24,6 +24,7 @@ from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.graph.calibrating import Observing, watch_values
 from deployopt.graph.index import attribute
+from deployopt.graph.inferring import infer_types
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.opsets import raise_opset
 from deployopt.graph.reading import load_onnx
@@ -42,6 +43,13 @@ _OPSET: Final = 13
 _OPSET_OF_PAIRS: Final = 19
 """From here on the scales of Q/DQ pairs may be float16."""
 _CHECKED: Final = 32
+_TURNING: Final = frozenset({"Sin", "Cos"})
+_BEFORE_ANGLES: Final = frozenset(
+    {
+        "Cast", "Mul", "Div", "Add", "Sub", "Neg", "Exp", "Unsqueeze", "Squeeze", "Reshape",
+        "Expand", "Concat", "Slice", "Gather", "Identity",
+    }
+)  # fmt: skip
 _PAIRS: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -57,6 +65,8 @@ class Halved(msgspec.Struct, frozen=True, kw_only=True):
 
     nodes: int
     kept: tuple[Kept, ...]
+    angles: int = 0
+    """Nodes that were kept because they work out an angle."""
     difference: float
     """The greatest of the outputs, relative to their scale where that is over 1."""
 
@@ -67,8 +77,12 @@ def convert_to_half(
     feeds: Sequence[Feed],
     threads: int,
     progress: Callable[[float, str], None],
+    *,
+    angles: bool = False,
 ) -> Halved:
     """Write the float16 model and compare its answers with the source's.
+
+    With `angles` the nodes that work out angles, and sine and cosine, stay in float32.
 
     Raises:
         RefusedInputError: the source may not be opened.
@@ -81,17 +95,22 @@ def convert_to_half(
     model = raise_opset(model, _OPSET_OF_PAIRS if pairs else _OPSET)
     lift_constants(model)
     name_nodes(model)
-    model = onnx.shape_inference.infer_shapes(model)
+    infer_types(model)
     how = Observing(
         scratch=destination.with_name("scratch.onnx"),
         threads=threads,
         seen=lambda seen: progress(0.8 * seen / len(feeds), f"ranges: {seen} of {len(feeds)}"),
     )
     kept = nodes_to_keep(model, largest_values(model, feeds, how))
-    save_onnx(half_graph(model, [one.name for one in kept]), destination)
+    turned = angle_nodes(model) if angles else ()
+    nodes = len(model.graph.node)
+    made = half_graph(model, [*(one.name for one in kept), *turned])
+    del model
+    save_onnx(made, destination)
+    del made
     progress(0.9, "comparing with float32")
     difference = _difference(source, destination, feeds[:_CHECKED], threads)
-    return Halved(nodes=len(model.graph.node), kept=kept, difference=difference)
+    return Halved(nodes=nodes, kept=kept, angles=len(turned), difference=difference)
 
 
 def largest_values(
@@ -127,6 +146,21 @@ def nodes_to_keep(model: onnx.ModelProto, largest: Mapping[str, float]) -> tuple
         if worst > LARGEST / HEADROOM:
             kept.append(Kept(name=node.name, largest=worst))
     return tuple(kept)
+
+
+def angle_nodes(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Sine and cosine, and what their angle is worked out by, as far as no weights are in it."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    found: dict[str, None] = {}
+    waiting = [node for node in model.graph.node if node.op_type in _TURNING]
+    while waiting:
+        node = waiting.pop()
+        if node.name in found:
+            continue
+        found[node.name] = None
+        before = (producers.get(name) for name in node.input)
+        waiting += [one for one in before if one is not None and one.op_type in _BEFORE_ANGLES]
+    return tuple(found)
 
 
 def half_graph(source: onnx.ModelProto, kept: Sequence[str]) -> onnx.ModelProto:

@@ -24,10 +24,13 @@ from deployopt.core.engine import InputRange
 from deployopt.core.recipe import Step
 from deployopt.core.target import Target
 from deployopt.pipeline.engines import HALF
-from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.drawing_half import HalvePipeline
+from deployopt.steps.for_card import OpenOnCard, OpenPipelineOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 
+GRAPH_FORMS: Final = frozenset({Format.ONNX, Format.DRAWING})
+"""Of what any card of a provider opens."""
 STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
 _NAMES: Final = {
     CUDA: "ONNX Runtime on CUDA",
@@ -58,6 +61,8 @@ def graph_steps(
     int8 is for TensorRT alone: ONNX Runtime's own kernels for CUDA have no products of Q/DQ pairs,
     so that each would be worked out in float between two more passes over memory.
     """
+    if source.format is Format.DIFFUSERS:
+        return _pipeline_steps(place)
     where = _NAMES[place.provider]
     whole = (
         "float",
@@ -86,6 +91,19 @@ def graph_steps(
     )
 
 
+def _pipeline_steps(place: GraphPlace) -> tuple[tuple[str, tuple[Step, ...], str], ...]:
+    """Of a model that draws: text encoder, UNet and decoder in the same form."""
+    where, last = _NAMES[place.provider], OpenPipelineOnCard(provider=place.provider)
+    return (
+        ("float", (last,), f"three graphs in fp32 for {where}, TF32 off; others have to beat it"),
+        (
+            HALF,
+            (HalvePipeline(), last),
+            f"three graphs in fp16 for {where}, ranges checked over the steps of real prompts",
+        ),
+    )
+
+
 def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
     """What a report shows of a form that is not run where it is built."""
     return CardSummary(
@@ -95,7 +113,7 @@ def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
 
 def graph_note(target: Target, artifact: Artifact, *, ran: bool) -> CardNote | None:
     """What the manifest of a graph for a card says; None of an engine, and for a CPU."""
-    if artifact.format is not Format.ONNX or target.runtime.provider not in GRAPH_PROVIDERS:
+    if artifact.format not in GRAPH_FORMS or target.runtime.provider not in GRAPH_PROVIDERS:
         return None
     plan = target.runtime.provider == PLAN
     return CardNote(

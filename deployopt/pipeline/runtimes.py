@@ -22,8 +22,9 @@ from deployopt.core.target import Target
 from deployopt.device.machine import matches
 from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
 from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
+from deployopt.steps.drawing_half import HalvePipeline
 from deployopt.steps.engine import BuildEngine, builder_installed, need_builder
-from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.for_card import OpenOnCard, OpenPipelineOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 
@@ -39,8 +40,11 @@ _ANY_CARD: Final = (
     "CUDA, which any card of the kind opens."
 )
 CARD_STEPS: Final = frozenset(
-    {QuantizeSymmetric.name, ConvertHalf.name, BuildEngine.name, OpenOnCard.name}
-)
+    {
+        QuantizeSymmetric.name, ConvertHalf.name, HalvePipeline.name,
+        BuildEngine.name, OpenOnCard.name, OpenPipelineOnCard.name,
+    }
+)  # fmt: skip
 """Those behind the plain float graph."""
 Place = EnginePlace | GraphPlace
 

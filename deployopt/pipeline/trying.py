@@ -43,7 +43,7 @@ from deployopt.pipeline.answering import (
     reference_answers,
 )
 from deployopt.pipeline.candidates import Candidate, notes_for_card
-from deployopt.pipeline.card_graphs import STAND_IN, graph_summary
+from deployopt.pipeline.card_graphs import GRAPH_FORMS, STAND_IN, graph_summary
 from deployopt.pipeline.facts import graph_facts, source_facts
 from deployopt.pipeline.forecasting import foreseen, predictions
 from deployopt.pipeline.making import Made, make
@@ -148,7 +148,7 @@ def _sized(candidate: Candidate, prepared: Prepared) -> Candidate:
 def _card(prepared: Prepared, made: Made) -> CardSummary | None:
     """Of a graph that only a card opens, which is not here."""
     target = prepared.request.target
-    if made.artifact.format is not Format.ONNX or not built_apart(target, prepared.machine):
+    if made.artifact.format not in GRAPH_FORMS or not built_apart(target, prepared.machine):
         return None
     return graph_summary(target, notes_for_card(made))
 

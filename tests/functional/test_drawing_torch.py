@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("diffusers")
-from deployopt.core.drawing import GRAPHS, UNET
+from deployopt.core.drawing import GRAPHS, PARTS, UNET
 from deployopt.core.errors import StepError
 from deployopt.core.interface import DrawingInputs
 from deployopt.core.noise_schedule import NoiseSchedule
@@ -18,7 +18,7 @@ from deployopt.device.drawing.schedule import course_of, one_step
 from deployopt.device.inputs import feeds
 from deployopt.device.run import Predictor
 from deployopt.graph.attaching import attach_weights
-from deployopt.modeling.drawing.exporting import Part, PipelineExport, export_pipeline
+from deployopt.modeling.drawing.exporting import PipelineExport, export_pipeline
 from deployopt.modeling.drawing.loading import load_networks
 from deployopt.modeling.drawing.reference import ddim, draw_reference
 from deployopt.pipeline.drawing import pipeline_shape
@@ -237,15 +237,8 @@ def export(folder: Path, inputs: DrawingInputs, out: Path, attach: Any) -> dict[
     interface = read_pipeline(folder).interface
     samples = list(feeds(interface, folder, list(PROMPTS[:2]), Workload()))
     out.mkdir()
-    unet = ("sample", "timestep", "encoder_hidden_states")
-    text, decoder = GRAPHS[0], GRAPHS[2]
-    parts = (
-        Part(file=text, inputs=("input_ids",), output="last_hidden_state"),
-        Part(file=UNET, inputs=unet, output="noise"),
-        Part(file=decoder, inputs=("latents",), output="image"),
-    )
     options = PipelineExport(
-        opset=17, exporter="torchscript", threads=2, parts=parts, attach=attach
+        opset=17, exporter="torchscript", threads=2, parts=PARTS, attach=attach
     )
     return export_pipeline(folder, inputs, out, options, samples)
 
