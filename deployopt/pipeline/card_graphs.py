@@ -31,7 +31,6 @@ from deployopt.steps.symmetric import QuantizeSymmetric
 
 GRAPH_FORMS: Final = frozenset({Format.ONNX, Format.DRAWING})
 """Of what any card of a provider opens."""
-STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
 _NAMES: Final = {
     CUDA: "ONNX Runtime on CUDA",
     TENSORRT: "ONNX Runtime on TensorRT",

@@ -13,7 +13,13 @@ from deployopt.core.artifact import Precision
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
 from deployopt.graph import half as module
-from deployopt.graph.half import Kept, convert_to_half, half_graph, nodes_to_keep
+from deployopt.graph.half import (
+    Kept,
+    angle_nodes,
+    convert_to_half,
+    half_graph,
+    nodes_to_keep,
+)
 from deployopt.graph.precision import precision_found
 from deployopt.graph.quantize_static import StaticOptions
 from deployopt.graph.quantize_symmetric import quantize_symmetric
@@ -146,3 +152,50 @@ def test_the_source_is_left_as_it_is(text_model: onnx.ModelProto) -> None:
 def test_without_inputs_nothing_is_converted(text_model: onnx.ModelProto, saved: Save) -> None:
     with pytest.raises(StepError, match="real inputs"):
         convert(saved(text_model), [])
+
+
+def turning(wide: int = 16) -> onnx.ModelProto:
+    """The sine of a step times frequencies, as diffusers embeds the time, and a product of it."""
+    frequencies = np.exp(-np.arange(wide, dtype=np.float32) / wide)
+    weights = [
+        onnx.numpy_helper.from_array(frequencies, "frequencies"),
+        onnx.numpy_helper.from_array(np.array([1]), "axis"),
+        onnx.numpy_helper.from_array(np.eye(wide, dtype=np.float32), "weight"),
+    ]
+    graph = make.make_graph(
+        [
+            make.make_node("Unsqueeze", ["step", "axis"], ["column"], name="column"),
+            make.make_node("Cast", ["column"], ["float"], name="float", to=onnx.TensorProto.FLOAT),
+            make.make_node("Mul", ["float", "frequencies"], ["angle"], name="times"),
+            make.make_node("Sin", ["angle"], ["wave"], name="wave"),
+            make.make_node("MatMul", ["wave", "weight"], ["y"], name="end"),
+        ],
+        "g",
+        [make.make_tensor_value_info("step", onnx.TensorProto.INT64, ["batch"])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", wide])],
+        weights,
+    )
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+
+STEPS = [{"step": np.array([at], dtype=np.int64)} for at in (981, 701, 333)]
+
+
+def test_angles_of_hundreds_of_radians_need_float32(saved: Save) -> None:
+    path = saved(turning())
+    plain, _ = convert(path, STEPS)
+    assert plain.kept == ()
+    assert plain.difference > 0.05
+    goal = path.with_name("angles.onnx")
+    done = convert_to_half(path, goal, STEPS, 1, silent, angles=True)
+    assert (done.angles, done.nodes) == (4, 5)
+    assert done.difference < 0.001
+    found = types(onnx.load(goal))
+    assert found["frequencies"] == onnx.TensorProto.FLOAT
+    assert found["weight"] == onnx.TensorProto.FLOAT16
+
+
+def test_what_weights_stand_before_is_no_angle() -> None:
+    model = turning()
+    model.graph.node.append(make.make_node("Cos", ["y"], ["z"], name="other"))
+    assert set(angle_nodes(model)) == {"column", "float", "times", "wave", "other"}
