@@ -178,7 +178,15 @@ def test_plan_and_fit_know_the_folder(invoke: Invoke, place: Path) -> None:
     check_schema("plan-result", card)
     assert {one["recipe"] for one in card["plan"]["forecasts"]} == {"float", "fp16"}
     assert any("gets graphs for ONNX Runtime on CUDA" in one for one in card["warnings"])
-    refused = invoke("plan", "-t", "rtx3060", "-m", place / "model", "--runtime", "tensorrt-rtx")
+    with_data = invoke(
+        "plan", "-t", "rtx3060", "-m", place / "model", "-d", place / "prompts.txt",
+        "--store", place / "store", "--json",
+    ).json  # fmt: skip
+    assert {one["recipe"] for one in with_data["plan"]["forecasts"]} == {"float", "fp16"}
+    refused = invoke(
+        "build", "-t", "rtx3060", "-m", place / "model", "-d", place / "prompts.txt",
+        "-o", place / "engine", "--store", place / "store", "--runtime", "tensorrt-rtx",
+    )  # fmt: skip
     assert (refused.code, "draws with three" in refused.paragraph) == (2, True)
 
 
