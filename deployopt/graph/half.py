@@ -23,6 +23,7 @@ from deployopt.core.errors import StepError
 from deployopt.core.samples import Array, Feed
 from deployopt.core.text import safe_text
 from deployopt.graph.calibrating import Observing, watch_values
+from deployopt.graph.extremes import MASKED, largest_of
 from deployopt.graph.index import attribute
 from deployopt.graph.inferring import infer_types
 from deployopt.graph.naming import name_nodes
@@ -37,8 +38,6 @@ LARGEST: Final = 65504.0
 """Of float16."""
 HEADROOM: Final = 4.0
 """Other requests may give values so many times as large as the largest that were seen."""
-MASKED: Final = 1e30
-"""Beyond it a number stands for minus infinity, as attention masks have it; it may be cut off."""
 _OPSET: Final = 13
 _OPSET_OF_PAIRS: Final = 19
 """From here on the scales of Q/DQ pairs may be float16."""
@@ -131,10 +130,13 @@ def largest_values(
     names = sorted(_float_values(model) - set(found))
     found |= dict.fromkeys(names, 0.0)
 
-    def take(name: str, values: Array) -> None:
-        found[name] = max(found[name], _largest(values))
+    with largest_of(model, names) as outputs:
+        whose = {output: name for name, output in outputs.items()}
 
-    watch_values(model, names, feeds, how, take)
+        def take(output: str, values: Array) -> None:
+            found[whose[output]] = max(found[whose[output]], _largest(values))
+
+        watch_values(model, list(whose), feeds, how, take)
     return found
 
 

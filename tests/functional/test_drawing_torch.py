@@ -396,3 +396,25 @@ def test_a_bundle_is_compared_with_itself(invoke: Invoke, bundle: Path) -> None:
     aspects = {one["aspect"]: one for one in done.json["comparison"]["differences"]}
     assert aspects["accuracy"]["outcome"] == "same", done.err
     assert aspects["operators"]["outcome"] == "same"
+
+
+@pytest.mark.gpu
+def test_on_the_card_it_is_built_timed_and_drawn(
+    invoke: Invoke, place: Path, tmp_path: Path
+) -> None:
+    """The machine's own target: what is built here runs here, every part of it on the card."""
+    target = tmp_path / "own.toml"
+    target.write_text(invoke("detect").out, "utf-8")
+    done = invoke(
+        "build", "-t", target, "-m", place / "model", "-d", place / "prompts.txt",
+        "-o", tmp_path / "own", "--store", place / "store", "-b", "accuracy_drop=20pt",
+        "-b", "latency_p95=60s", "--json",
+    )  # fmt: skip
+    assert done.code in {0, 3}, done.err
+    assert all(one["latency"] is not None for one in done.json["candidates"])
+    verified = invoke("verify", done.json["bundle"], "--json")
+    assert verified.json["on_target"] is True
+    assert verified.json["memory"] is not None
+    output = tmp_path / "cat.png"
+    assert invoke("run", done.json["bundle"], "a cat", "-o", output).code == 0
+    assert output.read_bytes().startswith(b"\x89PNG")

@@ -199,3 +199,9 @@ def test_what_weights_stand_before_is_no_angle() -> None:
     model = turning()
     model.graph.node.append(make.make_node("Cos", ["y"], ["z"], name="other"))
     assert set(angle_nodes(model)) == {"column", "float", "times", "wave", "other"}
+
+
+def test_a_value_that_is_no_number_is_named(saved: Save) -> None:
+    feeds = [{"x": np.array([[np.nan, 1, 1, 1]], dtype=np.float32)}]
+    with pytest.raises(StepError, match=r"largest of \w+' is not finite for calibration sample 0"):
+        convert(saved(swollen(2.0)), feeds)

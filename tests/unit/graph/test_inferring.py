@@ -7,7 +7,6 @@ import onnx.numpy_helper
 import onnx.shape_inference
 import pytest
 
-from deployopt.graph import inferring as module
 from deployopt.graph.inferring import infer_types
 
 
@@ -52,7 +51,7 @@ def test_large_weights_are_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> N
         handed.append(shell)
         return infer(shell)
 
-    monkeypatch.setattr(module.onnx.shape_inference, "infer_shapes", watch)
+    monkeypatch.setattr(onnx.shape_inference, "infer_shapes", watch)
     infer_types(model())
     assert [one.name for one in handed[0].graph.initializer] == ["sizes"]
     assert handed[0].ByteSize() < 1024

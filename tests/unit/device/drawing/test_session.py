@@ -148,7 +148,7 @@ def test_on_a_card_every_part_is_bound_and_looked_at(
 ) -> None:
     monkeypatch.setattr(placement, "CPU", "the other one")
     looked: list[bytes] = []
-    read = card_session.read_placement
+    read = placement.read_placement
 
     def reading(profile: bytes) -> object:
         looked.append(profile)
@@ -174,7 +174,7 @@ def test_a_part_that_falls_back_is_named_with_its_nodes(
     on_card: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placement, "SMALL", 1)
-    read = card_session.read_placement
+    read = placement.read_placement
 
     def one_on_the_card(profile: bytes) -> object:
         """The first node of each part; the others are where the CPU's provider put them."""
