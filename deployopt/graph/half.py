@@ -127,7 +127,7 @@ def largest_values(
         for tensor in model.graph.initializer
         if tensor.data_type == onnx.TensorProto.FLOAT
     }
-    names = sorted(_float_values(model) - set(found))
+    names = _last_first(model, _float_values(model) - set(found))
     found |= dict.fromkeys(names, 0.0)
 
     with largest_of(model, names) as outputs:
@@ -229,6 +229,16 @@ def _answers(path: Path, feeds: Sequence[Feed], threads: int) -> list[list[Array
     names = {given.name for given in session.get_inputs()}
     asked = [{name: array for name, array in feed.items() if name in names} for feed in feeds]
     return [[np.asarray(out) for out in session.run(None, feed)] for feed in asked]
+
+
+def _last_first(model: onnx.ModelProto, names: set[str]) -> list[str]:
+    """In the reverse of the order in which they come about.
+
+    ONNX Runtime goes back from the last of a graph's ends: so each value is looked at as soon as it
+    is there. The other way round a UNet's ranges took 1.8 GiB in the place of 1.0.
+    """
+    made = [name for node in model.graph.node for name in node.output if name in names]
+    return [*reversed(made), *sorted(names.difference(made))]
 
 
 def _float_values(model: onnx.ModelProto) -> set[str]:
