@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from deployopt.core.artifact import Format
 from deployopt.core.engine import RTX_CAPABILITIES, InputRange
 from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.measurement import Machine
@@ -104,7 +105,10 @@ def test_forms_are_those_of_the_place() -> None:
     )
     assert [steps[-1].name for _, steps, _ in graph] == ["open-on-card"] * 2
     assert [steps[-1].name for _, steps, _ in engine] == ["build-engine"] * 3
-    behind = {one.name for _, steps, _ in (*graph, *engine) for one in steps}
+    draws = msgspec.structs.replace(artifact, format=Format.DIFFUSERS)
+    drawn = card_steps(GraphPlace(provider="cuda"), draws, convolutional=True)
+    assert [steps[-1].name for _, steps, _ in drawn] == ["open-pipeline-on-card"] * 2
+    behind = {one.name for _, steps, _ in (*graph, *engine, *drawn) for one in steps}
     assert behind == CARD_STEPS
 
 
