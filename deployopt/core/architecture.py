@@ -90,6 +90,9 @@ class Architecture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Of one item (an image, 30 s of sound) outside the stacks: convolutions, stems, heads."""
     activations: int = 0
     """Elements alive at once in `operations`, for one item."""
+    score_elements: int = 0
+    """Of one item, attention's scores alive at once where a graph writes them out, not counted in
+    `activations`."""
     cpu_bytes: int = 0
     """Of one item, what ONNX Runtime holds on a CPU beside weights and `activations`: of a pipeline
     of graphs convolutions' weights packed anew, attention's scores, each graph's own arena."""

@@ -20,6 +20,8 @@ GRAPH_PROVIDERS: Final = frozenset({*CARD_PROVIDERS, PLAN})
 """Of every target whose bundle holds a graph for a card."""
 BUILT_THERE: Final = frozenset({TENSORRT, PLAN})
 """Those of which TensorRT builds kernels on the card, for the shapes that it is told."""
+STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
+"""What answers in the place of a graph for a card that is not here."""
 CUDA_RUNTIME: Final = "onnxruntime-genai-cuda"
 """The package that opens a language model's bundle."""
 ORT_GPU: Final = "onnxruntime-gpu"

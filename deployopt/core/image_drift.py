@@ -21,15 +21,19 @@ class ImageDrift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What each graph took of an image, in the run that drew them all; rounds have timed none."""
 
     @property
-    def words(self) -> str:
-        """For a person."""
-        said = (
+    def far(self) -> str:
+        """How far the images are apart, for a person."""
+        return (
             f"Images differ from the reference's by {self.median:.2%} in the median and "
             f"{self.worst:.2%} at most (relative error of all pixels; over {self.limit:.0%} they "
             "count as lost)."
         )
+
+    @property
+    def words(self) -> str:
+        """The same, and what share of the time each graph took."""
         total = sum(self.parts_s.values())
         if not total:
-            return said
+            return self.far
         shares = ", ".join(f"{name} {took / total:.1%}" for name, took in self.parts_s.items())
-        return f"{said} Of an image's time in the runtime: {shares}."
+        return f"{self.far} Of an image's time in the runtime: {shares}."

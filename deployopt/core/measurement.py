@@ -211,7 +211,10 @@ class AccuracyTrial(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     @property
     def told(self) -> tuple[str, ...]:
         """What a person should know of it whatever the verdict: of a model that draws."""
-        return () if self.drift is msgspec.UNSET else (self.drift.words,)
+        if self.drift is msgspec.UNSET:
+            return ()
+        # What each graph took of what answered in a card's place is no share of the card's time.
+        return (self.drift.words if self.stand_in is None else self.drift.far,)
 
     @property
     def over_all(self) -> PrecisionLoss | RecallLoss | None:

@@ -31,6 +31,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     peak_activation_bytes: int
     cpu_bytes: int = 0
     """As Architecture.cpu_bytes."""
+    score_elements: int = 0
+    """As Architecture.score_elements."""
     length: int | None = None
     basis: str
 

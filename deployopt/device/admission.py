@@ -50,9 +50,7 @@ def require_target(bundle: OpenBundle, device: Device, mismatch: str | None, com
     if apart:
         raise UsageError(
             f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
-            f"{mismatch}. Its {what} {_standing(bundle)}; it is opened on that card only, and "
-            "nothing can stand in for it. Copy the bundle to a machine with the card and run "
-            f"`deployopt {command}` there."
+            f"{mismatch}. Its {what} {_standing(bundle)}; {_only_there(bundle, command)}"
         )
     raise UsageError(
         f"{where} is not the target that the bundle was built for, {bundle.target.title}: "
@@ -103,6 +101,16 @@ def _onnxruntime(bundle: OpenBundle, machine: Machine, mismatch: str | None) -> 
 
 def _package(bundle: OpenBundle) -> str:
     return ORT_GPU if bundle.target.runtime.provider in CARD_PROVIDERS else "onnxruntime"
+
+
+def _only_there(bundle: OpenBundle, command: str) -> str:
+    there = f"Copy the bundle to a machine with the card and run `deployopt {command}` there"
+    if bundle.has_stand_in and command.startswith("verify"):
+        return (
+            f"it is opened on that card only. {there}, or add --proxy to see what the same graphs "
+            "answer on this CPU; of their speed that says nothing, and nothing is timed."
+        )
+    return f"it is opened on that card only, and nothing can stand in for it. {there}."
 
 
 def _standing(bundle: OpenBundle) -> str:

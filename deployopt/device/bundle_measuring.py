@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.budget import Budget
+from deployopt.core.card import STAND_IN
 from deployopt.core.choice_accuracy import choice_accuracy
 from deployopt.core.evidence import Evidence
 from deployopt.core.examples import decode_examples
@@ -30,7 +31,7 @@ from deployopt.device.generating.bundled import prompts_of_bundle, scored_bundle
 from deployopt.device.latency import Place, Schedule, measure, requests_per_round
 from deployopt.device.machine import exact_for
 from deployopt.device.reference import decode_reference
-from deployopt.device.setup import Answering, Arm, PromptPool, TimingInputs
+from deployopt.device.setup import Answering, Arm, PromptPool, Setup, TimingInputs
 
 ROUNDS: Final = 5
 MIN_ROUND_S: Final = 2.0
@@ -54,6 +55,17 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     def evidence(self) -> Evidence:
         """What a measurement there is worth."""
         return Evidence.TARGET if self.mismatch is None else Evidence.PROXY
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether a CPU answers in the place of the target's card, which is not there."""
+        return self.mismatch is not None and self.bundle.has_stand_in
+
+    @property
+    def setup(self) -> Setup:
+        """The model as it is opened there."""
+        found = self.bundle.setup_on(self.machine)
+        return msgspec.structs.replace(found, provider="cpu") if self.stands_in else found
 
     @property
     def latency_budgets(self) -> tuple[Budget, ...]:
@@ -95,7 +107,7 @@ def ask_gate(bench: Bench, watcher: Watcher, seed: int = 0) -> Asked | None:
     if data is None:
         return None
     evaluation = evaluate(
-        bundle.setup_on(bench.machine),
+        bench.setup,
         data,
         bench.workdir,
         bench.device,
@@ -111,6 +123,7 @@ def ask_gate(bench: Bench, watcher: Watcher, seed: int = 0) -> Asked | None:
         truth=annotations(bundle.manifest.interface, data.examples),
         exact_arithmetic=bench.exact_arithmetic,
         synthetic=bundle.lineage().data is None,
+        stand_in=STAND_IN if bench.stands_in else None,
     )
     reference = decode_reference(bundle.folder / REFERENCE)
     return Asked(
@@ -135,20 +148,22 @@ def _ask_language(bench: Bench, watcher: Watcher) -> Asked | None:
     )
 
 
-def time_bundle(bench: Bench, asked: Asked, watcher: Watcher, seed: int = 0) -> Trial:
-    """Rounds of timed requests, as many as the budgets' quantiles need.
+def time_bundle(bench: Bench, asked: Asked, watcher: Watcher, seed: int = 0) -> Trial | None:
+    """Rounds of timed requests, as many as the budgets' quantiles need; None in a card's place.
 
     Raises:
         UsageError: there is nothing to time the model with.
         IntegrityError: a model's files are not what they should be.
     """
+    if bench.stands_in:
+        return None  # what a graph takes on a CPU says nothing of what it takes on a card
     bundle = bench.bundle
     quantiles = [
         b.definition.quantile
         for b in bundle.budgets
         if b.definition.kind in _QUANTILES and b.definition.quantile is not None
     ]
-    arm = Arm(setup=bundle.setup_on(bench.machine), inputs=asked.inputs)
+    arm = Arm(setup=bench.setup, inputs=asked.inputs)
     schedule = Schedule(
         looks=(ROUNDS,),
         requests=requests_per_round(quantiles, ROUNDS),

@@ -11,6 +11,7 @@ import msgspec
 
 from deployopt.core.budget import Budget
 from deployopt.core.bundle import Lineage, Manifest
+from deployopt.core.card import CUDA
 from deployopt.core.codec import decode_json
 from deployopt.core.errors import IntegrityError
 from deployopt.core.evidence import Estimate, Evidence
@@ -63,6 +64,12 @@ class OpenBundle(msgspec.Struct, frozen=True, kw_only=True):
     def needs_card(self) -> bool:
         """Whether nothing but the target's card opens it."""
         return self.manifest.runtime == "tensorrt-rtx" or self.target.runtime.provider != "cpu"
+
+    @property
+    def has_stand_in(self) -> bool:
+        """Whether its graphs may be asked on a CPU in a card's place; how fast, that never says."""
+        on_cuda = self.target.runtime.provider == CUDA and self.manifest.runtime == "onnxruntime"
+        return on_cuda and self.manifest.interface.draws
 
     def setup_on(self, machine: Machine) -> Setup:
         """The model as it ships, on the target's card, with no more threads than cores here."""

@@ -120,12 +120,15 @@ class CardSession:
         self._looked = True
 
 
-def open_on_card(setup: Setup) -> Session:
-    """Open the model; raises as `open_session` does."""
+def open_on_card(setup: Setup, spent: Spent | None = None) -> Session:
+    """Open the model; raises as `open_session` does.
+
+    `spent` is told of its requests too, where several graphs answer as one model.
+    """
     if setup.provider == TENSORRT:
         os.environ.update([TF32_OFF])
     _require_runtime(setup, CARD_PROVIDERS[setup.provider])
-    spent = Spent()
+    spent = Spent() if spent is None else spent
     plain = msgspec.structs.replace(
         setup, session=msgspec.structs.replace(setup.session, capture=msgspec.UNSET)
     )

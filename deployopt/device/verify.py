@@ -111,14 +111,16 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     authenticity = authenticate(opened.folder, opened.manifest, policy, scratch)
     require_memory(policy)
     mismatch = matches(opened.target, device.machine)
-    if not proxy or opened.needs_card:
+    stands_in = opened.has_stand_in and isinstance(device, ThisMachine)
+    if not proxy or (opened.needs_card and not stands_in):
         require_target(opened, device, mismatch, "verify BUNDLE")
     warnings = runtime_warnings(opened, device.machine, mismatch)
     with storage_errors("measuring", scratch), staged_folder(scratch) as workdir:
         here = Bench(bundle=opened, device=device, mismatch=mismatch, workdir=workdir)
         stages.stage("Quality" if opened.manifest.interface.generates else "Accuracy")
         asked = ask_gate(here, watcher, seed)
-        stages.stage("Latency", quiet=True)
+        if not here.stands_in:
+            stages.stage("Latency", quiet=True)
         latency = None if asked is None else time_bundle(here, asked, watcher, seed)
         more = FoundBesides()
         if asked is not None:

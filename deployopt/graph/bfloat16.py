@@ -14,17 +14,17 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
-import onnx.shape_inference
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array, Feed
 from deployopt.graph.half import half_graph
+from deployopt.graph.inferring import infer_types
 from deployopt.graph.naming import name_nodes
 from deployopt.graph.opsets import raise_opset
 from deployopt.graph.reading import load_onnx
 from deployopt.graph.rewrite_constants import lift_constants
 from deployopt.graph.rounding import rounded_to_bfloat16, to_bfloat16
-from deployopt.graph.running import largest_difference, run_graph
+from deployopt.graph.running import largest_float_difference, run_graph
 from deployopt.graph.writing import save_onnx
 
 _OPSET: Final = 17
@@ -53,12 +53,12 @@ def convert_to_bfloat16(
     model = raise_opset(model, _OPSET)
     lift_constants(model)
     name_nodes(model)
-    model = onnx.shape_inference.infer_shapes(model)
+    infer_types(model)
     stand_in = rounded_to_bfloat16(model)
     save_onnx(stand_in, asked)
     save_onnx(bfloat16_graph(model), destination)
     progress(0.5, "comparing with float32")
-    found = largest_difference(
+    found = largest_float_difference(
         *(run_graph(path, feeds[:_CHECKED], threads) for path in (source, asked))
     )
     if not np.isfinite(found):

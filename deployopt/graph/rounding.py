@@ -11,10 +11,11 @@ import numpy as np
 import onnx
 import onnx.helper
 import onnx.numpy_helper
-from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST
+from onnxruntime.transformers.float16 import ALWAYS_FLOAT_INPUTS, DEFAULT_OP_BLOCK_LIST
 
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
+from deployopt.graph.floats import float_values
 from deployopt.graph.tensors import subgraphs
 
 BFLOAT16_LARGEST: Final = (2 - 2.0**-7) * 2.0**127
@@ -25,17 +26,6 @@ _FACTORS: Final = 2
 _SPLIT: Final = float(2**14 + 1)
 """Cuts a float32 to nine bits behind the leading one. TF32 keeps ten, of which a card that cuts
 off where another rounds gets the last one wrong."""
-
-
-def float_values(model: onnx.ModelProto) -> set[str]:
-    """Names of all float32 values that the model's nodes read or give; its types must be known."""
-    graph = model.graph
-    floats = {
-        value.name
-        for value in (*graph.value_info, *graph.output, *graph.input)
-        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    }
-    return floats & {name for node in graph.node for name in (*node.input, *node.output)}
 
 
 def to_bfloat16(values: Array) -> Array:
@@ -56,12 +46,13 @@ def rounded_to_bfloat16(source: onnx.ModelProto) -> onnx.ModelProto:
     rounding = _Rounding(model)
     read = {
         name
-        for n in source.graph.node
-        if n.op_type not in DEFAULT_OP_BLOCK_LIST
-        for name in n.input
+        for node in source.graph.node
+        if node.op_type not in DEFAULT_OP_BLOCK_LIST
+        for at, name in enumerate(node.input)
+        if at not in ALWAYS_FLOAT_INPUTS.get(node.op_type, ())
     }
     for tensor in model.graph.initializer:
-        # What only operators without half floats read, as a resizing's scales, stays as it is.
+        # What is read as float32 alone, as a resizing's scales, stays as it is.
         if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name in read:
             values = to_bfloat16(onnx.numpy_helper.to_array(tensor)).astype(np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))

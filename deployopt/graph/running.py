@@ -108,6 +108,22 @@ def largest_difference(one: Sequence[Sequence[Array]], other: Sequence[Sequence[
     return worst
 
 
+def largest_float_difference(
+    one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]
+) -> float:
+    """The same of floats of one shape alone.
+
+    Places and counts that a rounding moved are for the judges of accuracy, as any wrong answer.
+    """
+    pairs = [
+        (a, b)
+        for before, after in zip(one, other, strict=True)
+        for a, b in zip(before, after, strict=True)
+        if a.dtype.kind == "f" and a.shape == b.shape
+    ]
+    return largest_difference([[a for a, _ in pairs]], [[b for _, b in pairs]])
+
+
 def _difference(a: Array, b: Array) -> float:
     if a.dtype.kind != "f":
         return 0.0 if np.array_equal(a, b) else float("inf")

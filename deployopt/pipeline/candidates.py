@@ -21,6 +21,7 @@ from deployopt.core.summaries import (
     memory_figure,
     size_figure,
 )
+from deployopt.pipeline.card_graphs import GRAPH_FORMS
 from deployopt.pipeline.making import Made
 from deployopt.pipeline.recipes import FLOAT, FLOAT16
 from deployopt.pipeline.runtimes import CARD_STEPS
@@ -56,7 +57,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     def is_apart(self) -> bool:
         """Whether it is an engine or a graph for a card that nothing is timed on here."""
         form = None if self.made is None else self.made.artifact.format
-        return form is Format.ENGINE or (form is Format.ONNX and self.card is not None)
+        return form is Format.ENGINE or (form in GRAPH_FORMS and self.card is not None)
 
     @property
     def precision(self) -> Precision | None:

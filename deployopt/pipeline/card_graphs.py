@@ -24,11 +24,13 @@ from deployopt.core.card import (
 )
 from deployopt.core.engine import InputRange
 from deployopt.core.target import Target
-from deployopt.pipeline.card_forms import Abilities, CardForm, card_forms
+from deployopt.pipeline.card_forms import HALF, Abilities, CardForm, card_forms
 from deployopt.pipeline.profiles import one_shape
-from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.drawing_half import HalvePipeline
+from deployopt.steps.for_card import OpenOnCard, OpenPipelineOnCard
 
-STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
+GRAPH_FORMS: Final = frozenset({Format.ONNX, Format.DRAWING})
+"""Of what any card of a provider opens."""
 _NAMES: Final = {
     CUDA: "ONNX Runtime on CUDA",
     TENSORRT: "ONNX Runtime on TensorRT",
@@ -61,6 +63,8 @@ def graph_steps(
     so that each would be worked out in float between two more passes over memory. float8 is for
     TensorRT itself: nothing says that ONNX Runtime hands it such values.
     """
+    if source.format is Format.DIFFUSERS:
+        return _pipeline_steps(place)
     where = _NAMES[place.provider]
     abilities = Abilities(
         int8=place.provider in BUILT_THERE,
@@ -75,6 +79,19 @@ def graph_steps(
     )
 
 
+def _pipeline_steps(place: GraphPlace) -> tuple[CardForm, ...]:
+    """Of a model that draws: text encoder, UNet and decoder in the same form."""
+    where, last = _NAMES[place.provider], OpenPipelineOnCard(provider=place.provider)
+    return (
+        ("float", (last,), f"three graphs in fp32 for {where}, TF32 off; others have to beat it"),
+        (
+            HALF,
+            (HalvePipeline(), last),
+            f"three graphs in fp16 for {where}, ranges checked over the steps of real prompts",
+        ),
+    )
+
+
 def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
     """What a report shows of a form that is not run where it is built."""
     return CardSummary(
@@ -84,7 +101,7 @@ def graph_summary(target: Target, notes: tuple[str, ...]) -> CardSummary:
 
 def graph_note(target: Target, artifact: Artifact, *, ran: bool) -> CardNote | None:
     """What the manifest of a graph for a card says; None of an engine, and for a CPU."""
-    if artifact.format is not Format.ONNX or target.runtime.provider not in GRAPH_PROVIDERS:
+    if artifact.format not in GRAPH_FORMS or target.runtime.provider not in GRAPH_PROVIDERS:
         return None
     plan = target.runtime.provider == PLAN
     return CardNote(

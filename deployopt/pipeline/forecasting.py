@@ -54,10 +54,10 @@ def ways_of(recipes: Sequence[Recipe], artifact: Artifact) -> tuple[Way, ...]:
 def _expected(recipe: str, artifact: Artifact) -> Precision:
     if recipe in FLOATS:
         return artifact.precision
-    if artifact.format is Format.DIFFUSERS:
-        # Its convolutions stay float.
-        return Precision.MIXED
-    return SHORTENED.get(recipe, Precision.INT8)
+    if recipe in SHORTENED:
+        return SHORTENED[recipe]
+    # Of a model that draws, convolutions stay float.
+    return Precision.MIXED if artifact.format is Format.DIFFUSERS else Precision.INT8
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

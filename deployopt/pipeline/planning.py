@@ -27,6 +27,7 @@ from deployopt.core.tasks import ModelTask
 from deployopt.core.watching import SILENT
 from deployopt.device.machine import describe_machine, evidence_of
 from deployopt.device.setup import threads_here
+from deployopt.pipeline.drawing import drawn_request, notes_on
 from deployopt.pipeline.forecasting import (
     Asked,
     Way,
@@ -71,6 +72,7 @@ _PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 def run_plan(request: BuildRequest) -> PlanResult:
     """The plan; raises as `build` does, as far as it comes before any work."""
     found = _known(request)
+    request = _drawable(request, found)
     if found is not None and found.architecture is not None and _speaks(found):
         if request.data is not None:
             check_data_name(request.data)
@@ -80,6 +82,13 @@ def run_plan(request: BuildRequest) -> PlanResult:
     else:
         plan = _looked_up(request, found)
     return PlanResult(plan=plan, warnings=plan.warnings, exit_code=ExitCode.ACCEPTED)
+
+
+def _drawable(request: BuildRequest, found: Looked | None) -> BuildRequest:
+    """With the runtime of a model that draws, where it is one that `build` takes."""
+    if found is None or not _draws(found):
+        return request
+    return drawn_request(request, found.name)
 
 
 def refuse_early(request: BuildRequest) -> None:
@@ -136,7 +145,7 @@ def _looked_up(request: BuildRequest, found: Looked) -> Plan:
         ways,
         size,
         build_s=expected_build(facts, ways, Format.TRANSFORMERS, sizes, _site(request, machine))
-        if _taken(request, found)
+        if _taken(found)
         else None,
         warnings=(*found.warnings, *warnings, *too_few(size)),
     )
@@ -216,8 +225,8 @@ def expected_recipes(request: BuildRequest) -> tuple[Recipe, ...]:
         return ()
     if _speaks(found):
         return tuple(form.recipe for form in forms_of_language(request.target, arithmetic))
-    request = with_provider(request)
-    if not _taken(request, found):
+    request = with_provider(_drawable(request, found))
+    if not _taken(found):
         return ()
     facts = facts_of(found.architecture, request.target.workload, None)
     return _recipes(request, found, facts, machine)
@@ -253,26 +262,24 @@ def _ways(
 ) -> tuple[tuple[Way, ...], tuple[str, ...]]:
     """The recipes of `build`; where it would take none, the precisions, and a sentence on it."""
     artifact = _as_expected(found)
-    if _taken(request, found):
+    if _taken(found):
         recipes = _recipes(request, found, facts, machine)
         missing = not_built(request.target)
         warnings = missing_runtimes(request.target)
+        if _draws(found):
+            warnings = (*warnings, *notes_on(request.target))
         return ways_of(recipes, artifact), warnings if missing is None else (*warnings, missing)
     what = "classifiers of text and images, and language models,"
     if _generates(found):
         what = "language models of the classes that its builder knows"
-    elif _draws(found):
-        what = "models that draw, for CPU targets"
     reason = _NOT_BUILT.format(what=what)
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start: this version builds {what} only.",)
 
 
-def _taken(request: BuildRequest, found: Looked) -> bool:
-    """Whether `build` takes it for the target; language models are looked at before."""
-    if _draws(found):
-        return request.target.runtime.provider == "cpu"
-    return _classifies(found)
+def _taken(found: Looked) -> bool:
+    """Whether `build` takes it; language models are looked at before."""
+    return _draws(found) or _classifies(found)
 
 
 def _draws(found: Looked) -> bool:

@@ -28,7 +28,7 @@ from deployopt.device.device import Device, ThisMachine
 from deployopt.device.inputs import feeds
 from deployopt.device.machine import evidence_of, matches
 from deployopt.device.setup import threads_here
-from deployopt.pipeline.drawing import notes_of, require_drawable
+from deployopt.pipeline.drawing import drawable, notes_of
 from deployopt.pipeline.facts import RequestShapes, is_convolutional, request_shapes, source_facts
 from deployopt.pipeline.forecasting import (
     Asked,
@@ -185,7 +185,7 @@ def prepare(
         plan=plan,
         material=material,
         experiences=experiences,
-        warnings=(*warnings, *left_out, *notes_of(source)),
+        warnings=(*warnings, *left_out, *notes_of(source, request.target)),
     )
 
 
@@ -206,13 +206,11 @@ def _with_source(
 ) -> tuple[BuildRequest, SourceModel]:
     """The target as the runtime sees it, and the model, fetched where it is not at hand."""
     if source is not None:
-        require_drawable(request, source)
-        return with_runtime(request), source
+        return with_runtime(drawable(request, source)), source
     request = with_runtime(request)
     watcher.stage("Model")
     source = named_source(request, store)
-    require_drawable(request, source)
-    return request, source
+    return drawable(request, source), source
 
 
 def require_here(target: Target, device: Device) -> None:

@@ -23,9 +23,10 @@ from deployopt.pipeline.card_forms import CardForm
 from deployopt.pipeline.card_graphs import GraphPlace, graph_steps
 from deployopt.pipeline.engines import RTX, EnginePlace, engine_place, engine_steps
 from deployopt.steps.bfloat16 import ConvertBfloat16
+from deployopt.steps.drawing_half import HalvePipeline
 from deployopt.steps.engine import BuildEngine, builder_installed, need_builder
 from deployopt.steps.float8 import QuantizeFloat8
-from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.for_card import OpenOnCard, OpenPipelineOnCard
 from deployopt.steps.half import ConvertHalf
 from deployopt.steps.symmetric import QuantizeSymmetric
 from deployopt.steps.tf32 import AllowTf32
@@ -44,12 +45,14 @@ _ANY_CARD: Final = (
 CARD_STEPS: Final = frozenset(
     {
         AllowTf32.name,
+        BuildEngine.name,
         ConvertBfloat16.name,
+        ConvertHalf.name,
+        HalvePipeline.name,
+        OpenOnCard.name,
+        OpenPipelineOnCard.name,
         QuantizeFloat8.name,
         QuantizeSymmetric.name,
-        ConvertHalf.name,
-        BuildEngine.name,
-        OpenOnCard.name,
     }
 )
 """Those behind the plain float graph."""

@@ -11,7 +11,7 @@ import msgspec
 
 from deployopt.core.accuracy_loss import accuracy_bounds
 from deployopt.core.artifact import Artifact, Format, Precision
-from deployopt.core.card import CardSummary
+from deployopt.core.card import STAND_IN, CardSummary
 from deployopt.core.errors import DeviceError, IntegrityError, StepError
 from deployopt.core.examples import decode_examples
 from deployopt.core.measurement import AccuracyTrial, Split, Trial
@@ -43,7 +43,7 @@ from deployopt.pipeline.answering import (
     reference_answers,
 )
 from deployopt.pipeline.candidates import Candidate, notes_for_card
-from deployopt.pipeline.card_graphs import STAND_IN, graph_summary
+from deployopt.pipeline.card_graphs import GRAPH_FORMS, graph_summary
 from deployopt.pipeline.facts import graph_facts, source_facts
 from deployopt.pipeline.forecasting import foreseen, predictions
 from deployopt.pipeline.making import Made, make
@@ -154,7 +154,7 @@ def _sized(candidate: Candidate, prepared: Prepared) -> Candidate:
 def _card(prepared: Prepared, made: Made) -> CardSummary | None:
     """Of a graph that only a card opens, which is not here."""
     target = prepared.request.target
-    if made.artifact.format is not Format.ONNX or not built_apart(target, prepared.machine):
+    if made.artifact.format not in GRAPH_FORMS or not built_apart(target, prepared.machine):
         return None
     return graph_summary(target, notes_for_card(made))
 

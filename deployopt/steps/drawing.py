@@ -14,7 +14,7 @@ import msgspec
 
 from deployopt.core.artifact import Artifact, Format, Precision
 from deployopt.core.codec import encode_pretty
-from deployopt.core.drawing import DECODER, GRAPHS, SETTINGS, TEXT_ENCODER, UNET, Drawing
+from deployopt.core.drawing import GRAPHS, PARTS, SETTINGS, TEXT_ENCODER, UNET, Drawing
 from deployopt.core.errors import MissingExtraError, StepError
 from deployopt.core.freeing import release_memory
 from deployopt.core.interface import DrawingInputs
@@ -47,7 +47,7 @@ class ExportPipeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Refuse what run could not export."""
         need_format(self.name, source, self.consumes)
         need_packages("Export", "torch", "transformers", "onnx", "onnxruntime")
-        if find_spec("diffusers") is None:
+        if diffusers_missing():
             raise MissingExtraError("Building a model that draws", "diffusion")
         if self.opset not in _OPSETS:
             raise StepError(
@@ -60,13 +60,11 @@ class ExportPipeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Write the graphs and their settings."""
         from deployopt.graph.attaching import attach_weights
-        from deployopt.modeling.drawing.exporting import Part, PipelineExport, export_pipeline
+        from deployopt.modeling.drawing.exporting import PipelineExport, export_pipeline
 
         inputs = drawing_inputs(context)
         samples = decode_samples(context.samples) if context.samples else []
         context.progress(0.0, "exporting")
-        hidden = "encoder_hidden_states"
-        unet = ("sample", "timestep", hidden)
         differences = export_pipeline(
             source.folder,
             inputs,
@@ -75,11 +73,7 @@ class ExportPipeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 opset=self.opset,
                 exporter=self.exporter,
                 threads=context.threads,
-                parts=(
-                    Part(file=TEXT_ENCODER, inputs=("input_ids",), output="last_hidden_state"),
-                    Part(file=UNET, inputs=unet, output="noise"),
-                    Part(file=DECODER, inputs=("latents",), output="image"),
-                ),
+                parts=PARTS,
                 attach=attach_weights,
             ),
             samples,
@@ -161,6 +155,11 @@ class QuantizePipeline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if names:
             save_onnx(model, destination)
         return len(names)
+
+
+def diffusers_missing() -> bool:
+    """Whether what is not in the extra `build` is not here."""
+    return find_spec("diffusers") is None
 
 
 def drawing_inputs(context: StepContext) -> DrawingInputs:

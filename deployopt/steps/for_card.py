@@ -2,7 +2,8 @@
 
 Takes an ONNX model and gives the same graph back with the options that its session has there, which
 are part of what is measured and shipped: every fusion of the card's provider, and for TensorRT the
-shapes that it builds for. Nothing is run.
+shapes that it builds for. OpenPipelineOnCard does so for the graphs of a pipeline that draws, which
+ONNX Runtime opens on CUDA. Nothing is run.
 """
 
 from typing import ClassVar
@@ -10,7 +11,7 @@ from typing import ClassVar
 import msgspec
 
 from deployopt.core.artifact import Artifact, Format
-from deployopt.core.card import BUILT_THERE, CARD_PROVIDERS, TENSORRT
+from deployopt.core.card import BUILT_THERE, CARD_PROVIDERS, CUDA, TENSORRT
 from deployopt.core.engine import InputRange
 from deployopt.core.errors import StepError
 from deployopt.core.recipe import StepContext
@@ -72,3 +73,20 @@ class OpenOnCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             digest="",
             session=card_session(self.provider, self.profile, tf32=self.tf32, capture=self.capture),
         )
+
+
+class OpenPipelineOnCard(OpenOnCard, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All graphs of a pipeline, by the same provider."""
+
+    name: ClassVar[str] = "open-pipeline-on-card"
+    consumes: ClassVar[Format] = Format.DRAWING
+    produces: ClassVar[Format] = Format.DRAWING
+
+    def requires(self, source: Artifact, context: StepContext) -> None:
+        """Refuse as for one graph, and what TensorRT would open."""
+        super().requires(source, context)
+        if self.provider != CUDA:
+            raise StepError(
+                f"{self.name}: the graphs of a pipeline are opened by the provider {CUDA}, not "
+                f"{self.provider}. Give provider={CUDA}."
+            )

@@ -1,8 +1,9 @@
 """A pipeline of graphs that answers as one session: prompts and noise in, images out.
 
 In: a Setup whose model is `drawing.json`. Out: a session of ONNX Runtime over the three graphs
-beside it. Besides `image` it gives `seconds`, what text encoder, UNet and decoder took of it.
-Refuses settings that are not of their form, and graphs with other inputs than a pipeline's.
+beside it, on the CPU or each on the target's card. Besides `image` it gives `seconds`, what text
+encoder, UNet and decoder took of it. Refuses settings that are not of their form, graphs with other
+inputs than a pipeline's, and on a card what card_session.py refuses of any of them.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from deployopt.core.card import CARD_PROVIDERS
 from deployopt.core.drawing import DECODER, GRAPHS, IMAGE, SECONDS, TEXT_ENCODER, UNET
 from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.interface import DrawingInputs
@@ -19,7 +21,7 @@ from deployopt.core.samples import Array
 from deployopt.device.drawing.files import read_drawing
 from deployopt.device.drawing.loop import NEGATIVE, NOISE, PROMPT, Drawn, Floats, Ints, draw
 from deployopt.device.onnxruntime_session import open_onnxruntime
-from deployopt.device.session import Named, Session, no_sign
+from deployopt.device.session import Named, Session, Spent, no_sign
 from deployopt.device.setup import Setup
 
 _S: Final = 1e-9
@@ -37,8 +39,11 @@ class DrawingSession:
         inputs: DrawingInputs,
         graphs: Mapping[str, Session],
         sign: Callable[[], None] = no_sign,
+        spent: Spent | None = None,
     ) -> None:
         self.inputs = inputs
+        self.spent = Spent() if spent is None else spent
+        """Of all graphs together, where they are on a card."""
         self._sign = sign
         self._graphs = graphs
         self._spent = dict.fromkeys(GRAPHS, 0)
@@ -89,7 +94,10 @@ class DrawingSession:
 
     def _ask(self, name: str, feed: Mapping[str, Array]) -> Floats:
         start = time.perf_counter_ns()
-        (answer,) = self._graphs[name].run(None, feed)
+        try:
+            (answer,) = self._graphs[name].run(None, feed)
+        except DeviceError as error:
+            raise DeviceError(f"{name}: {error}") from error
         self._spent[name] += time.perf_counter_ns() - start
         self._sign()
         return answer
@@ -98,10 +106,20 @@ class DrawingSession:
 def open_drawing(setup: Setup, sign: Callable[[], None] = no_sign) -> DrawingSession:
     """Open the pipeline; raises as `open_session` does."""
     settings = read_drawing(setup.model)
-    graphs = {}
+    graphs: dict[str, Session] = {}
+    spent = Spent()
     for name in GRAPHS:
         path = setup.model.with_name(name)
         if not path.is_file():
             raise IntegrityError(f"{setup.model.parent} has no {name}. Build the bundle again.")
-        graphs[name] = open_onnxruntime(msgspec.structs.replace(setup, model=path, outputs=()))
-    return DrawingSession(settings.inputs, graphs, sign)
+        part = msgspec.structs.replace(setup, model=path, outputs=())
+        graphs[name] = _opened(part, spent)
+    return DrawingSession(settings.inputs, graphs, sign, spent)
+
+
+def _opened(part: Setup, spent: Spent) -> Session:
+    if part.provider not in CARD_PROVIDERS:
+        return open_onnxruntime(part)
+    from deployopt.device.card_session import open_on_card
+
+    return open_on_card(part, spent)

@@ -13,6 +13,7 @@ import msgspec
 import torch
 from torch import nn
 
+from deployopt.core.drawing import Part
 from deployopt.core.freeing import release_memory
 from deployopt.core.interface import DrawingInputs
 from deployopt.core.samples import Array, Feed
@@ -26,14 +27,6 @@ CHECKED_PROMPTS: Final = 2
 CHECKED_STEPS: Final = 5
 """Of a drawing, which go from noise alone to next to none."""
 Attach = Callable[[Path, Mapping[str, Array], Path], None]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One network as a file."""
-
-    file: str
-    inputs: tuple[str, ...]
-    output: str
 
 
 class PipelineExport(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,6 @@ from deployopt.pipeline.recipes import FLOAT16
 from deployopt.steps.calibrate import CalibrateDecoder
 from deployopt.steps.decoder import Algorithm, ExportDecoder
 
-STAND_IN: Final = "the same graph, in ONNX Runtime on this machine's CPU: it has not run on a card"
 _BUILDER: Final = "onnxruntime-genai"
 
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from deployopt.core.artifact import Artifact
+from deployopt.core.card import STAND_IN
 from deployopt.core.choices import ChoiceQuestion, decode_questions
 from deployopt.core.codec import to_plain
 from deployopt.core.measurement import Split
@@ -19,7 +20,7 @@ from deployopt.device.generating.asking import Questions, score
 from deployopt.device.machine import exact_for
 from deployopt.device.setup import setup_of, threads_on
 from deployopt.pipeline.answering import limits_for
-from deployopt.pipeline.language.cards import STAND_IN, on_card
+from deployopt.pipeline.language.cards import on_card
 from deployopt.pipeline.language.preparing import PreparedLanguage
 from deployopt.pipeline.language.standing_in import stand_in_of
 from deployopt.pipeline.references import Note, reference_keys, untold

@@ -3,8 +3,8 @@
 In: the configs of text encoder, UNet and decoder, how many steps, how many prompts (two with
 guidance). Out: an `Architecture` without stacks, whose operators are those of one image: the text
 encoder once for all prompts, the UNet once a step, the decoder once. Parameters follow from the
-configs alone. Refuses blocks that are not known. Attention's scores are not counted as memory:
-runtimes do not write them out whole.
+configs alone. Refuses blocks that are not known. Attention is counted as an exported graph runs it,
+which writes its scores out whole: in time, and apart from other values in memory.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +45,8 @@ _FP32: Final = 4
 _UNET_TIMES: Final = 2
 _DECODER_TIMES: Final = 4
 _HEADS: Final = 8
+_WRITTEN: Final = 2
+"""As the first product gives them, and normalised."""
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +74,8 @@ class UNet(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     stages: tuple[Stage, ...]
     middle: bool
+    written: bool = False
+    """Whether operators have the reads and writes of attention's scores."""
 
     @property
     def scores(self) -> int:
@@ -82,9 +86,12 @@ class UNet(msgspec.Struct, frozen=True, kw_only=True):
             at = at.halved
         return max(found)
 
-    def attended(self, at: Map, width: int, depth: int) -> list[Operation]:
+    def attended(self, at: Map, stage: Stage, depth: int) -> list[Operation]:
         """What a block has behind its residual part."""
-        return transformer(at, width, self.cross, self.tokens, depth) if depth else []
+        if not depth:
+            return []
+        heads = stage.heads if self.written else 0
+        return transformer(at, stage.channels, self.cross, self.tokens, depth, heads)
 
 
 def pipeline_architecture(parts: Mapping[str, Mapping[str, object]], drawn: Drawn) -> Architecture:
@@ -98,15 +105,21 @@ def pipeline_architecture(parts: Mapping[str, Mapping[str, object]], drawn: Draw
     tokens = words.positions or 77
     net = read_unet(Keys(values=parts["unet"], path="unet."), tokens)
     unet = unet_operations(net)
-    decoder = decoder_operations(Keys(values=parts["vae"], path="vae."), net.at)
-    spoken = _text_operations(tokens, text.hidden, text.ffn, text.layers)
+    timed = unet_operations(msgspec.structs.replace(net, written=True))
+    latents = Keys(values=parts["vae"], path="vae.")
+    decoder, shown = (decoder_operations(latents, net.at, heads=heads) for heads in (0, 1))
+    spoken = [
+        asked(one, drawn.prompts)
+        for one in _text_operations(tokens, text.hidden, text.ffn, text.layers)
+    ]
     once = [asked(one, drawn.prompts) for one in unet]
     scores = drawn.prompts * net.scores
-    every = [*(asked(one, drawn.prompts) for one in spoken), *once * drawn.steps, *decoder]
+    passes = [asked(one, drawn.prompts) for one in timed] * drawn.steps
     return Architecture(
         model_type=MODEL_TYPE,
-        operations=merged(every),
-        activations=round(max(one.activations for one in every)),
+        operations=merged([*spoken, *passes, *shown]),
+        activations=round(max(one.activations for one in (*spoken, *once, *decoder))),
+        score_elements=_WRITTEN * max(scores, net.at.area * net.at.area),
         cpu_bytes=_FP32 * _beside(once, decoder, scores),
         parameters=words.parameters + weights_of(unet) + weights_of(decoder),
         embedding_parameters=words.embedding_parameters,
@@ -124,7 +137,7 @@ def _beside(unet: Sequence[Operation], decoder: Sequence[Operation], scores: int
     """
     passed = max(one.activations for one in unet)
     decoded = max(one.activations for one in decoder)
-    largest, counted = max(2 * scores, passed), max(passed, decoded)
+    largest, counted = max(_WRITTEN * scores, passed), max(passed, decoded)
     packed = weights_of(one for one in (*unet, *decoder) if one.kind.startswith("conv"))
     return round(_UNET_TIMES * largest + _DECODER_TIMES * decoded - counted) + packed
 
@@ -191,7 +204,7 @@ def unet_operations(net: UNet) -> list[Operation]:
     last = net.stages[-1]
     if net.middle:
         nodes += residual(at, last.channels, last.channels)
-        nodes += net.attended(at, last.channels, max(1, last.depth))
+        nodes += net.attended(at, last, max(1, last.depth))
         nodes += residual(at, last.channels, last.channels)
     nodes += _up(net, at, skips)
     norm = elementwise(net.at.area * first, 2 * first)
@@ -206,7 +219,7 @@ def _down(net: UNet, skips: list[int]) -> tuple[list[Operation], Map]:
         for _ in range(stage.layers):
             nodes += residual(at, width, stage.channels)
             width = stage.channels
-            nodes += net.attended(at, width, stage.depth)
+            nodes += net.attended(at, stage, stage.depth)
             skips.append(width)
         if number < len(net.stages) - 1:
             at = at.halved
@@ -223,15 +236,15 @@ def _up(net: UNet, at: Map, skips: list[int]) -> list[Operation]:
         for _ in range(stage.layers + 1):
             nodes += residual(at, width + skips.pop(), stage.channels)
             width = stage.channels
-            nodes += net.attended(at, width, stage.depth)
+            nodes += net.attended(at, stage, stage.depth)
         if number:
             at = at.doubled
             nodes.append(convolution(at, width, width))
     return nodes
 
 
-def decoder_operations(keys: Keys, latents: Map) -> list[Operation]:
-    """Latents to pixels.
+def decoder_operations(keys: Keys, latents: Map, heads: int = 0) -> list[Operation]:
+    """Latents to pixels; `heads`, of which it has one, where its scores are written out.
 
     Raises:
         UsageError: a block that is not known, or a size that cannot be.
@@ -250,7 +263,7 @@ def decoder_operations(keys: Keys, latents: Map) -> list[Operation]:
     nodes += residual(at, width, width)
     if keys.flag("mid_block_add_attention", default=True):
         nodes.append(elementwise(at.area * width, 2 * width))
-        nodes += attention(at.area, at.area, width, width, bias=True)
+        nodes += attention(at.area, at.area, width, width, bias=True, heads=heads)
     nodes += residual(at, width, width)
     for stage, outer in enumerate(reversed(widths)):
         for _ in range(layers + 1):

@@ -79,13 +79,19 @@ def residual(at: Map, inner: int, outer: int) -> list[Operation]:
 
 
 def attention(
-    rows: int, seen: int, width: int, source: int, *, bias: bool = False
+    rows: int, seen: int, width: int, source: int, *, bias: bool = False, heads: int = 0
 ) -> list[Operation]:
-    """Over `seen` positions of width `source`."""
+    """Over `seen` positions of width `source`.
+
+    Where `heads` are given their scores are written by one product, normalised, and read by the
+    other, as an exported graph has it; else they stay within one kernel.
+    """
+    scores = heads * rows * seen
     product = Operation(
-        kind="gemm", macs=rows * seen * width, weights=0, activations=(rows + seen) * width
+        kind="gemm", macs=rows * seen * width, weights=0, activations=(rows + seen) * width + scores
     )
     return [
+        *([elementwise(scores)] if scores else []),
         linear(rows, width, width, bias=bias),
         linear(seen, source, width, bias=bias),
         linear(seen, source, width, bias=bias),
@@ -95,14 +101,19 @@ def attention(
     ]
 
 
-def transformer(at: Map, width: int, cross: int, tokens: int, depth: int) -> list[Operation]:
-    """Attention within the map and to `tokens` of a text, and a gated feed-forward."""
+def transformer(
+    at: Map, width: int, cross: int, tokens: int, depth: int, heads: int = 0
+) -> list[Operation]:
+    """Attention within the map and to `tokens` of a text, and a gated feed-forward.
+
+    `heads` as of `attention`.
+    """
     rows = at.area
     nodes = [elementwise(rows * width, 2 * width), linear(rows, width, width)]
     for _ in range(depth):
         nodes += [elementwise(rows * width, 2 * width) for _ in range(_THREE)]
-        nodes += attention(rows, rows, width, width)
-        nodes += attention(rows, tokens, width, cross)
+        nodes += attention(rows, rows, width, width, heads=heads)
+        nodes += attention(rows, tokens, width, cross, heads=heads)
         nodes += [linear(rows, width, 8 * width), elementwise(rows * 8 * width)]
         nodes += [linear(rows, 4 * width, width)]
         nodes += [elementwise(rows * width) for _ in range(_THREE)]

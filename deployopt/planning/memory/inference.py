@@ -71,6 +71,8 @@ def inference_need(  # noqa: PLR0913 -- what runs, where, and how it is kept
     stored = architecture.parameters * BITS[precision] / 8
     elements = graph_elements(architecture, batch=batch, tokens=tokens)
     width = 4.0 if on_cpu or precision in FULL else 2.0
+    if not on_cpu:
+        elements = max(elements, architecture.score_elements * batch)
     beside = architecture.cpu_bytes * batch
     return _graph_parts(stored, elements * width, architecture.basis, beside, on_cpu=on_cpu)
 
@@ -80,7 +82,10 @@ def graph_need(target: Target, facts: Facts, precision: Precision, *, batch: int
     full = precision in FULL
     stored = float(facts.weight_bytes) if full else facts.parameters * BITS[precision] / 8
     on_cpu = target.runtime.provider == "cpu"
-    alive = facts.peak_activation_bytes * batch
+    alive = float(facts.peak_activation_bytes * batch)
+    if not on_cpu:
+        # Of a pipeline of graphs they are counted apart; on a CPU they are in what is beside.
+        alive = max(alive, facts.score_elements * batch * (4.0 if full else 2.0))
     return _graph_parts(stored, alive, facts.basis, facts.cpu_bytes * batch, on_cpu=on_cpu)
 
 

@@ -96,7 +96,11 @@ def _first_pass(
         architecture, operations, peak + batch * _answers(architecture), tokens if read else None,
         _said(architecture, tokens if read else None, image_size),
     )  # fmt: skip
-    return msgspec.structs.replace(found, cpu_bytes=batch * architecture.cpu_bytes)
+    return msgspec.structs.replace(
+        found,
+        cpu_bytes=batch * architecture.cpu_bytes,
+        score_elements=batch * architecture.score_elements,
+    )
 
 
 def _require(batch: int, length: int) -> None:

@@ -25,6 +25,12 @@ def test_it_is_told_with_each_parts_share() -> None:
     assert msgspec.structs.replace(TRIAL, drift=msgspec.UNSET).told == ()
 
 
+def test_what_stood_in_for_a_card_tells_no_shares_of_its_time() -> None:
+    (told,) = msgspec.structs.replace(TRIAL, stand_in="the same graph on a CPU").told
+    assert told == DRIFT.far
+    assert "15.00% at most" in told
+
+
 def test_images_that_differ_are_lost_accuracy() -> None:
     check = judge_accuracy(
         Budget(metric="accuracy_drop", limit=0.05), Findings(artifact="d", accuracy=TRIAL)

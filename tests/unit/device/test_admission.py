@@ -16,10 +16,12 @@ from deployopt.device.admission import (
     require_target,
     runtime_warnings,
 )
+from deployopt.device.bundle_measuring import Bench
 from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from deployopt.device.device import ThisMachine
 from deployopt.planning.targets import load_target
 from tests.fakes.devices import MadeUpDevice, idle
+from tests.fakes.drawing_graphs import DRAWS
 
 
 @pytest.fixture
@@ -133,6 +135,29 @@ def test_a_graph_for_a_card_says_whether_it_has_run(
     assert "nothing can stand in for it" in str(refused.value)
     with pytest.raises(UsageError, match=r"holds a graph for .* not sent to a device"):
         require_target(bundle, MadeUpDevice(idle), None, "verify BUNDLE")
+
+
+def test_graphs_that_draw_may_be_asked_on_a_cpu_in_a_cards_place(
+    opened: OpenBundle, machine: Machine, tmp_path: Path
+) -> None:
+    draws = msgspec.structs.replace(
+        opened, manifest=msgspec.structs.replace(opened.manifest, interface=DRAWS)
+    )
+    card = msgspec.structs.replace(draws, target=load_target("h100"))
+    assert (draws.has_stand_in, card.needs_card, card.has_stand_in) == (False, True, True)
+    classifies = msgspec.structs.replace(opened, target=load_target("h100"))
+    assert not classifies.has_stand_in
+    with pytest.raises(UsageError, match=r"opened on that card only\. Copy .*or add --proxy"):
+        require_target(card, ThisMachine(), "there is no card", "verify BUNDLE")
+    with pytest.raises(UsageError, match="nothing can stand in for it"):
+        require_target(card, ThisMachine(), "there is no card", "compare OLD NEW")
+    device = MadeUpDevice(idle, machine)
+    apart = Bench(bundle=card, device=device, mismatch="there is no card", workdir=tmp_path)
+    assert (apart.stands_in, apart.setup.provider) == (True, "cpu")
+    there = msgspec.structs.replace(apart, mismatch=None)
+    assert (there.stands_in, there.setup.provider) == (False, "cuda")
+    plain = msgspec.structs.replace(apart, bundle=draws)
+    assert (plain.stands_in, plain.setup.provider) == (False, "cpu")
 
 
 def test_a_plan_is_built_by_whatever_version_is_there(opened: OpenBundle, machine: Machine) -> None:

@@ -13,7 +13,9 @@ from deployopt.core.artifact import Precision
 from deployopt.core.errors import StepError
 from deployopt.core.samples import Array
 from deployopt.graph import half as module
-from deployopt.graph.half import Kept, convert_to_half, half_graph, nodes_to_keep
+from deployopt.graph import half_ranges
+from deployopt.graph.half import convert_to_half, half_graph
+from deployopt.graph.half_ranges import Kept, angle_nodes, nodes_to_keep
 from deployopt.graph.precision import precision_found
 from deployopt.graph.quantize_static import StaticOptions
 from deployopt.graph.quantize_symmetric import quantize_symmetric
@@ -83,7 +85,7 @@ def test_nodes_whose_values_would_overflow_stay_float32(saved: Save) -> None:
 
 
 def test_there_is_room_left_above_what_was_seen(saved: Save) -> None:
-    near = module.LARGEST / module.HEADROOM / 3
+    near = half_ranges.LARGEST / half_ranges.HEADROOM / 3
     assert convert(saved(swollen(near * 0.99)), FEEDS)[0].kept == ()
     assert convert(saved(swollen(near * 1.01)), FEEDS)[0].kept != ()
 
@@ -108,14 +110,14 @@ def test_weights_behind_pairs_are_looked_at_as_what_they_stand_for(
     model.graph.node.insert(0, pair)
     done, _ = convert(saved(model), FEEDS)
     assert "grow" in [one.name for one in done.kept]
-    back = {t.name: t for t in module._weights_back(model).graph.initializer}["up"]
+    back = {t.name: t for t in half_ranges.weights_back(model).graph.initializer}["up"]
     assert (onnx.numpy_helper.to_array(back) == np.eye(4) * 30_000).all()
 
 
 def test_what_stands_for_minus_infinity_is_no_range() -> None:
     node = make.make_node("Add", ["scores", "mask"], ["y"], name="masked")
     model = make.make_model(make.make_graph([node], "g", [], []))
-    assert module._largest(np.array([0.0, -3.4e38], dtype=np.float32)) == 0.0
+    assert half_ranges.largest_magnitude(np.array([0.0, -3.4e38], dtype=np.float32)) == 0.0
     assert nodes_to_keep(model, {"mask": 0.0, "scores": 9.0}) == ()
     assert nodes_to_keep(model, {"scores": 5e4}) == (Kept(name="masked", largest=5e4),)
 
@@ -282,3 +284,56 @@ def test_a_branch_that_only_moves_values_is_float16(saved: Save) -> None:
     done, made = convert(saved(_with_branch("Identity")), FEEDS)
     assert done.kept == ()
     assert types(made)["last"] == onnx.TensorProto.FLOAT16
+
+
+def turning(wide: int = 16) -> onnx.ModelProto:
+    """The sine of a step times frequencies, as diffusers embeds the time, and a product of it."""
+    frequencies = np.exp(-np.arange(wide, dtype=np.float32) / wide)
+    weights = [
+        onnx.numpy_helper.from_array(frequencies, "frequencies"),
+        onnx.numpy_helper.from_array(np.array([1]), "axis"),
+        onnx.numpy_helper.from_array(np.eye(wide, dtype=np.float32), "weight"),
+    ]
+    graph = make.make_graph(
+        [
+            make.make_node("Unsqueeze", ["step", "axis"], ["column"], name="column"),
+            make.make_node("Cast", ["column"], ["float"], name="float", to=onnx.TensorProto.FLOAT),
+            make.make_node("Mul", ["float", "frequencies"], ["angle"], name="times"),
+            make.make_node("Sin", ["angle"], ["wave"], name="wave"),
+            make.make_node("MatMul", ["wave", "weight"], ["y"], name="end"),
+        ],
+        "g",
+        [make.make_tensor_value_info("step", onnx.TensorProto.INT64, ["batch"])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["batch", wide])],
+        weights,
+    )
+    return make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+
+
+STEPS = [{"step": np.array([at], dtype=np.int64)} for at in (981, 701, 333)]
+
+
+def test_angles_of_hundreds_of_radians_need_float32(saved: Save) -> None:
+    path = saved(turning())
+    plain, _ = convert(path, STEPS)
+    assert plain.kept == ()
+    assert plain.difference > 0.05
+    goal = path.with_name("angles.onnx")
+    done = convert_to_half(path, goal, STEPS, 1, silent, angles=True)
+    assert (done.angles, done.nodes) == (4, 5)
+    assert done.difference < 0.001
+    found = types(onnx.load(goal))
+    assert found["frequencies"] == onnx.TensorProto.FLOAT
+    assert found["weight"] == onnx.TensorProto.FLOAT16
+
+
+def test_what_weights_stand_before_is_no_angle() -> None:
+    model = turning()
+    model.graph.node.append(make.make_node("Cos", ["y"], ["z"], name="other"))
+    assert set(angle_nodes(model)) == {"column", "float", "times", "wave", "other"}
+
+
+def test_a_value_that_is_no_number_is_named(saved: Save) -> None:
+    feeds = [{"x": np.array([[np.nan, 1, 1, 1]], dtype=np.float32)}]
+    with pytest.raises(StepError, match=r"largest of \w+' is not finite for calibration sample 0"):
+        convert(saved(swollen(2.0)), feeds)

@@ -144,7 +144,7 @@ def test_what_no_shorter_float_is_made_of_is_not_rounded() -> None:
         nodes,
         "g",
         [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 1, 1000, 4])],
-        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 1, 1001, 4])],
         [
             onnx.numpy_helper.from_array(scales, "scales"),
             onnx.numpy_helper.from_array(scales[3:], "factor"),

@@ -14,11 +14,16 @@ from deployopt.core.request import BuildRequest
 from deployopt.core.search import Effort
 from deployopt.core.source import SourceModel
 from deployopt.core.target import Target
-from deployopt.pipeline.drawing import notes_of, pipeline_shape, require_drawable
+from deployopt.pipeline.card_graphs import graph_note
+from deployopt.pipeline.drawing import drawable, notes_of, pipeline_shape
+from deployopt.pipeline.forecasting import ways_of
 from deployopt.pipeline.looking import look_up
 from deployopt.pipeline.recipes import Arithmetic, forms_for, recipes_for
+from deployopt.pipeline.runtimes import place_of, with_runtime
 from deployopt.planning.targets import load_target
 from deployopt.steps.drawing import ExportPipeline, QuantizePipeline
+from deployopt.steps.drawing_half import HalvePipeline
+from deployopt.steps.for_card import OpenPipelineOnCard
 from tests.fakes.drawing_graphs import DRAWS
 from tests.fakes.pipeline_folder import write_folder
 
@@ -34,15 +39,38 @@ def request(target: str = "rpi4", **more: Any) -> BuildRequest:
     return BuildRequest(model="it", target=load_target(target), **more)
 
 
-def test_a_cpu_target_and_nothing_else_passes() -> None:
-    require_drawable(request(), SOURCE)
-    require_drawable(request(runtime="onnxruntime", effort=Effort.QUICK), SOURCE)
+def test_a_cpu_target_is_asked_as_it_is() -> None:
+    for asked in (request(), request(runtime="onnxruntime", effort=Effort.QUICK)):
+        assert drawable(asked, SOURCE) == asked
+
+
+@pytest.mark.parametrize("name", ["rtx3060", "t4", "l4", "a100", "h100", "jetson-orin-nano"])
+def test_a_card_gets_graphs_for_cuda_though_others_get_an_engine(name: str) -> None:
+    asked = drawable(request(name), SOURCE)
+    assert asked == msgspec.structs.replace(request(name), runtime="onnxruntime")
+    seen = with_runtime(asked)
+    assert seen.target.runtime.provider == "cuda"
+    # A plan asks again with what it was given.
+    assert drawable(seen, SOURCE) == seen
+    assert f"{name} gets graphs for ONNX Runtime on CUDA" in notes_of(SOURCE, seen.target)[-1]
+
+
+@pytest.mark.parametrize("provider", ["tensorrt", "tensorrt-plan"])
+def test_a_file_of_ones_own_for_tensorrt_gets_them_too(provider: str) -> None:
+    card = load_target("a100")
+    runtime = msgspec.structs.replace(card.runtime, provider=provider)
+    own = BuildRequest(model="it", target=msgspec.structs.replace(card, runtime=runtime))
+    assert with_runtime(drawable(own, SOURCE)).target.runtime.provider == "cuda"
 
 
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"target": "rtx3060"}, "built for CPU targets.*deployopt plan"),
+        *(
+            ({"target": "rtx3060", "runtime": name}, f"--runtime {name} .*three graphs.*Leave")
+            for name in ("tensorrt-rtx", "tensorrt", "onnxruntime-tensorrt", "openvino")
+        ),
+        ({"target": "rtx3060", "train_data": "prompts.txt"}, "Leave --train-data"),
         ({"runtime": "openvino"}, "--runtime openvino has no form"),
         ({"train_data": "prompts.txt"}, "Leave --train-data"),
         ({"unlabelled": Path("texts.txt")}, "Leave --train-data"),
@@ -51,7 +79,7 @@ def test_a_cpu_target_and_nothing_else_passes() -> None:
 )
 def test_what_is_not_built(asked: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        require_drawable(request(**asked), SOURCE)
+        drawable(request(**asked), SOURCE)
 
 
 def test_the_forms_of_a_pipeline() -> None:
@@ -64,8 +92,26 @@ def test_the_forms_of_a_pipeline() -> None:
     assert "convolutions in float; 7-bit weights" in int8.reason
 
 
+def test_the_forms_of_a_pipeline_for_a_card() -> None:
+    target = with_runtime(drawable(request("rtx3060"), SOURCE)).target
+    arithmetic = Arithmetic(reduce_range=False, reason="")
+    forms = forms_for(ARTIFACT, target, arithmetic, convolutional=True, place=place_of(target))
+    recipes = recipes_for(ARTIFACT, target, forms)
+    last = OpenPipelineOnCard(provider="cuda")
+    assert {one.name: one.steps for one in recipes} == {
+        "float": (ExportPipeline(opset=17), last),
+        "fp16": (ExportPipeline(opset=17), HalvePipeline(), last),
+    }
+    ways = {one.name: one.precision for one in ways_of(recipes, ARTIFACT)}
+    assert ways == {"float": Precision.FP32, "fp16": Precision.FP16}
+    drawn = msgspec.structs.replace(ARTIFACT, format=Format.DRAWING)
+    note = graph_note(target, drawn, ran=False)
+    assert note is not None
+    assert (note.provider, note.runtime, note.ran) == ("cuda", "onnxruntime-gpu", False)
+
+
 def test_what_a_person_should_know() -> None:
-    assert notes_of(SOURCE) == ("So.",)
+    assert notes_of(SOURCE, load_target("rpi4")) == ("So.",)
 
 
 def test_a_folder_is_looked_up_by_its_configs(tmp_path: Path) -> None:
@@ -95,6 +141,7 @@ def test_folders_that_are_no_pipeline(tmp_path: Path) -> None:
 def test_other_models_are_asked_anything() -> None:
     classifies = msgspec.structs.replace(DRAWS, task=Task.TEXT_CLASSIFICATION)
     other = msgspec.structs.replace(SOURCE, interface=classifies)
-    require_drawable(request("rtx3060", effort=Effort.DEFAULT), other)
-    assert notes_of(other) == ()
+    asked = request("rtx3060", effort=Effort.DEFAULT)
+    assert drawable(asked, other) == asked
+    assert notes_of(other, asked.target) == ()
     assert ARTIFACT.precision is Precision.FP32

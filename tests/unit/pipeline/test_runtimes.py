@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from deployopt.core.artifact import Format
 from deployopt.core.engine import RTX_CAPABILITIES, InputRange
 from deployopt.core.errors import MissingExtraError, UsageError
 from deployopt.core.measurement import Machine
@@ -112,7 +113,11 @@ def test_forms_are_those_of_the_place() -> None:
     )
     assert [steps[-1].name for _, steps, _ in graph] == ["open-on-card"] * 2
     assert [steps[-1].name for _, steps, _ in engine] == ["build-engine"] * 4
-    behind = {one.name for _, steps, _ in (*graph, *engine) for one in steps}
+    draws = msgspec.structs.replace(artifact, format=Format.DIFFUSERS)
+    place = GraphPlace(provider="cuda", compute_capability="8.9")
+    drawn = card_steps(place, draws, convolutional=True)
+    assert [steps[-1].name for _, steps, _ in drawn] == ["open-pipeline-on-card"] * 2
+    behind = {one.name for _, steps, _ in (*graph, *engine, *drawn) for one in steps}
     assert CARD_STEPS - behind == {"convert-bfloat16", "allow-tf32"}
 
 

@@ -11,7 +11,7 @@ from deployopt.core.engine import InputRange
 from deployopt.core.errors import StepError
 from deployopt.core.interface import ArrayInputs, Interface, Task
 from deployopt.core.recipe import StepContext
-from deployopt.steps.for_card import OpenOnCard
+from deployopt.steps.for_card import OpenOnCard, OpenPipelineOnCard
 from deployopt.steps.session import CPU_SESSION, REQUANTIZING
 
 PROFILE = (InputRange(name="x", least=(1, 4), usual=(1, 4), most=(8, 4)),)
@@ -101,3 +101,22 @@ def test_cuda_takes_no_shapes_and_other_forms_are_refused(
     folder = msgspec.structs.replace(graph, format=Format.TRANSFORMERS)
     with pytest.raises(StepError, match="takes a model in onnx form"):
         OpenOnCard().requires(folder, context)
+
+
+def test_a_pipeline_is_carried_over_whole_and_for_cuda_only(
+    graph: Artifact, context: StepContext
+) -> None:
+    for name in ("drawing.json", "unet.onnx", "unet.onnx.data"):
+        (graph.folder / name).write_bytes(name.encode())
+    drawn = msgspec.structs.replace(graph, format=Format.DRAWING, entry="drawing.json")
+    with pytest.raises(StepError, match="takes a model in drawing form"):
+        OpenPipelineOnCard().requires(graph, context)
+    with pytest.raises(StepError, match=r"the provider cuda, not tensorrt\. Give provider=cuda"):
+        OpenPipelineOnCard(provider="tensorrt").requires(drawn, context)
+    step = OpenPipelineOnCard()
+    step.requires(drawn, context)
+    made = step.run(drawn, context)
+    assert (made.format, made.entry, made.session) == (
+        Format.DRAWING, "drawing.json", SessionOptions()
+    )  # fmt: skip
+    assert (made.folder / "unet.onnx.data").read_bytes() == b"unet.onnx.data"

@@ -1,22 +1,28 @@
-"""Three graphs as one session, in ONNX Runtime."""
+"""Three graphs as one session, in ONNX Runtime.
+
+There is no card here: for one the driver is made up, and the CPU's provider has its place.
+"""
 
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnxruntime
 import pytest
 
 from deployopt.core.drawing import DECODER, GRAPHS, UNET
 from deployopt.core.errors import DeviceError, IntegrityError, RefusedInputError
 from deployopt.core.samples import Array
 from deployopt.core.workload import Workload
+from deployopt.device import card_session, placement
+from deployopt.device.card_session import CardSession
 from deployopt.device.drawing.files import graph_files, is_pipeline, read_drawing
 from deployopt.device.drawing.loop import Drawn
 from deployopt.device.drawing.noise import normal_noise, seed_of
 from deployopt.device.drawing.schedule import course_of, one_step
 from deployopt.device.drawing.session import DrawingSession, open_drawing
 from deployopt.device.inputs import feeds
-from deployopt.device.session import open_session
+from deployopt.device.session import open_session, spent_of
 from deployopt.device.setup import Setup
 from tests.fakes.drawing_graphs import DRAWS, INPUTS, TABLE, write_graphs, write_words
 
@@ -115,3 +121,70 @@ def test_the_files_of_a_pipeline(setup: Setup) -> None:
 def test_settings_go_round(setup: Setup) -> None:
     assert read_drawing(setup.model).inputs == INPUTS
     assert msgspec.structs.replace(INPUTS, steps=3) != INPUTS
+
+
+@pytest.fixture
+def on_card(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    """The pipeline for a card; the CPU's provider answers as if it were one's."""
+    there = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: there)
+    monkeypatch.setattr(card_session, "driver_missing", lambda: None)
+    monkeypatch.setattr(card_session, "_providers", lambda _: [("CPUExecutionProvider", {})])
+    monkeypatch.setattr(card_session, "CARD_PROVIDERS", {"cuda": "CPUExecutionProvider"})
+    monkeypatch.setattr(card_session, "_PLACE", "cpu")
+    return msgspec.structs.replace(setup, provider="cuda")
+
+
+def test_a_cards_pipeline_is_not_opened_without_one(setup: Setup) -> None:
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("there may be a card")
+    with pytest.raises(DeviceError, match=r"graph for an NVIDIA card \(CUDAExecutionProvider\)"):
+        open_session(msgspec.structs.replace(setup, provider="cuda"))
+
+
+def test_on_a_card_every_part_is_bound_and_looked_at(
+    on_card: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "CPU", "the other one")
+    looked: list[bytes] = []
+    read = placement.read_placement
+
+    def reading(profile: bytes) -> object:
+        looked.append(profile)
+        return read(profile)
+
+    monkeypatch.setattr(card_session, "read_placement", reading)
+    session = open_session(on_card)
+    assert isinstance(session, DrawingSession)
+    assert all(isinstance(one, CardSession) for one in session._graphs.values())
+    asked = request(tmp_path)
+    assert spent_of(session).copied_share is None
+    (image,) = session.run(["image"], asked)
+    # Once a part, though the UNet is asked twenty times; copies of all three are one sum.
+    assert len(looked) == len(GRAPHS)
+    share = spent_of(session).copied_share
+    assert share is not None
+    assert 0 < share < 1
+    on_cpu = open_session(msgspec.structs.replace(on_card, provider="cpu"))
+    assert np.array_equal(image, on_cpu.run(["image"], asked)[0])
+
+
+def test_a_part_that_falls_back_is_named_with_its_nodes(
+    on_card: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "SMALL", 1)
+    read = placement.read_placement
+
+    def one_on_the_card(profile: bytes) -> object:
+        """The first node of each part; the others are where the CPU's provider put them."""
+        first, *others = read(profile)
+        return (msgspec.structs.replace(first, provider="CUDAExecutionProvider"), *others)
+
+    monkeypatch.setattr(card_session, "read_placement", one_on_the_card)
+    session = open_drawing(on_card)
+    for part in session._graphs.values():
+        monkeypatch.setattr(part, "_provider", "CUDAExecutionProvider")
+    # The text encoder has one node; of the UNet's five the others fell back.
+    with pytest.raises(DeviceError, match=rf"^{UNET}: 4 of 5 nodes ran on the CPU.*ReduceMean"):
+        session.run(["image"], request(tmp_path))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from deployopt.catalogue.models import find_entry
@@ -87,7 +88,7 @@ def test_memory_on_a_cpu_is_what_was_measured() -> None:
         shape, target=load_target("x86-cpu"), precision=Precision.FP32, batch=2, context=None
     )
     assert both.total.value > need.total.value + shape.cpu_bytes
-    # A card's runtime fuses attention, and packs nothing.
+    # On a card nothing is packed.
     card = inference_need(
         shape, target=load_target("rtx3060"), precision=Precision.FP32, batch=1, context=None
     )
@@ -97,6 +98,41 @@ def test_memory_on_a_cpu_is_what_was_measured() -> None:
     assert facts.cpu_bytes == 2 * shape.cpu_bytes
     graph = graph_need(load_target("x86-cpu"), facts, Precision.FP32)
     assert graph.total.value == pytest.approx(both.total.value)
+
+
+def test_attentions_scores_are_written_out_as_the_graphs_do() -> None:
+    shape = pipeline_architecture(ONE, GUIDED)
+    # Two prompts, eight heads, 4096 positions, before and after they are normalised.
+    assert shape.score_elements == 2 * 2 * 8 * 4096**2
+    facts = facts_of(shape, Workload())
+    assert facts.score_elements == shape.score_elements
+    without = msgspec.structs.replace(facts, score_elements=0)
+    card = load_target("rtx3060")
+    for precision, width in ((Precision.FP32, 4), (Precision.FP16, 2)):
+        alive = [
+            next(p.bytes for p in graph_need(card, one, precision).parts if p.name == "activations")
+            for one in (facts, without)
+        ]
+        assert alive == [2 * width * shape.score_elements, 2 * facts.peak_activation_bytes]
+    by_hand = inference_need(shape, target=card, precision=Precision.FP16, batch=1, context=None)
+    assert by_hand.total.value == graph_need(card, facts, Precision.FP16).total.value
+    # A CPU's share of them is in what was measured there.
+    here = load_target("x86-cpu")
+    assert graph_need(here, facts, Precision.FP32) == graph_need(here, without, Precision.FP32)
+
+
+def test_scores_take_time_and_no_weights() -> None:
+    net = read_unet(Keys(values=ONE["unet"]), 77)
+    plain = unet_operations(net)
+    written = unet_operations(msgspec.structs.replace(net, written=True))
+    assert weights_of(written) == weights_of(plain)
+    assert sum(o.macs for o in written) == sum(o.macs for o in plain)
+    more = sum(o.activations for o in written) - sum(o.activations for o in plain)
+    # Five blocks at 64 positions a side, five at 32, five at 16, one at 8: each score is written,
+    # read, written and read once.
+    within = sum(n * (side * side) ** 2 for n, side in ((5, 64), (5, 32), (5, 16), (1, 8)))
+    across = sum(n * side * side * 77 for n, side in ((5, 64), (5, 32), (5, 16), (1, 8)))
+    assert more == 4 * 8 * (within + across)
 
 
 @pytest.mark.parametrize(
