@@ -206,9 +206,9 @@ def _require_plain(request: BuildRequest) -> None:
         searching.append("--effort")
     if searching:
         raise UsageError(
-            f"{' and '.join(searching)} cannot be asked of a GPU target yet: which smaller shapes "
-            "are worth teaching is known of CPUs only. Leave it out; `deployopt finetune` and "
-            "`deployopt distill` train a model before it is built."
+            f"{' and '.join(searching)} cannot be asked of a GPU target yet: smaller shapes are "
+            "searched for on CPUs only. Leave it out; `deployopt finetune` and `deployopt distill` "
+            "train a model before it is built."
         )
     if request.baseline is not None and built_apart(request.target, describe_machine()):
         raise UsageError(
