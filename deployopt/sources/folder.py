@@ -40,6 +40,8 @@ LABEL_MAX_CHARACTERS: Final = 1_000
 LENGTH_MAX: Final = 131_072
 _CLASSES_MIN: Final = 2
 _MATRIX: Final = 2
+# What SwiftFormer and HGNetV2 call theirs.
+_HEADS: Final = frozenset({"head.weight", "fc.weight"})
 # The two special tokens and one of the text.
 _TOKENS_MIN: Final = 3
 TEXT_SUFFIX: Final = "ForSequenceClassification"
@@ -259,7 +261,8 @@ def _check_head(tensors: Mapping[str, Tensor], labels: tuple[str, ...], folder: 
     heads = [
         tensor.shape[0]
         for name, tensor in tensors.items()
-        if ("classifier" in name or name.startswith("score.")) and len(tensor.shape) == _MATRIX
+        if ("classifier" in name or name.startswith("score.") or name in _HEADS)
+        and len(tensor.shape) == _MATRIX
     ]
     if not heads:
         raise UsageError(

@@ -35,7 +35,7 @@ class QuantizeSymmetric(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """
 
     name: ClassVar[str] = "quantize-symmetric"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     tools: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "numpy")
     consumes: ClassVar[Format] = Format.ONNX
     produces: ClassVar[Format] = Format.ONNX

@@ -107,6 +107,14 @@ def test_a_model_without_a_head_is_told(folder: Path) -> None:
         read_folder(folder)
 
 
+@pytest.mark.parametrize("name", ["head.weight", "fc.weight"])
+def test_heads_of_other_names_are_known(folder: Path, name: str) -> None:
+    """SwiftFormer's and HGNetV2's."""
+    weights = {"distilbert.x": np.zeros((2, 2), np.float32), name: np.zeros((2, 8), np.float32)}
+    write_safetensors(folder / "model.safetensors", weights)
+    assert read_folder(folder).interface.labels == ("NEGATIVE", "POSITIVE")
+
+
 def test_without_id2label_there_are_two_numbered_labels(folder: Path) -> None:
     config = text_config()
     del config["id2label"]
