@@ -151,7 +151,7 @@ def _detector(
     labels = config_labels(config, where, least=1)
     check_detector_head(tensors, labels, form, folder)
     path = _preprocessor(folder, names)
-    facts = detector_inputs(read_object(path), str(path))
+    facts = detector_inputs(config, read_object(path), str(path))
     return FolderFacts(
         interface=Interface(
             task=Task.OBJECT_DETECTION,
