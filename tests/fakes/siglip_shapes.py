@@ -10,6 +10,8 @@ from tests.fakes.captioned_shapes import SIDE, WORDS, draw
 from tests.fakes.sentence_pieces import write_pieces
 
 CONTEXT: Final = 16
+_ROWS: Final = 128
+"""As many as any real model has at least; those without a word are never asked."""
 OPTIONS: Final[dict[str, Any]] = {
     "tokenizer_class": "SiglipTokenizer",
     "model_max_length": CONTEXT,
@@ -31,7 +33,7 @@ def write_siglip(folder: Path, steps: int, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     words = write_pieces(folder / "spiece.model", WORDS)
     (folder / "tokenizer_config.json").write_text(json.dumps(OPTIONS))
-    text = {"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2,
+    text = {"vocab_size": max(words, _ROWS), "hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": CONTEXT,
         "projection_size": 64, "bos_token_id": None, "eos_token_id": 1}  # fmt: skip
     vision = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
