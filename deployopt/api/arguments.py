@@ -37,8 +37,8 @@ def labels_file(model: Model, labels: Sequence[str] | str | Path) -> Path | None
         raise UsageError("A module's labels are given as they are, not as a file.")
     if named and labels and not file:
         raise UsageError(
-            "Labels of a model by name are of an image-text model (CLIP), and given as a file: a "
-            ".txt with a label a line, or a table with the columns text and label. Only a "
+            "Labels of a model by name are of an image-text model (CLIP, SigLIP), and given as a "
+            "file: a .txt with a label a line, or a table with the columns text and label. Only a "
             "module's are given as they are."
         )
     return Path(labels) if isinstance(labels, str | Path) else None

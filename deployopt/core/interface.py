@@ -31,6 +31,8 @@ class TextInputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_length: int
     pad_id: int = 0
     input_names: tuple[str, ...] = ("input_ids", "attention_mask")
+    padded: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether every text is padded to `max_length`, since the model learnt to read the padding."""
 
 
 class ImageInputs(
@@ -147,6 +149,9 @@ class Interface(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The label of each logit, in order; empty where the task has none."""
     boxes: BoxForm | msgspec.UnsetType = msgspec.UNSET
     """Of a detector only."""
+    apart: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether each label, or text, is scored by itself (the logit's sigmoid), so that scores do not
+    sum to 1; else they are shares (softmax)."""
 
     @property
     def classifies(self) -> bool:

@@ -14,11 +14,21 @@ from deployopt.core.codec import decode_json, encode_json
 FILE: Final = "zero-shot.json"
 
 
+class Padding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a text tower that reads texts of one length; `masked` where it is told what is padding."""
+
+    length: int
+    pad_id: int
+    masked: bool
+
+
 class ZeroShot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`captions` has an entry a label, in their order: the token ids of each of its captions."""
 
     labels: tuple[str, ...]
     captions: tuple[tuple[tuple[int, ...], ...], ...]
+    padding: Padding | msgspec.UnsetType = msgspec.UNSET
+    """Where texts are padded, which the captions here are not."""
 
 
 def encode_zero_shot(fixed: ZeroShot) -> bytes:

@@ -66,7 +66,8 @@ def feeds(
 class TextEncoder:
     """Texts to int64 arrays: truncated to the model's length, padded to the longest of the batch.
 
-    A workload of fixed length pads, and cuts, every text to it.
+    A workload of fixed length pads, and cuts, every text to it; a model that learnt to read padding
+    has its own length at any workload.
     """
 
     def __init__(self, inputs: TextInputs, folder: Path, workload: Workload) -> None:
@@ -75,7 +76,7 @@ class TextEncoder:
             input_names=inputs.input_names,
             max_length=inputs.max_length,
             pad_id=inputs.pad_id,
-            fixed=None if workload.length == "real" else int(workload.length),
+            fixed=_length(inputs, workload),
         )
 
     def feed(self, batch: Sequence[Example]) -> Feed:
@@ -91,6 +92,13 @@ class TextEncoder:
         except BaseException as error:
             _pass_on(error)
             raise DeviceError(f"The tokenizer failed: {safe_text(str(error))}.") from error
+
+
+def _length(inputs: TextInputs, workload: Workload) -> int | None:
+    """What every text is padded to; None where each has its own length."""
+    if inputs.padded:
+        return inputs.max_length
+    return None if workload.length == "real" else int(workload.length)
 
 
 def prompt_encoder(inputs: DrawingInputs, folder: Path) -> TextEncoder:

@@ -24,7 +24,7 @@ from deployopt.device.bundle_reader import OpenBundle, open_bundle
 from deployopt.device.detecting.decoding import decode_boxes
 from deployopt.device.images import read_image
 from deployopt.device.inputs import feeds
-from deployopt.device.preparing.shares import softmax
+from deployopt.device.preparing.shares import sigmoid, softmax
 from deployopt.device.reference import logits_of
 from deployopt.device.session import Session, open_session
 from deployopt.signing.authenticate import Policy, authenticate
@@ -135,8 +135,9 @@ class Predictor:
     def match(self, images: Sequence[Given], texts: Sequence[str]) -> list[Prediction]:
         """How well each text fits each image, of an image-text model: an answer an image.
 
-        `scores` are shares of the texts that were given, so that there have to be two or more;
-        `label` is the text that fits best.
+        `scores` are shares of the texts that were given, so that there have to be two or more; of a
+        model that scores each by itself (SigLIP) one will do, and they do not sum to 1. `label` is
+        the text that fits best.
 
         Raises:
             UsageError: it is no image-text model, or there is nothing to choose among.
@@ -282,7 +283,7 @@ class Predictor:
         if not self.interface.classifies or not self.interface.labels:
             plain = {name: value.tolist() for name, value in outputs.items()}
             return Prediction(label=None, score=None, outputs=plain)
-        scores = shares_of(logits_of(self.interface, [outputs])[0])
+        scores = shares_of(self.interface, logits_of(self.interface, [outputs])[0])
         best = int(np.argmax(scores))
         labels = self.interface.labels
         return Prediction(
@@ -308,13 +309,13 @@ def _check_array(item: ArrayInput, arrays: Mapping[str, Array]) -> None:
         )
 
 
-def shares_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """`[C]` logits to shares that sum to 1.
+def shares_of(interface: Interface, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """`[C]` logits to shares that sum to 1, or to scores of each label by itself.
 
     Raises:
         DeviceError: a logit is not finite.
     """
     try:
-        return softmax(logits)
+        return sigmoid(logits) if interface.apart else softmax(logits)
     except ValueError as error:
         raise DeviceError(str(error)) from error

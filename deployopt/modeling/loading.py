@@ -26,11 +26,11 @@ _CODE_KEYS: Final = frozenset(
 _CHOICE_KEYS: Final = frozenset({"attn_implementation", "experts_implementation"})
 _OWN_CHOICES: Final = (None, "", "eager", "sdpa")
 _CLASS_ENDINGS: Final = {
-    Task.TEXT_CLASSIFICATION: "ForSequenceClassification",
-    Task.IMAGE_CLASSIFICATION: "ForImageClassification",
-    Task.OBJECT_DETECTION: "ForObjectDetection",
-    Task.IMAGE_TEXT: "CLIPModel",
-    Task.TEXT_GENERATION: "ForCausalLM",
+    Task.TEXT_CLASSIFICATION: ("ForSequenceClassification",),
+    Task.IMAGE_CLASSIFICATION: ("ForImageClassification",),
+    Task.OBJECT_DETECTION: ("ForObjectDetection",),
+    Task.IMAGE_TEXT: ("CLIPModel", "SiglipModel"),
+    Task.TEXT_GENERATION: ("ForCausalLM",),
 }
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -126,17 +126,17 @@ def check_weights(folder: Path) -> None:
 
 def model_class_of(folder: Path, config: dict[str, Json], task: Task) -> type[PreTrainedModel]:
     """The concrete class that the config names: cheaper to import than an Auto class."""
-    ending = _CLASS_ENDINGS.get(task)
-    if ending is None:
+    endings = _CLASS_ENDINGS.get(task)
+    if endings is None:
         raise StepError(f"{folder}: export does not know the task {task}.")
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else None
     if first is None:
         return _by_task(folder, config, task)
-    if not isinstance(first, str) or not first.endswith(ending) or not first.isidentifier():
+    if not isinstance(first, str) or not first.endswith(endings) or not first.isidentifier():
         raise StepError(
             f"{folder} holds {str(first)[:80]}, which does not answer {task}. "
-            f"A class that ends in {ending} is needed."
+            f"A class that ends in {' or '.join(endings)} is needed."
         )
     found = getattr(transformers, first, None)
     if not (isinstance(found, type) and issubclass(found, PreTrainedModel)):

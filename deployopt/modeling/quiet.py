@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from transformers.utils import logging as transformers_logging
 
 
@@ -45,8 +46,7 @@ def quiet_export() -> Iterator[None]:
             ):
                 for category in (DeprecationWarning, FutureWarning, UserWarning):
                     warnings.filterwarnings("ignore", category=category, module=module)
-            warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-            warnings.filterwarnings("ignore", message="torch.tensor results are registered as")
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
             warnings.filterwarnings("ignore", message="You are using the legacy TorchScript")
             warnings.filterwarnings("ignore", message="Exporting aten::index operator")
             yield

@@ -21,7 +21,7 @@ from deployopt.core.interface import (
 from deployopt.core.samples import Feed
 from deployopt.core.zero_shot import read_zero_shot
 from deployopt.modeling.loading import load_model
-from deployopt.modeling.zero_shot import zero_shot_classifier
+from deployopt.modeling.zero_shot import logit_bias, zero_shot_classifier
 
 
 class Logits(nn.Module):  # type: ignore[misc] # torch is not followed
@@ -73,7 +73,9 @@ class Pairs(nn.Module):  # type: ignore[misc] # as above
         read = self.model.get_text_features(**given, return_dict=True)
         image = normalize(seen.pooler_output, dim=-1)
         text = normalize(read.pooler_output, dim=-1)
-        return image, text, image @ text.t() * self.model.logit_scale.exp()
+        logits = image @ text.t() * self.model.logit_scale.exp()
+        bias = logit_bias(self.model)
+        return image, text, logits if bias is None else logits + bias
 
 
 def opened(folder: Path, interface: Interface) -> nn.Module:

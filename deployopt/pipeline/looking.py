@@ -27,6 +27,7 @@ from deployopt.pipeline.facts import file_facts
 from deployopt.planning.architectures import read_architecture
 from deployopt.planning.architectures.ggufs import gguf_architecture
 from deployopt.planning.architectures.towers import LABELS as FIXED
+from deployopt.planning.architectures.towers import PAIRED
 from deployopt.planning.by_hand import hand_architecture
 from deployopt.planning.entries import architecture_of
 from deployopt.sources.checks import CONFIG_MAX_BYTES, check_regular, read_vocabulary
@@ -131,10 +132,11 @@ def _from_folder(name: str, folder: Path, labels: int) -> Looked:
 def _shape(config: Mapping[str, object], stored: StoredWeights | None, labels: int) -> Architecture:
     if not labels:
         return read_architecture(config, stored)
-    if config.get("model_type") != "clip":
+    if config.get("model_type") not in PAIRED:
         raise UsageError(
-            "--labels is for image-text models (CLIP), which choose among captions; this model is "
-            f"of the type {safe_text(str(config.get('model_type')), 40)!r}. Leave it out."
+            "--labels is for image-text models (CLIP, SigLIP), which choose among captions; "
+            f"this model is of the type {safe_text(str(config.get('model_type')), 40)!r}. "
+            "Leave it out."
         )
     # The headers count the text tower, which is not deployed.
     return read_architecture({**config, FIXED: labels})

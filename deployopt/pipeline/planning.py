@@ -49,6 +49,7 @@ from deployopt.pipeline.recipes import arithmetic_for, forms_for, missing_runtim
 from deployopt.pipeline.runtimes import not_built, place_of, with_provider, with_runtime
 from deployopt.pipeline.schedules import Site, Sizes, expected_build
 from deployopt.planning.architectures.diffusion import MODEL_TYPE as DRAWS
+from deployopt.planning.architectures.towers import PAIRED
 from deployopt.planning.operations import facts_of
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.naming import GRAPH, check_data_name, is_path
@@ -298,7 +299,7 @@ def _classifies(found: Looked) -> bool:
 
 def _pairs(shape: Architecture) -> bool:
     """Whether it is an image-text model of the kind that `build` takes."""
-    return shape.model_type == "clip" and len(shape.stacks) == _TOWERS
+    return shape.model_type in PAIRED and len(shape.stacks) == _TOWERS
 
 
 def _native(architecture: Architecture | None) -> Precision:

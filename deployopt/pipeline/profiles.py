@@ -68,6 +68,8 @@ def _texts(
     inputs: TextInputs, workload: Workload, usual: int | None, many: int
 ) -> tuple[InputRange, ...]:
     fixed = None if workload.length == "real" else workload.length
+    if inputs.padded:
+        fixed = inputs.max_length
     most = inputs.max_length if fixed is None else fixed
     length = usual if fixed is None else fixed
     least = 1 if fixed is None else fixed

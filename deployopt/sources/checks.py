@@ -34,6 +34,7 @@ SMALL_FILES: Final[Mapping[str, int]] = {
     "vocab.json": JSON_MAX_BYTES,
     "vocab.txt": JSON_MAX_BYTES,
     "merges.txt": JSON_MAX_BYTES,
+    "spiece.model": JSON_MAX_BYTES,
     CHAT_TEMPLATE: 2**20,
     INDEX: CONFIG_MAX_BYTES,
 }

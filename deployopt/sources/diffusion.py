@@ -22,7 +22,6 @@ from deployopt.sources.checks import (
     CONFIG_MAX_BYTES,
     check_regular,
     read_object,
-    read_vocabulary,
 )
 from deployopt.sources.diffusion_files import (
     CONFIG,
@@ -34,12 +33,10 @@ from deployopt.sources.diffusion_files import (
 from deployopt.sources.tokenizer_files import (
     TOKENIZER,
     Opener,
-    in_confinement,
-    tokenizer_facts,
-    tokenizer_options,
+    seen_padding,
     write_tokenizer,
 )
-from deployopt.sources.tokenizer_making import CLIP_END, text_option
+from deployopt.sources.tokenizer_making import CLIP_END
 from deployopt.sources.weights import read_header, weight_precision
 from deployopt.store.writing import copy_new_file
 
@@ -242,7 +239,7 @@ def _inputs(
     return DrawingInputs(
         tokenizer=TOKENIZER,
         length=length,
-        pad_id=_pad_id(folder / TOKENIZER_FOLDER, text, opener),
+        pad_id=seen_padding(folder / TOKENIZER_FOLDER, text, CLIP_END, opener),
         channels=channels,
         height=height,
         width=width,
@@ -289,17 +286,3 @@ def _scaling(vae: Mapping[str, object], where: str) -> float:
     if not isinstance(value, int | float) or not 0 < value < 1e3:  # noqa: PLR2004 -- usual: 0.18
         raise UsageError(f"{where}: scaling_factor is {value!r}, and must be a positive number.")
     return float(value)
-
-
-def _pad_id(folder: Path, text: Mapping[str, object], opener: Opener | None) -> int:
-    """The tokenizer's own padding: CLIP sees it, and a config of the model's says another."""
-    path = folder / TOKENIZER
-    read_vocabulary(path)
-    words = (opener or in_confinement)(path)
-    tokenizer_facts(folder, {"vocab_size": text.get("vocab_size")}, words)
-    named = text_option(tokenizer_options(folder), "pad_token", CLIP_END)
-    if named not in words:
-        raise UsageError(
-            f"{folder}: the padding token {safe_text(named, _SHOWN)!r} is none of the words."
-        )
-    return words[named]

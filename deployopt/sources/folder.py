@@ -27,9 +27,10 @@ from deployopt.sources.decoders import check_class, prompt_inputs, read_template
 from deployopt.sources.detectors import OUTPUTS as BOX_OUTPUTS
 from deployopt.sources.detectors import SUFFIX as DETECTOR_SUFFIX
 from deployopt.sources.detectors import box_form, check_detector_head, detector_inputs
-from deployopt.sources.image_text import SUFFIX as PAIR_SUFFIX
+from deployopt.sources.image_text import CLASSES as PAIR_CLASSES
 from deployopt.sources.image_text import check_towers, image_text_facts
 from deployopt.sources.preprocessing import PROCESSOR, read_preprocessor, write_preprocessor
+from deployopt.sources.sentence_pieces import FILE as SENTENCE_PIECES
 from deployopt.sources.tokenizer_files import TOKENIZER, Opener, read_tokenizer, write_tokenizer
 from deployopt.sources.weights import Tensor, read_header, weight_precision
 
@@ -50,7 +51,7 @@ _TASKS: Final[Mapping[str, Task]] = {
     TEXT_SUFFIX: Task.TEXT_CLASSIFICATION,
     IMAGE_SUFFIX: Task.IMAGE_CLASSIFICATION,
     DETECTOR_SUFFIX: Task.OBJECT_DETECTION,
-    PAIR_SUFFIX: Task.IMAGE_TEXT,
+    **dict.fromkeys(PAIR_CLASSES, Task.IMAGE_TEXT),
     DECODER_SUFFIX: Task.TEXT_GENERATION,
 }
 _OF_IMAGES: Final = frozenset({Task.IMAGE_CLASSIFICATION, Task.OBJECT_DETECTION})
@@ -93,8 +94,9 @@ def complete_folder(folder: Path) -> None:
         write_tokenizer(folder, model_type(config))
     if task in _OF_IMAGES or task is Task.IMAGE_TEXT:
         write_preprocessor(folder)
-    # What it says of images is taken; for whatever else it may say nobody asks.
+    # What they say of images and words is taken; for whatever else they may say nobody asks.
     (folder / PROCESSOR).unlink(missing_ok=True)
+    (folder / SENTENCE_PIECES).unlink(missing_ok=True)
 
 
 def read_folder(folder: Path, opener: Opener | None = None) -> FolderFacts:
@@ -153,7 +155,7 @@ def _detector(
     labels = config_labels(config, where, least=1)
     check_detector_head(tensors, labels, form, folder)
     path = _preprocessor(folder, names)
-    facts = detector_inputs(read_object(path), str(path))
+    facts = detector_inputs(config, read_object(path), str(path))
     return FolderFacts(
         interface=Interface(
             task=Task.OBJECT_DETECTION,
@@ -175,7 +177,7 @@ def _image_text(
     tensors: Mapping[str, Tensor],
     opener: Opener | None,
 ) -> FolderFacts:
-    check_towers(tensors, folder)
+    check_towers(config, tensors, folder)
     options = read_object(_preprocessor(folder, names))
     facts = image_text_facts(folder, config, options, opener)
     return FolderFacts(
@@ -195,9 +197,9 @@ def _task(config: Mapping[str, object], folder: Path) -> Task:
         raise UsageError(
             f"{folder / ENTRY} names {said} as the model's architecture; deployopt builds text "
             f"classifiers (…{TEXT_SUFFIX}), image classifiers (…{IMAGE_SUFFIX}), detectors "
-            f"(…{DETECTOR_SUFFIX}), image-text models ({PAIR_SUFFIX}) and language models "
-            f"(…{DECODER_SUFFIX}). A model without its classification head has to be fine-tuned "
-            "first: `deployopt finetune`."
+            f"(…{DETECTOR_SUFFIX}), image-text models ({', '.join(PAIR_CLASSES)}) and language "
+            f"models (…{DECODER_SUFFIX}). A model without its classification head has to be "
+            "fine-tuned first: `deployopt finetune`."
         )
     task = found[0]
     if task is Task.TEXT_CLASSIFICATION and model_type(config) not in INPUT_NAMES:

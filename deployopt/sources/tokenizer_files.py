@@ -14,8 +14,10 @@ import msgspec
 
 from deployopt.confinement.reader import Bounds, Reader
 from deployopt.core.errors import UsageError
+from deployopt.core.text import safe_text
 from deployopt.sources.checks import read_object, read_vocabulary
-from deployopt.sources.tokenizer_making import made_from, text_option
+from deployopt.sources.special_tokens import text_option
+from deployopt.sources.tokenizer_making import made_from
 from deployopt.sources.trying import asked
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _PAD_TOKENS: Final = ("[PAD]", "<pad>")
 CHILD: Final = "deployopt.sources.tokenizer_child"
 BOUNDS: Final = Bounds(wall_s=60.0, memory_bytes=2 * 2**30)
 _ADDED: Final = "added_tokens_decoder"
+_SHOWN: Final = 60
 _ID_MAX: Final = 2**31 - 1
 Opener = Callable[[Path], Mapping[str, int]]
 """Opens a tokenizer and tells its words with their numbers."""
@@ -145,6 +148,29 @@ def tokenizer_facts(
         pad_id=pad_id,
         max_length=limit if known and isinstance(limit, int) else None,
     )
+
+
+def seen_padding(
+    folder: Path, text: Mapping[str, object], usual: str, opener: Opener | None = None
+) -> int:
+    """The tokenizer's own padding, where the model sees it and its config may say another.
+
+    `usual` is the token where the folder names none.
+
+    Raises:
+        RefusedInputError: as read_tokenizer.
+        UsageError: not a tokenizer, one for another model, or padding that is none of its words.
+    """
+    path = folder / TOKENIZER
+    read_vocabulary(path)
+    words = (opener or in_confinement)(path)
+    tokenizer_facts(folder, {"vocab_size": text.get("vocab_size")}, words)
+    named = text_option(tokenizer_options(folder), "pad_token", usual)
+    if named not in words:
+        raise UsageError(
+            f"{folder}: the padding token {safe_text(named, _SHOWN)!r} is none of the words."
+        )
+    return words[named]
 
 
 def _pad_id(

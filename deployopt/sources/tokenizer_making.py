@@ -1,8 +1,9 @@
 """A `tokenizer.json` made from the files that older models have, as transformers makes it.
 
 In: a folder with `vocab.txt` (WordPiece), or `vocab.json` and `merges.txt` (byte-level, or CLIP's,
-whose words end in a mark), and its options. Out: the text of `tokenizer.json`. It runs in the
-confined process: the library that builds is native code, and the files are strangers'.
+whose words end in a mark), or `spiece.model` (sentence_pieces.py), and its options. Out: the
+text of `tokenizer.json`. It runs in the confined process: the library that builds is native code,
+and the files are strangers'.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,10 @@ from typing import Final
 import msgspec
 
 from deployopt.core.errors import UsageError
+from deployopt.sources.sentence_pieces import FILE as SENTENCE_PIECES
+from deployopt.sources.sentence_pieces import MODELS as SIGLIP
+from deployopt.sources.sentence_pieces import sentence_pieces
+from deployopt.sources.special_tokens import text_option
 
 WORD_PIECE: Final = frozenset({"bert", "distilbert", "electra", "mobilebert", "squeezebert"})
 BYTE_LEVEL: Final = frozenset({"roberta"})
@@ -30,6 +35,8 @@ def made_from(folder: Path, model_type: str) -> str | None:
         return "vocab.json"
     if model_type in CLIP and (folder / "merges.txt").exists():
         return "merges.txt"
+    if model_type in SIGLIP and (folder / SENTENCE_PIECES).exists():
+        return SENTENCE_PIECES
     return None
 
 
@@ -135,7 +142,12 @@ def _clip(path: Path, options: Mapping[str, object]):  # type: ignore[no-untyped
     return built
 
 
-_BUILDERS: Final = {"vocab.txt": _word_piece, "vocab.json": _byte_level, "merges.txt": _clip}
+_BUILDERS: Final = {
+    "vocab.txt": _word_piece,
+    "vocab.json": _byte_level,
+    "merges.txt": _clip,
+    SENTENCE_PIECES: sentence_pieces,
+}
 """By the file that `made_from` names."""
 
 
@@ -169,14 +181,6 @@ def _require(vocabulary: Mapping[str, int], tokens: tuple[str, ...], path: Path)
     missing = [token for token in tokens if token not in vocabulary]
     if missing:
         raise UsageError(f"{path} lacks the tokens {', '.join(missing)}.")
-
-
-def text_option(options: Mapping[str, object], name: str, default: str) -> str:
-    """A special token, written as a text or as an object with its content."""
-    value = options.get(name, default)
-    if isinstance(value, dict):
-        value = value.get("content", default)
-    return value if isinstance(value, str) else default
 
 
 def _flag(options: Mapping[str, object], name: str, *, default: bool) -> bool:

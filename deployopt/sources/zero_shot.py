@@ -1,9 +1,9 @@
 """An image-text model with fixed labels is a classifier of images: the model as it came, and ids.
 
-In: a CLIP model in the store, and a file of labels (captions.py). Out: the same with its captions
-as token ids beside it (core/zero_shot.py), which is all that remains of the text side: whoever
-opens the folder (modeling/zero_shot.py) needs no tokenizer. Refuses a caption that is longer than
-the text tower reads, two that are the same to it, and labels for a model of another kind.
+In: a CLIP or SigLIP model in the store, and a file of labels (captions.py). Out: the same with its
+captions as token ids beside it (core/zero_shot.py), which is all that remains of the text side:
+whoever opens the folder (modeling/zero_shot.py) needs no tokenizer. Refuses a caption that
+is longer than the text tower reads, two that are the same to it, and labels for another model.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import PairInputs, TextInputs
 from deployopt.core.source import SourceModel
 from deployopt.core.text import safe_text
-from deployopt.core.zero_shot import FILE, ZeroShot, encode_zero_shot
+from deployopt.core.zero_shot import FILE, Padding, ZeroShot, encode_zero_shot
 from deployopt.sources.adopting import file_entries
 from deployopt.sources.caption_ids import CaptionIds
 from deployopt.sources.captions import Captions, read_captions
@@ -40,8 +40,8 @@ def with_labels(source: SourceModel, path: Path, store: Store) -> SourceModel:
     inputs = source.interface.inputs
     if not isinstance(inputs, PairInputs):
         raise UsageError(
-            f"--labels is for image-text models (CLIP), which choose among captions; {source.name} "
-            "has labels of its own, or none. Leave it out."
+            "--labels is for image-text models (CLIP, SigLIP), which choose among captions; "
+            f"{source.name} has labels of its own, or none. Leave it out."
         )
     fixed = encoded(read_captions(path), source.artifact.folder, inputs.text)
     key = cache_key(
@@ -90,7 +90,14 @@ def encoded(captions: Captions, folder: Path, inputs: TextInputs) -> ZeroShot:
                 )
             seen[ids] = caption.line
         found.append(tuple(label))
-    return ZeroShot(labels=captions.labels, captions=tuple(found))
+    return ZeroShot(labels=captions.labels, captions=tuple(found), padding=_padding(inputs))
+
+
+def _padding(inputs: TextInputs) -> Padding | msgspec.UnsetType:
+    if not inputs.padded:
+        return msgspec.UNSET
+    masked = "attention_mask" in inputs.input_names
+    return Padding(length=inputs.max_length, pad_id=inputs.pad_id, masked=masked)
 
 
 def _beside(entry: FileEntry) -> FileEntry:

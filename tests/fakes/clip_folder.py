@@ -1,4 +1,4 @@
-"""A folder that says of itself what CLIP's says, written without torch: tiny and easy to spoil."""
+"""Folders that say of themselves what CLIP's and SigLIP's say, written without torch: tiny."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from tests.fakes.model_folder import write_json, write_safetensors
+from tests.fakes.sentence_pieces import write_pieces
 
 WORDS: Final = ("a", "photo", "of", "cat", "dog", "the")
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
@@ -52,6 +53,27 @@ def write_clip_folder(folder: Path, **changed: Any) -> Path:
         "logit_scale": np.zeros((1,), np.float32),
         "text_projection.weight": np.zeros((4, 8), np.float32),
         "visual_projection.weight": np.zeros((4, 8), np.float32),
+    }
+    write_safetensors(folder / "model.safetensors", weights)
+    return folder
+
+
+def write_siglip_folder(folder: Path, **options: Any) -> Path:
+    """The same of SigLIP, its words in a SentencePiece model; `options` are the tokenizer's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = write_pieces(folder / "spiece.model", WORDS)
+    config = clip_config(architectures=["SiglipModel"], model_type="siglip")
+    config["text_config"] |= {"vocab_size": words, "pad_token_id": 0}
+    del config["text_config"]["max_position_embeddings"]
+    write_json(folder / "config.json", config)
+    write_json(folder / "tokenizer_config.json", {"pad_token": "</s>"} | options)
+    preprocessor = {"size": {"height": SIDE, "width": SIDE}, "resample": 3}
+    write_json(folder / "preprocessor_config.json", preprocessor)
+    weights = {
+        "logit_scale": np.zeros((1,), np.float32),
+        "logit_bias": np.zeros((1,), np.float32),
+        "text_model.head.weight": np.zeros((8, 8), np.float32),
+        "vision_model.head.probe": np.zeros((1, 1, 8), np.float32),
     }
     write_safetensors(folder / "model.safetensors", weights)
     return folder

@@ -91,7 +91,7 @@ def _train(model: Any, steps: int, seed: int) -> None:
     import torch
     from torch.nn.functional import cross_entropy, one_hot
 
-    pictures, wanted, kinds = _drawn(3000, np.random.default_rng(seed + 1))
+    pictures, wanted, kinds = drawn(3000, np.random.default_rng(seed + 1))
     places = model.config.num_detection_tokens
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
@@ -113,7 +113,7 @@ def _train(model: Any, steps: int, seed: int) -> None:
         schedule.step()
 
 
-def _drawn(
+def drawn(
     count: int, random: np.random.Generator
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Pictures as the model takes them, boxes as shares (centre, width, height), and kinds."""

@@ -1,8 +1,8 @@
 """Images and texts through an image-text model: how well each text fits each image.
 
 In: a session, its interface, uint8 images `[height, width, 3]` of any size, texts. Out: for each
-image a share of 1 for every text. Refuses fewer than two texts, for shares of one say nothing, and
-one that comes twice, for it would have two shares.
+image a share of 1 for every text, or of a model that scores each by itself (SigLIP) a score.
+Refuses fewer than two texts where shares of one would say nothing, and one that comes twice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from deployopt.core.text import safe_text
 from deployopt.core.workload import Workload
 from deployopt.device.images import image_input
 from deployopt.device.inputs import TextEncoder
-from deployopt.device.preparing.shares import softmax
+from deployopt.device.preparing.shares import sigmoid, softmax
 from deployopt.device.session import Session
 
 _LEAST: Final = 2
@@ -33,16 +33,16 @@ def match(
     images: Sequence[Array | Mapping[str, Array]],
     texts: Sequence[str],
 ) -> list[npt.NDArray[np.float64]]:
-    """The shares `[texts]` of each image; every text goes through its tower once an image.
+    """The shares, or scores, `[texts]` of each image; each text is read once an image.
 
     Raises:
-        UsageError: no image, fewer than two texts, or one of them twice.
+        UsageError: no image, too few texts, or one of them twice.
         DeviceError: an answer is not finite.
     """
     inputs = interface.inputs
     if not isinstance(inputs, PairInputs):
         raise IntegrityError("The bundle does not say how its images and texts go in.")
-    if not images or len(texts) < _LEAST:
+    if not images or len(texts) < (1 if interface.apart else _LEAST):
         raise UsageError(
             "An image-text model says which of several texts fits an image. Give an image and two "
             'texts or more: `deployopt run BUNDLE --image X.jpg "a cat" "a dog"`.'
@@ -63,7 +63,8 @@ def match(
             for some in words
         ]
         try:
-            found.append(softmax(np.concatenate(answers).astype(np.float32)))
+            logits = np.concatenate(answers).astype(np.float32)
+            found.append(sigmoid(logits) if interface.apart else softmax(logits))
         except ValueError as error:
             raise DeviceError(str(error)) from error
     return found

@@ -70,4 +70,4 @@ def _shares(gate: EvaluationSet, setup: Setup) -> npt.NDArray[np.float64]:
         dict(zip(names, session.run(names, feed), strict=True))
         for feed in feeds(gate.interface, gate.folder, inputs, gate.workload)
     ]
-    return np.stack([shares_of(row) for row in logits_of(gate.interface, outputs)])
+    return np.stack([shares_of(gate.interface, row) for row in logits_of(gate.interface, outputs)])

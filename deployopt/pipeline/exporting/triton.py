@@ -189,12 +189,18 @@ def _texts(told: Repository) -> dict[str, str]:
         texts[f"{name}_image/1/{_SETTINGS}"] = _json(msgspec.to_builtins(interface.inputs))
     if _answers(interface):
         texts[f"{name}_labels/config.pbtxt"] = shares_config(told)
-        texts[f"{name}_labels/1/{_SETTINGS}"] = _json({"labels": list(interface.labels)})
+        texts[f"{name}_labels/1/{_SETTINGS}"] = _json(_shares_settings(interface))
         texts[f"{name}_ensemble/config.pbtxt"] = ensemble_config(told)
         # Triton wants a folder for the version, though nothing is in it.
         texts[f"{name}_ensemble/1/{README}"] = "An ensemble has no file of its own.\n"
     texts[README] = readme(told)
     return texts
+
+
+def _shares_settings(interface: Interface) -> dict[str, object]:
+    """The labels, and which function of shares.py makes probabilities of logits."""
+    shares = "sigmoid" if interface.apart else "softmax"
+    return {"labels": list(interface.labels), "shares": shares}
 
 
 def _text_settings(told: Repository, inputs: TextInputs) -> dict[str, object]:

@@ -18,6 +18,8 @@ from deployopt.planning.operations.counting import gemm
 
 LABELS: Final = "zero_shot_labels"
 """No key of transformers': so many labels, their captions fixed, in the text tower's place."""
+PAIRED: Final = frozenset({"clip", "siglip"})
+"""The families whose whole models say how well a text fits an image."""
 _NOTHING: Final[Mapping[str, object]] = {}
 
 
@@ -192,7 +194,7 @@ def clip(keys: Keys) -> Architecture:
     width = keys.whole("projection_dim", 512)
     labels = keys.whole(LABELS, 0, least=0)
     if labels:
-        return _choosing(image, width, labels)
+        return _choosing("clip", image, (labels, width), projected=width)
     text = words(part(keys, "text_config"), _CLIP_WORDS)
     operations = (gemm(1, text.hidden, width), gemm(1, image.hidden, width))
     extra = (text.hidden + image.hidden) * width + 1
@@ -204,6 +206,9 @@ def siglip(keys: Keys) -> Architecture:
     image = siglip_image(part(keys, "vision_config"))
     if head_of(keys, "base") == "classify":
         return _classifier(keys, "siglip", image)
+    labels = keys.whole(LABELS, 0, least=0)
+    if labels:
+        return _choosing("siglip", image, (labels, image.hidden))
     described = part(keys, "text_config")
     text = words(described, _SIGLIP_WORDS)
     width = described.whole("projection_size", text.hidden)
@@ -222,13 +227,19 @@ def _classifier(keys: Keys, model_type: str, image: Half) -> Architecture:
     return msgspec.structs.replace(found, labels=labels)
 
 
-def _choosing(image: Half, width: int, labels: int) -> Architecture:
-    """CLIP's image encoder and a constant matrix of labels."""
+def _choosing(
+    model_type: str, image: Half, labels_by: tuple[int, int], projected: int = 0
+) -> Architecture:
+    """An image encoder and a constant matrix of labels by width, behind a projection if any."""
+    labels, width = labels_by
     found = alone(
-        "clip",
+        model_type,
         image,
-        extra=(image.hidden + labels) * width,
-        operations=(gemm(1, image.hidden, width), gemm(1, width, labels)),
+        extra=image.hidden * projected + labels * width,
+        operations=(
+            *((gemm(1, image.hidden, projected),) if projected else ()),
+            gemm(1, width, labels),
+        ),
     )
     return msgspec.structs.replace(found, labels=labels)
 

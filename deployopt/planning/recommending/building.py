@@ -36,7 +36,8 @@ def building(
     if wants.task is ModelTask.OBJECT_DETECTION:
         return (), (
             f"`deployopt build` does not take {entry.alias} by its name; of detectors it takes "
-            "folders of YOLOS and DETR models, with images in COCO's form (docs/detection.md)"
+            "folders of YOLOS, DETR and RT-DETR models, with images in COCO's form "
+            "(docs/detection.md)"
         )
     if wants.task not in _DATA:
         return (), f"`deployopt build` does not take {wants.task} models"

@@ -48,6 +48,14 @@ def test_a_fixed_length_pads_and_cuts(assets: Path) -> None:
     assert made[0]["attention_mask"].sum() == 1
 
 
+def test_a_model_that_reads_padding_has_its_own_length(assets: Path) -> None:
+    interface = _text(padded=True, pad_id=7)
+    for length in ("real", 5):
+        made = list(feeds(interface, assets, ["a", "bad " * 20], Workload(length=length)))
+        assert [feed["input_ids"].shape for feed in made] == [(1, 8), (1, 8)]
+        assert made[0]["input_ids"].tolist() == [[2, 7, 7, 7, 7, 7, 7, 7]]
+
+
 def test_an_empty_text_is_still_a_request(assets: Path) -> None:
     made = list(feeds(_text(), assets, [""], Workload()))
     assert made[0]["input_ids"].shape == (1, 1)

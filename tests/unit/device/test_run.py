@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from deployopt.core.errors import DeviceError, IntegrityError, UsageError
 from deployopt.core.examples import decode_examples
+from deployopt.core.interface import Interface, Task, TextInputs
 from deployopt.device.accuracy import evaluate
 from deployopt.device.device import ThisMachine
 from deployopt.device.reference import reference_of
@@ -15,6 +17,9 @@ from deployopt.device.run import Predictor, shares_of
 from deployopt.device.setup import EvaluationSet, Setup
 
 Make = Callable[..., Path]
+CLASSIFIER = Interface(
+    task=Task.TEXT_CLASSIFICATION, inputs=TextInputs(max_length=8), outputs=("logits",)
+)
 
 
 def test_labels_are_those_of_the_accuracy_run(
@@ -48,10 +53,14 @@ def test_inputs_of_another_kind_are_refused(make_bundle: Make) -> None:
 
 
 def test_softmax_is_stable_and_refuses_what_is_not_finite() -> None:
-    shares = shares_of(np.array([1000.0, 1000.0, -1000.0], dtype=np.float32))
-    np.testing.assert_allclose(shares, [0.5, 0.5, 0.0])
-    with pytest.raises(DeviceError, match="not finite"):
-        shares_of(np.array([np.nan, 0.0], dtype=np.float32))
+    logits = np.array([1000.0, 1000.0, -1000.0], dtype=np.float32)
+    np.testing.assert_allclose(shares_of(CLASSIFIER, logits), [0.5, 0.5, 0.0])
+    apart = msgspec.structs.replace(CLASSIFIER, apart=True)
+    np.testing.assert_allclose(shares_of(apart, logits), [1.0, 1.0, 0.0])
+    np.testing.assert_allclose(shares_of(apart, np.zeros(2, np.float32)), [0.5, 0.5])
+    for interface in (CLASSIFIER, apart):
+        with pytest.raises(DeviceError, match="not finite"):
+            shares_of(interface, np.array([np.nan, 0.0], dtype=np.float32))
 
 
 @pytest.mark.openvino

@@ -1,4 +1,4 @@
-"""Fixed captions give the logits that transformers' own CLIP gives."""
+"""Fixed captions give the logits that transformers' own CLIP and SigLIP give."""
 
 from pathlib import Path
 
@@ -9,10 +9,11 @@ pytest.importorskip("torch")
 import torch
 
 from deployopt.core.interface import Task
-from deployopt.core.zero_shot import ZeroShot
+from deployopt.core.zero_shot import Padding, ZeroShot
 from deployopt.modeling.loading import load_model
 from deployopt.modeling.zero_shot import zero_shot_classifier
 from tests.fakes.captioned_shapes import SIDE, write_clip
+from tests.fakes.siglip_shapes import CONTEXT, fast_tokenizer, write_siglip
 
 pytestmark = pytest.mark.torch
 
@@ -64,3 +65,24 @@ def test_the_text_tower_is_not_in_it(folder: Path) -> None:
         name.split(".")[0] for name, _ in zero_shot_classifier(model, fixed).named_parameters()
     }
     assert names == {"vision_model", "visual_projection"}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_siglips_captions_are_read_with_their_padding(tmp_path: Path, *, masked: bool) -> None:
+    folder = write_siglip(tmp_path / "siglip", steps=0)
+    model, tokenizer = load_model(folder, Task.IMAGE_TEXT), fast_tokenizer(folder)
+    tokenizer.model_input_names = ["input_ids", *(["attention_mask"] if masked else [])]
+    texts = ["a red circle", "a photo of a large blue square", "red"]
+    images = torch.randn(3, 3, SIDE, SIDE)
+    words = tokenizer(texts, padding="max_length", return_tensors="pt")
+    assert words.input_ids.shape == (3, CONTEXT)
+    fixed = ZeroShot(
+        labels=tuple(texts),
+        captions=tuple((tuple(tokenizer(text).input_ids),) for text in texts),
+        padding=Padding(length=CONTEXT, pad_id=tokenizer.pad_token_id, masked=masked),
+    )
+    with torch.inference_mode():
+        wanted = model(pixel_values=images, **words).logits_per_image
+        (found,) = zero_shot_classifier(model, fixed)(pixel_values=images)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert abs(float(wanted.mean()) + 4) < 4

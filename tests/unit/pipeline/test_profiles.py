@@ -72,3 +72,12 @@ def test_of_one_image_several_texts_are_asked() -> None:
     assert image.most == (1, 3, 8, 8)
     assert (ids.name, mask.name) == IDS
     assert (ids.least, ids.usual, ids.most) == ((1, 1), (1, 12), (32, 77))
+
+
+def test_texts_that_are_always_padded_have_one_length() -> None:
+    text = TextInputs(max_length=64, padded=True, input_names=("input_ids",))
+    inputs = PairInputs(image=ImageInputs(input_name="x", height=8, width=8), text=text)
+    interface = Interface(task=Task.IMAGE_TEXT, inputs=inputs, outputs=("y",))
+    for length in ("real", 12):
+        _, ids = profile_for(interface, Workload(length=length), None, [])
+        assert (ids.least, ids.usual, ids.most) == ((1, 64), (1, 64), (32, 64))

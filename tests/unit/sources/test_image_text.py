@@ -1,4 +1,4 @@
-"""A CLIP folder read as data, and folders that only look like one."""
+"""A CLIP or SigLIP folder read as data, and folders that only look like one."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,13 @@ from deployopt.core.errors import UsageError
 from deployopt.core.interface import PairInputs, Task
 from deployopt.core.zero_shot import FILE, ZeroShot, encode_zero_shot
 from deployopt.sources.folder import complete_folder, read_folder
-from tests.fakes.clip_folder import CONTEXT, SIDE, clip_config, write_clip_folder
+from tests.fakes.clip_folder import (
+    CONTEXT,
+    SIDE,
+    clip_config,
+    write_clip_folder,
+    write_siglip_folder,
+)
 from tests.fakes.model_folder import write_json, write_safetensors
 
 
@@ -60,8 +66,11 @@ def changed_part(name: str, **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"architectures": ["SiglipModel"]}, "SiglipModel.*image-text models"),
-        ({"architectures": ["AltCLIPModel"], "model_type": "altclip"}, "CLIP is read"),
+        ({"architectures": ["SiglipModel"]}, "'clip' and names .'SiglipModel'"),
+        (
+            {"architectures": ["AltCLIPModel"], "model_type": "altclip"},
+            "read are 'clip' .CLIPModel",
+        ),
         ({"architectures": ["CLIPVisionModelWithProjection"]}, "CLIPVisionModelWithProjection"),
         ({"text_config": None}, "has no text_config"),
         (changed_part("vision_config", image_size=32), "16 x 16 pixels.*32 x 32"),
@@ -94,3 +103,55 @@ def test_a_folder_without_one_side_is_told(folder: Path, missing: str, why: str)
 
     with pytest.raises(UsageError, match=why):
         completed()
+
+
+def test_siglip_reads_padded_texts_each_scored_by_itself(tmp_path: Path) -> None:
+    folder = write_siglip_folder(tmp_path / "siglip", model_input_names=["input_ids"])
+    complete_folder(folder)
+    interface = read_folder(folder).interface
+    assert isinstance(interface.inputs, PairInputs)
+    text, image = interface.inputs.text, interface.inputs.image
+    assert (interface.apart, text.padded, text.input_names) == (True, True, ("input_ids",))
+    # The end is the padding too, whatever the config says of it; 64 where it says nothing.
+    assert (text.pad_id, text.max_length) == (1, 64)
+    assert (image.height, image.resize, image.mean) == (SIDE, None, (0.5, 0.5, 0.5))
+    fixed = ZeroShot(labels=("cat", "dog"), captions=(((5, 1),), ((6, 1),)))
+    (folder / FILE).write_bytes(encode_zero_shot(fixed))
+    classifier = read_folder(folder).interface
+    assert (classifier.task, classifier.apart) == (Task.ZERO_SHOT, True)
+
+
+def test_siglips_mask_is_what_its_tokenizer_would_give(tmp_path: Path) -> None:
+    folder = write_siglip_folder(tmp_path / "siglip")
+    complete_folder(folder)
+    inputs = read_folder(folder).interface.inputs
+    assert isinstance(inputs, PairInputs)
+    assert inputs.text.input_names == ("input_ids", "attention_mask")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"padding_side": "left"}, "padding_side is 'left'"),
+        ({"pad_token": "<nothing>"}, "'<nothing>' is none of the words"),
+    ],
+)
+def test_siglips_with_other_padding_are_told(
+    tmp_path: Path, options: dict[str, Any], why: str
+) -> None:
+    folder = write_siglip_folder(tmp_path / "siglip", **options)
+    complete_folder(folder)
+    with pytest.raises(UsageError, match=why):
+        read_folder(folder)
+
+
+def test_a_siglip_without_its_bias_is_told(tmp_path: Path) -> None:
+    folder = write_siglip_folder(tmp_path / "siglip")
+    complete_folder(folder)
+    weights = {
+        name: np.zeros((1,), np.float32)
+        for name in ("text_model.head.weight", "vision_model.head.probe", "logit_scale")
+    }
+    write_safetensors(folder / "model.safetensors", weights)
+    with pytest.raises(UsageError, match=r"no logit_bias.*SiglipModel"):
+        read_folder(folder)

@@ -6,10 +6,10 @@ import pytest
 
 from deployopt.core.errors import UsageError
 from deployopt.core.interface import Task
-from deployopt.core.zero_shot import read_zero_shot
+from deployopt.core.zero_shot import Padding, read_zero_shot
 from deployopt.sources.models import resolve_model
 from deployopt.store.store import Store
-from tests.fakes.clip_folder import write_clip_folder
+from tests.fakes.clip_folder import write_clip_folder, write_siglip_folder
 
 
 @pytest.fixture
@@ -34,10 +34,22 @@ def test_labels_stand_beside_the_model_as_token_ids(
     fixed = read_zero_shot(found.artifact.folder)
     assert fixed is not None
     assert fixed.captions == (((0, 2, 3, 4, 2, 5, 1),), ((0, 7, 6, 1),))
+    assert not fixed.padding
     assert found.artifact.digest != plain.artifact.digest
     assert [entry.path for entry in found.origin.files][-1] == "labels/labels.txt"
     assert resolve_model(clip, store=store, labels=labels) == found
     assert resolve_model(clip, store=store) == plain
+
+
+def test_siglips_captions_are_padded_when_they_are_read(tmp_path: Path, store: Store) -> None:
+    folder = write_siglip_folder(tmp_path / "siglip", model_input_names=["input_ids"])
+    labels = write_labels(tmp_path, "A photo of a cat!", "the dog")
+    found = resolve_model(str(folder), store=store, labels=labels)
+    assert found.interface.apart
+    fixed = read_zero_shot(found.artifact.folder)
+    assert fixed is not None
+    assert fixed.captions == (((3, 4, 5, 3, 6, 1),), ((8, 7, 1),))
+    assert fixed.padding == Padding(length=64, pad_id=1, masked=False)
 
 
 def test_other_labels_are_another_model(clip: str, tmp_path: Path, store: Store) -> None:

@@ -16,13 +16,13 @@ HERE = Path(__file__).resolve().parent
 
 
 class TritonPythonModel:
-    """LOGITS `[batch, labels]` become PROBABILITIES, which sum to 1, and the best one's LABEL."""
+    """LOGITS `[batch, labels]` become PROBABILITIES and the best one's LABEL."""
 
     def initialize(self, args: dict[str, str]) -> None:  # noqa: ARG002 -- Triton's call
         """Read the labels."""
         settings = json.loads((HERE / "settings.json").read_text("utf-8"))
         self._labels = settings["labels"]
-        self._softmax = _beside("shares").softmax
+        self._shares = getattr(_beside("shares"), settings["shares"])
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """One answer a request; a wrong one does not harm the others."""
@@ -31,7 +31,7 @@ class TritonPythonModel:
     def _answer(self, request: Any) -> Any:  # noqa: ANN401 -- Triton's own
         logits = pb_utils.get_input_tensor_by_name(request, "LOGITS").as_numpy()
         try:
-            shares = np.stack([self._softmax(row.astype(np.float32)) for row in logits])
+            shares = np.stack([self._shares(row.astype(np.float32)) for row in logits])
         except Exception as error:  # noqa: BLE001 -- else Triton would end the whole model
             failure = pb_utils.TritonError(str(error))
             return pb_utils.InferenceResponse(output_tensors=[], error=failure)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -53,6 +54,14 @@ def test_shares_are_of_all_texts(folder: Path, interface: Interface) -> None:
     (shares,) = match(session, interface, folder, [IMAGE], ["a cat", "a photo of a cat", "dog"])
     wanted = np.exp([4.0, 7.0, 3.0])
     np.testing.assert_allclose(shares, wanted / wanted.sum(), rtol=1e-6)
+
+
+def test_scores_by_themselves_need_no_second_text(folder: Path, interface: Interface) -> None:
+    apart = msgspec.structs.replace(interface, apart=True)
+    (scores,) = match(Lengths(-4.0), apart, folder, [IMAGE], ["a photo of a cat"])
+    np.testing.assert_allclose(scores, [1 / (1 + np.exp(-3.0))], rtol=1e-6)
+    with pytest.raises(UsageError, match="several texts"):
+        match(Lengths(), apart, folder, [IMAGE], [])
 
 
 def test_many_texts_go_in_several_requests(folder: Path, interface: Interface) -> None:

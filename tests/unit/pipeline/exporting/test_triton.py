@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -139,6 +140,18 @@ def test_images_are_answered_as_the_bundle_answers_them(tmp_path: Path) -> None:
     assert found["LABEL"].ravel().tolist() == [str(one.label).encode() for one in wanted]
     shares = [list(one.scores.values()) for one in wanted]
     assert np.allclose(found["PROBABILITIES"], shares, atol=1e-6)
+
+
+def test_labels_scored_by_themselves_are_answered_so(tmp_path: Path) -> None:
+    apart = msgspec.structs.replace(IMAGE, apart=True)
+    graph = {"model/model.onnx": (ASSETS / "image.onnx").read_bytes()}
+    bundle = served_bundle(tmp_path, apart, model=graph)
+    export(bundle, tmp_path / "out")
+    images = np.random.default_rng(1).integers(0, 256, (1, 40, 23, 3), dtype=np.uint8)
+    found = ask(tmp_path / "out", "sample", "IMAGE", images)
+    (wanted,) = Predictor.open(bundle).predict(list(images))
+    assert np.allclose(found["PROBABILITIES"], [list(wanted.scores.values())], atol=1e-6)
+    assert sum(wanted.scores.values()) != pytest.approx(1.0)
 
 
 @pytest.mark.openvino

@@ -35,3 +35,14 @@ def test_labels_stand_in_the_text_towers_place() -> None:
 def test_labels_are_a_number(labels: object) -> None:
     with pytest.raises(UsageError, match=LABELS):
         read_architecture({**CLIP, LABELS: labels})
+
+
+def test_siglips_labels_need_no_projection() -> None:
+    config = {**CLIP, "model_type": "siglip", "architectures": ["SiglipModel"]}
+    whole = read_architecture(config)
+    # As transformers makes it from the same sizes, and the published one.
+    assert whole.parameters == 203_155_970
+    found = read_architecture({**config, LABELS: 1000})
+    text = (32000 + 64) * 768 + 12 * 7_087_872 + 2 * 768 + 768 * 768 + 768
+    assert found.parameters == whole.parameters - text - 2 + 1000 * 768
+    assert (found.model_type, found.labels) == ("siglip", 1000)
