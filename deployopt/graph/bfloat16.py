@@ -47,7 +47,7 @@ def convert_to_bfloat16(
 
     Raises:
         RefusedInputError: the source may not be opened.
-        StepError: the graph has graphs inside it, or gives no finite answers.
+        StepError: a node works out more than it gives, or answers are not finite.
     """
     model = load_onnx(source, trusted=True)
     model = raise_opset(model, _OPSET)

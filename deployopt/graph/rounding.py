@@ -19,10 +19,10 @@ from deployopt.graph.floats import float_values
 from deployopt.graph.tensors import subgraphs
 
 BFLOAT16_LARGEST: Final = (2 - 2.0**-7) * 2.0**127
-PRODUCTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-"""Those that a card works out in TF32 where it may."""
-_FACTORS: Final = 2
-"""Of a product; what it adds is not shortened."""
+PRODUCTS: Final = {"Conv": 2, "ConvTranspose": 2, "Einsum": None, "Gemm": 2, "MatMul": 2}
+"""Those that a card works out in TF32 where it may, and how many inputs are factors; what one adds
+is not shortened."""
+_RECURRENT: Final = frozenset({"GRU", "LSTM", "RNN"})
 _SPLIT: Final = float(2**14 + 1)
 """Cuts a float32 to nine bits behind the leading one. TF32 keeps ten, of which a card that cuts
 off where another rounds gets the last one wrong."""
@@ -40,7 +40,7 @@ def rounded_to_bfloat16(source: onnx.ModelProto) -> onnx.ModelProto:
     The source is left as it is; its constants are initializers and its types are known.
 
     Raises:
-        StepError: the graph has graphs inside it.
+        StepError: a node works out more than it gives: branches, loops, recurrent layers.
     """
     model = _copy(source)
     rounding = _Rounding(model)
@@ -80,7 +80,7 @@ def rounded_products(source: onnx.ModelProto) -> onnx.ModelProto:
     is; its constants are initializers.
 
     Raises:
-        StepError: the graph has graphs inside it.
+        StepError: a node works out more than it gives: branches, loops, recurrent layers.
     """
     model = _copy(source)
     rounding = _Rounding(model)
@@ -89,7 +89,7 @@ def rounded_products(source: onnx.ModelProto) -> onnx.ModelProto:
     for node in source.graph.node:
         mine = onnx.NodeProto()
         mine.CopyFrom(node)
-        for at, name in enumerate(node.input[:_FACTORS] if node.op_type in PRODUCTS else ()):
+        for at, name in enumerate(_factors(node)):
             if name not in cut:
                 known = weights.get(name)
                 cut[name] = rounding.split(name) if known is None else rounding.weight(known)
@@ -102,11 +102,13 @@ class _Rounding:
     """Nodes and constants as they are put together."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        if any(True for node in model.graph.node for _ in subgraphs(node)):
-            raise StepError(
-                "The graph has graphs inside it (If, Loop or Scan), in which nothing is rounded "
-                "here, so that its accuracy could not be judged. The other forms stand."
-            )
+        for node in model.graph.node:
+            if node.op_type in _RECURRENT or any(subgraphs(node)):
+                raise StepError(
+                    f"The node {node.name!r} ({node.op_type}) works out more than it gives, which "
+                    "is not rounded here, so that the accuracy could not be judged. The other "
+                    "forms stand."
+                )
         self._model = model
         self.nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -169,6 +171,11 @@ def _copy(source: onnx.ModelProto) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(source)
     return model
+
+
+def _factors(node: onnx.NodeProto) -> list[str]:
+    """Names of what it multiplies; nothing of a node that is no product."""
+    return list(node.input)[: PRODUCTS[node.op_type]] if node.op_type in PRODUCTS else []
 
 
 def _read(node: onnx.NodeProto, instead: dict[str, str]) -> None:

@@ -34,6 +34,7 @@ class AllowTf32(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def run(self, source: Artifact, context: StepContext) -> Artifact:
         """Copy the graph, and write the one that is asked in its place."""
+        from deployopt.graph.naming import name_nodes
         from deployopt.graph.reading import load_onnx
         from deployopt.graph.rewrite_constants import lift_constants
         from deployopt.graph.rounding import rounded_products
@@ -45,6 +46,7 @@ class AllowTf32(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 copy_new_file(path, context.workdir / path.name)
         model = load_onnx(source.path, trusted=True)
         lift_constants(model)
+        name_nodes(model)
         save_onnx(rounded_products(model), context.workdir / ASKED_FILE)
         context.progress(1.0, "written")
         return msgspec.structs.replace(

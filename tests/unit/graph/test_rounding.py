@@ -178,8 +178,41 @@ def test_graphs_inside_a_graph_are_refused() -> None:
     )
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
     for rounded in (rounded_to_bfloat16, rounded_products):
-        with pytest.raises(StepError, match="graphs inside it"):
+        with pytest.raises(StepError, match=r"\(If\) works out more than it gives"):
             rounded(model)
+
+
+def test_recurrent_layers_are_refused_as_their_state_is_not_seen() -> None:
+    weights = [
+        onnx.numpy_helper.from_array(np.ones((1, 16, size), np.float32), name)
+        for name, size in (("w", 3), ("r", 4))
+    ]
+    graph = make.make_graph(
+        [make.make_node("LSTM", ["x", "w", "r"], ["y"], name="memory", hidden_size=4)],
+        "g",
+        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [2, 1, 3])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [2, 1, 1, 4])],
+        weights,
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    for rounded in (rounded_to_bfloat16, rounded_products):
+        with pytest.raises(StepError, match=r"'memory' \(LSTM\)"):
+            rounded(model)
+
+
+def test_of_a_sum_of_products_in_letters_every_factor_is_cut() -> None:
+    graph = make.make_graph(
+        [make.make_node("Einsum", ["x", "x", "w"], ["y"], equation="ab,bc,cd->ad")],
+        "g",
+        [make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [32, 32])],
+        [make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [32, 32])],
+        [onnx.numpy_helper.from_array(X, "w")],
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    short = nine_bits(X)
+    found = ask(rounded_products(model), {"x": X})
+    assert np.allclose(found, short @ short @ short, rtol=1e-4, atol=1e-3)
+    assert not np.allclose(found, X @ X @ X, rtol=1e-4, atol=1e-3)
 
 
 def test_a_graph_in_bfloat16_keeps_its_inputs_and_its_weights_range() -> None:
