@@ -110,6 +110,7 @@ def verify(  # noqa: PLR0913 -- what the command line offers
     policy = msgspec.structs.replace(policy, device=address_of(device) or "", store=store)
     authenticity = authenticate(opened.folder, opened.manifest, policy, scratch)
     require_memory(policy)
+    stages.stage("Target")
     mismatch = matches(opened.target, device.machine)
     stands_in = opened.has_stand_in and isinstance(device, ThisMachine)
     if not proxy or (opened.needs_card and not stands_in):

@@ -40,7 +40,7 @@ def test_a_good_language_model_is_measured_judged_and_written_beside(tmp_path: P
     assert result.scores is not None
     assert result.scores.increase.value == pytest.approx(0.0, abs=1e-6)
     assert result.scores.agreement.value == 1.0
-    assert [s.stage for s in result.stages] == ["Digests", "Quality", "Latency"]
+    assert [s.stage for s in result.stages] == ["Digests", "Target", "Quality", "Latency"]
     assert result.written is not None
     kept = decode_json(Path(result.written).read_bytes(), Verification, where="kept")
     assert kept.scores is not None

@@ -48,7 +48,7 @@ def test_a_good_bundle_is_measured_judged_and_written_beside(
     assert kept.latency is not None
     assert kept.latency.failure is None
     assert len(kept.latency.rounds) >= 5
-    assert [s.stage for s in result.stages] == ["Digests", "Accuracy", "Latency"]
+    assert [s.stage for s in result.stages] == ["Digests", "Target", "Accuracy", "Latency"]
     assert verify_bundle(bundle) == before
 
 
