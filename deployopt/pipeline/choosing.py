@@ -26,6 +26,8 @@ from deployopt.pipeline.candidates import Candidate, Chosen
 
 _AS_FAST: Final = 1.05
 """Predictions that are nearer than this say nothing of which is faster."""
+_REACH: Final = 1.645
+"""Standard deviations to a bound at 95 %, one-sided."""
 _NO_FASTER: Final = "predicted to be as fast as the float one, and another is faster"
 _SPEEDS: Final = frozenset({Kind.LATENCY, Kind.DECODE})
 
@@ -81,17 +83,24 @@ def _by_gain(
 
 
 def _worth_asking(fastest_first: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
-    """Without those that another is as fast as and lost less than; words for these.
+    """Without those that would keep a better one from being asked; words for these.
 
     The gate asks the most wanted one last and stops at the first that loses too much: slower is
-    taken for safer. Among forms of which nobody can say which is faster that does not hold, and one
-    that loses more would keep the others from being asked. What was predicted goes by size there.
+    taken for safer. That does not hold of one that is shown to be slower than another and changed
+    more answers, which nobody wants; nor among forms of which nobody can say which is faster, where
+    it is the one that lost more. What was predicted goes by size there.
     """
     waiting, kept, words = list(fastest_first), list[Candidate](), dict[str, str]()
     while waiting:
         level = [one for one in waiting if not shown_faster(waiting[0], one)]
         waiting = [one for one in waiting if one not in level]
-        if level[0].is_apart:
+        surer = min(kept, key=_risk, default=None)
+        if surer is not None:
+            risky = [one for one in level if _risk(one) > _risk(surer)]
+            level = [one for one in level if one not in risky]
+            said = f"no faster than {surer.recipe.name}, which is surer to pass"
+            words |= {one.recipe.name: said for one in risky}
+        if level and level[0].is_apart:
             level.sort(key=lambda one: one.size_bytes or math.inf)
         least: Candidate | None = None
         for one in level:
@@ -115,6 +124,23 @@ def shown_faster(one: Candidate, other: Candidate) -> bool:
     if one.trial is None or other.trial is None:
         return True
     return compare_trials(one.trial, other.trial).standing is Standing.INSIDE
+
+
+def _risk(candidate: Candidate) -> float:
+    """How much it may lose at the gate, as a share; for comparing forms of one model.
+
+    What was gained counts for nothing: a form knows no more than its model, and answers that change
+    for the better here may for the worse there. Of single answers it is the share lost and Wald's
+    reach at 95 % by all that changed; of a metric over all examples its bound.
+    """
+    trial = candidate.accuracy
+    if candidate.scores is not None or trial is None:
+        return _loss(candidate)
+    if trial.over_all is not None:
+        bounds = accuracy_bounds(trial)
+        return bounds.upper if math.isfinite(bounds.upper) else bounds.estimate
+    net = max(0, trial.lost - trial.gained)
+    return (net + _REACH * math.sqrt(trial.lost + trial.gained)) / trial.examples
 
 
 def _loss(candidate: Candidate) -> float:

@@ -81,7 +81,13 @@ def test_every_size_is_measured_here_and_its_answers_are_checked(
     assert [trial.batch for trial in kept.batches] == [1, 4, 16]
     assert all(trial.failure is None for trial in kept.batches)
     assert all(one.compared > 0 == one.mismatched for t in kept.batches for one in t.rounds)
-    assert [s.stage for s in result.stages] == ["Digests", "Target", "Accuracy", "Latency", "Batches"]
+    assert [s.stage for s in result.stages] == [
+        "Digests",
+        "Target",
+        "Accuracy",
+        "Latency",
+        "Batches",
+    ]
     # A busy machine may void rounds, and then nothing is said.
     if all(not any(one.void for one in trial.rounds) for trial in kept.batches):
         assert sweep.largest == 16

@@ -307,11 +307,26 @@ def test_of_measured_forms_that_are_level_a_slower_one_that_lost_more_is_not_ask
     level = changed(lossy(candidate("int8, other", 0.010), 9), trial=int8.trial)
     slow = lossy(candidate("slow", 0.015), 9)
     forms = [lossy(candidate("float", 0.020), 0), int8, level, slow]
-    # What is shown to be slower is asked before, whatever it lost: it may be the safer one.
-    assert names_of(forms) == ["int8", "slow", "float"]
-    assert choose(forms, BUDGETS).reasons["int8, other"] == "as fast as int8, which lost less"
+    # One that is slower and lost more would only keep the better one from being asked.
+    assert names_of(forms) == ["int8", "float"]
+    reasons = choose(forms, BUDGETS).reasons
+    assert reasons["int8, other"] == "as fast as int8, which lost less"
+    assert reasons["slow"] == "no faster than int8, which is surer to pass"
     better = changed(level, accuracy=accuracy(1, 0))
-    assert names_of([*forms[:2], better, slow]) == ["int8", "int8, other", "slow", "float"]
+    safe = lossy(slow, 1)
+    assert names_of([*forms[:2], better, safe]) == ["int8", "int8, other", "slow", "float"]
+
+
+def test_what_was_gained_makes_no_form_surer() -> None:
+    """By net loss int8 looks the safest; it changed eight answers where float16 changed none."""
+    three = [
+        lossy(engine("float", 0.0100, 40), 0),
+        lossy(engine("fp16", 0.0080, 20), 0),
+        changed(engine("int8", 0.0090, 30), accuracy=accuracy(2, 6)),
+    ]
+    assert names_of(three) == ["fp16", "float"]
+    faster = [*three[:2], changed(engine("int8", 0.0060, 30), accuracy=accuracy(2, 6))]
+    assert names_of(faster) == ["int8", "fp16", "float"]
 
 
 def test_engines_without_the_float_one_stand_in_the_order_of_their_predictions() -> None:
