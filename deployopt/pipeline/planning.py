@@ -53,6 +53,7 @@ from deployopt.planning.architectures.towers import PAIRED
 from deployopt.planning.operations import facts_of
 from deployopt.sources.hub_names import PREFIX
 from deployopt.sources.naming import GRAPH, check_data_name, is_path
+from deployopt.sources.ways_in import way_in
 from deployopt.store.experiences import read_experiences
 from deployopt.store.faults import storage_errors
 from deployopt.store.store import Store
@@ -65,7 +66,10 @@ _TOLD: Final = (
     "The length of requests is assumed: {tokens} tokens. Give the evaluation data with --data, or "
     "fix workload.length in the target."
 )
-_NOT_BUILT: Final = "memory and speed only: this version builds {what} only"
+_BUILT: Final = (
+    "classifiers of text and images, detectors, image-text models, pipelines that draw, and "
+    "language models"
+)
 _DTYPES: Final = {"float16": Precision.FP16, "bfloat16": Precision.BF16}
 _PLANNED: Final = (Precision.FP32, Precision.FP16, Precision.INT8)
 
@@ -270,12 +274,13 @@ def _ways(
         if _draws(found):
             warnings = (*warnings, *notes_on(request.target))
         return ways_of(recipes, artifact), warnings if missing is None else (*warnings, missing)
-    what = "classifiers of text and images, and language models,"
-    if _generates(found):
+    way = None if found.entry is None else way_in(found.entry)
+    if way is None:
         what = "language models of the classes that its builder knows"
-    reason = _NOT_BUILT.format(what=what)
+        way = f"this version builds {what if _generates(found) else _BUILT} only"
+    reason = f"memory and speed only: {way}"
     ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
-    return ways, (f"`build` would not start: this version builds {what} only.",)
+    return ways, (f"`build` would not start from {found.name}: {way}.",)
 
 
 def _taken(found: Looked) -> bool:

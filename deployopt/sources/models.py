@@ -15,7 +15,6 @@ from deployopt.core.bundle import Origin
 from deployopt.core.errors import SourceError, UsageError
 from deployopt.core.interface import Task
 from deployopt.core.source import DeclaredAccuracy, SourceModel
-from deployopt.core.tasks import ModelTask
 from deployopt.sources.adopting import adopt, file_entries, source_key
 from deployopt.sources.checks import list_model_folder, wanted_files
 from deployopt.sources.demo import WEIGHTS, fetch_demo_weights
@@ -37,6 +36,7 @@ from deployopt.sources.onnx_file import check_graph, onnx_files, onnx_precision,
 from deployopt.sources.pickles import convert_pickles
 from deployopt.sources.pipelines import pipeline_from_folder, pipeline_from_hub
 from deployopt.sources.tokenizer_files import tried_before
+from deployopt.sources.ways_in import way_in
 from deployopt.sources.zero_shot import with_labels
 from deployopt.store.keys import cache_key
 from deployopt.store.store import Store, StoredObject
@@ -139,17 +139,17 @@ def _from_alias(name: str, entry: Entry, revision: str | None, store: Store) -> 
 def _require_buildable(entry: Entry) -> None:
     if entry.buildable:
         return
-    if entry.tasks[0] is ModelTask.TEXT_TO_IMAGE:
+    way = way_in(entry)
+    if way is not None:
         raise UsageError(
             f"{entry.alias} ({entry.title}) is not built by its alias, which stands for work and "
-            "memory: `fit`, `plan` and `recommend` know it. Pipelines of Stable Diffusion 1 and 2 "
-            f"are built from their folder, or as hub:{entry.repository}, with prompts as --data."
+            f"memory: `fit`, `plan` and `recommend` know it. {way[0].upper()}{way[1:]}."
         )
     raise UsageError(
         f"{entry.alias} ({entry.title}, {entry.tasks[0]}) cannot be built from: `build` takes "
-        "trained classifiers of text or images, and language models of up to ten billion weights "
-        "that its exporter knows. `fit`, `plan` and `recommend` know it; a fine-tuned one is given "
-        "as its folder or hub:ORG/NAME."
+        "trained classifiers of text or images, detectors, image-text models, pipelines that draw, "
+        "and language models of up to ten billion weights that its exporter knows. `fit`, `plan` "
+        "and `recommend` know it; a fine-tuned one is given as its folder or hub:ORG/NAME."
     )
 
 

@@ -65,6 +65,7 @@ def test_a_locked_folder_that_changed_is_refused(
         ("distillbert", "Did you mean 'distilbert'.*demo-sentiment, .*distilbert"),
         ("zzz", "no alias, no folder"),
         ("llama-2-70b", "text-generation\\) cannot be built from"),
+        ("rt-detr-r18", "not built by its alias.* DETR, RT-DETR and YOLOS detectors are built"),
         ("org/name", "written hub:org/name"),
         ("./nothing", "no file or folder"),
         ("nothing.onnx", "no file or folder"),
