@@ -23,7 +23,7 @@ from deployopt.device.onnxruntime_session import ort_errors
 from deployopt.device.session import Named, Session, Spent
 
 _S: Final = 1e-9
-_WORDS: Final = 300
+WORDS: Final = 300
 """Characters of why nothing is captured."""
 
 
@@ -143,7 +143,7 @@ class CapturingSession:
             graph = first.captured(feed, answers)
             self._launch(graph, None, feed)
         except DeviceError as error:
-            return safe_text(str(error), _WORDS)
+            return safe_text(str(error), WORDS)
         self._graph = graph
         return ""
 

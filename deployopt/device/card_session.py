@@ -31,7 +31,7 @@ from deployopt.core.errors import DeviceError, IntegrityError
 from deployopt.core.samples import Array
 from deployopt.core.text import safe_text
 from deployopt.device.card_binding import Binding
-from deployopt.device.card_capture import CapturingSession, Graph
+from deployopt.device.card_capture import WORDS, CapturingSession, Graph
 from deployopt.device.cuda_driver import cuda_major, cuda_words, driver_missing, driver_version
 from deployopt.device.onnx_header import read_onnx_header
 from deployopt.device.onnxruntime_session import (
@@ -58,8 +58,6 @@ _PLACE: Final = "cuda"
 _WARNING: Final = 2
 """As ONNX Runtime begins."""
 _FATAL: Final = 4
-_WORDS: Final = 300
-"""Characters of why a graph is not captured."""
 _OF_TENSORRT: Final = "libnvinfer"
 
 
@@ -139,7 +137,7 @@ def open_on_card(setup: Setup, spent: Spent | None = None) -> Session:
     except (DeviceError, IntegrityError) as error:
         # ONNX Runtime opens nothing that it could not capture; whatever else is wrong is so again.
         session = _recorded(plain, spent)
-        spent.uncaptured = safe_text(str(error), _WORDS)
+        spent.uncaptured = safe_text(str(error), WORDS)
         return session
     return CapturingSession(first, lambda: _recorded(plain, spent))
 

@@ -278,8 +278,7 @@ def _ways(
     if way is None:
         what = "language models of the classes that its builder knows"
         way = f"this version builds {what if _generates(found) else _BUILT} only"
-    reason = f"memory and speed only: {way}"
-    ways = tuple(Way(name=p.value, reason=reason, precision=p) for p in _PLANNED)
+    ways = tuple(Way(name=p.value, reason="memory and speed only", precision=p) for p in _PLANNED)
     return ways, (f"`build` would not start from {found.name}: {way}.",)
 
 
